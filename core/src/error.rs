@@ -1,0 +1,398 @@
+//! The one error type, and the one table of error kinds that all four languages are generated from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `Result` with interfuse's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One row of the table of kinds: how a kind is called in every language and what it means.
+#[derive(Debug, Clone, Copy)]
+pub struct KindInfo {
+    /// The kind itself.
+    pub kind: ErrorKind,
+    /// `snake_case` name, as it stands in JSON.
+    pub name: &'static str,
+    /// Status number at the C ABI (negative; never reused).
+    pub number: i32,
+    /// HTTP status shown where a vendor's own is not known.
+    pub status: u16,
+    /// Whether trying the same target again can help.
+    pub retryable: bool,
+    /// Class name in Python and Node (openai's name where one exists).
+    pub class: &'static str,
+    /// Parent class.
+    pub parent: &'static str,
+    /// One sentence for generated documentation.
+    pub doc: &'static str,
+}
+
+macro_rules! kinds {
+    ($($variant:ident $name:literal $number:literal $status:literal $retry:literal $class:literal $parent:literal $doc:literal;)*) => {
+        /// What went wrong, in one word. The numbers, HTTP statuses and class names are in [`KINDS`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum ErrorKind { $(#[doc = $doc] $variant,)* }
+
+        /// Every kind, one row each; code generation and the C status numbers read this table.
+        pub const KINDS: &[KindInfo] = &[$(KindInfo {
+            kind: ErrorKind::$variant, name: $name, number: $number, status: $status,
+            retryable: $retry, class: $class, parent: $parent, doc: $doc,
+        },)*];
+    };
+}
+
+kinds! {
+    InvalidRequest "invalid_request" -1 400 false "BadRequestError" "APIStatusError" "The request is malformed or the vendor refused a parameter.";
+    InvalidConfig "invalid_config" -2 400 false "ConfigError" "InterfuseError" "The configuration is wrong; the message names the JSON path.";
+    Authentication "authentication" -3 401 false "AuthenticationError" "APIStatusError" "The key is missing or the vendor refused it.";
+    Permission "permission" -4 403 false "PermissionDeniedError" "APIStatusError" "The key is valid but may not do this.";
+    NotFound "not_found" -5 404 false "NotFoundError" "APIStatusError" "The model, provider or endpoint does not exist.";
+    ContextLength "context_length" -6 400 false "ContextLengthError" "BadRequestError" "The prompt does not fit the model's context window.";
+    ContentFiltered "content_filtered" -7 400 false "ContentFilterError" "BadRequestError" "The vendor's content policy refused the prompt or the answer.";
+    Unsupported "unsupported" -8 400 false "UnsupportedError" "BadRequestError" "The target cannot honour a field that changes the answer.";
+    RateLimited "rate_limited" -9 429 true "RateLimitError" "APIStatusError" "Too many requests or tokens; retry after the stated time.";
+    InsufficientCredits "insufficient_credits" -10 402 false "InsufficientCreditsError" "APIStatusError" "The vendor account has no credit or quota left.";
+    Overloaded "overloaded" -11 503 true "OverloadedError" "InternalServerError" "The vendor is overloaded or temporarily unavailable.";
+    ServerError "server_error" -12 500 true "InternalServerError" "APIStatusError" "The vendor failed.";
+    Timeout "timeout" -13 504 true "APITimeoutError" "APIConnectionError" "A timeout fired; the message says which one, its value and what had arrived.";
+    Connection "connection" -14 502 true "APIConnectionError" "APIError" "The connection could not be made or broke before an answer.";
+    Interrupted "interrupted" -15 502 false "StreamInterruptedError" "APIConnectionError" "The answer stopped half-way; the error carries the partial text.";
+    Decode "decode" -16 502 true "APIResponseValidationError" "APIError" "The vendor's answer is not what its protocol promises.";
+    BudgetExceeded "budget_exceeded" -17 402 false "BudgetExceededError" "InterfuseError" "The call would cost more than a budget allows.";
+    DeadlineExceeded "deadline_exceeded" -18 504 false "DeadlineExceededError" "APITimeoutError" "The caller's deadline for the whole call passed.";
+    AllMembersFailed "all_members_failed" -19 502 false "AllMembersFailedError" "APIError" "No member of the pool gave a usable answer; each reason is listed.";
+    Recursion "recursion" -20 400 false "RecursionRefusedError" "BadRequestError" "A pool member or judge is itself a fusion model.";
+    Storage "storage" -21 500 false "StorageError" "InterfuseError" "The ledger could not be read or written.";
+    Cancelled "cancelled" -22 499 false "CallCancelledError" "InterfuseError" "The caller cancelled the call.";
+    Misuse "misuse" -23 400 false "MisuseError" "InterfuseError" "A function was called in a state or with a handle that does not allow it.";
+    Internal "internal" -24 500 false "InternalError" "InterfuseError" "A defect in interfuse; please report it.";
+}
+
+impl ErrorKind {
+    /// The table row of this kind.
+    pub fn info(self) -> &'static KindInfo {
+        &KINDS[self as usize]
+    }
+
+    /// `snake_case` name.
+    pub fn as_str(self) -> &'static str {
+        self.info().name
+    }
+
+    /// Whether trying the same target again can help.
+    pub fn retryable(self) -> bool {
+        self.info().retryable
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How far a request had got when its attempt ended; decides what may be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Dispatch {
+    /// Nothing left this machine.
+    NotSent,
+    /// The vendor may have seen and billed it.
+    Uncertain,
+    /// Output had reached the caller.
+    OutputSeen,
+}
+
+/// One try at one target: what was asked, how it ended, how long it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Attempt {
+    /// Provider id.
+    pub provider: String,
+    /// Model id as sent to the provider.
+    pub model: String,
+    /// Kind of failure; absent for the attempt that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorKind>,
+    /// The vendor's HTTP status, when one arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What the vendor said, bounded to 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How far a failed attempt had got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch: Option<Dispatch>,
+    /// Wait before this attempt (backoff or Retry-After), milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waited_ms: u64,
+    /// Duration of the attempt, milliseconds.
+    pub ms: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// What had arrived when an answer stopped half-way.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Partial {
+    /// Text of the first choice.
+    pub text: String,
+    /// Reasoning text of the first choice.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// Usage, where the vendor had already told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Value>,
+}
+
+/// Why one member of a pool gave no answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MemberFailure {
+    /// Member id in the pool.
+    pub member: String,
+    /// Model asked.
+    pub model: String,
+    /// Kind of failure.
+    pub kind: ErrorKind,
+    /// What happened.
+    pub message: String,
+}
+
+/// Everything an error tells, in the shape that crosses every language boundary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErrorBody {
+    /// Kind, from the one table.
+    pub kind: ErrorKind,
+    /// What happened and what to do.
+    pub message: String,
+    /// Whether the same call may succeed if made again.
+    pub retryable: bool,
+    /// Provider id, when one was involved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Model, as sent to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The vendor's HTTP status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The vendor's own code or type string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The parameter the vendor complained about, or the JSON path in a configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    /// The vendor's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// When to try again, milliseconds from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// The vendor's error body, bounded to 16 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Every attempt made for the call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// Cost of those attempts in nano-USD; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
+    /// What had arrived before an interruption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Partial>,
+    /// Each member's reason, when a whole pool failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberFailure>,
+    /// Anything else worth keeping.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Value>,
+}
+
+/// Any failure of interfuse. Small (one pointer); everything it tells is in [`ErrorBody`].
+pub struct Error(Box<ErrorBody>);
+
+impl Error {
+    /// An error of `kind`; `message` says what happened and what to do.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Box::new(ErrorBody {
+            kind,
+            message: message.into(),
+            retryable: kind.retryable(),
+            provider: None,
+            model: None,
+            status: None,
+            code: None,
+            param: None,
+            request_id: None,
+            retry_after_ms: None,
+            body: None,
+            attempts: Vec::new(),
+            cost_nanos: None,
+            partial: None,
+            members: Vec::new(),
+            details: BTreeMap::new(),
+        }))
+    }
+
+    /// Shorthand for [`ErrorKind::InvalidRequest`].
+    pub fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidRequest, message)
+    }
+
+    /// Shorthand for [`ErrorKind::InvalidConfig`]; `path` is the JSON path of the fault.
+    pub fn invalid_config(path: impl Into<String>, message: impl fmt::Display) -> Self {
+        let path = path.into();
+        Self::new(ErrorKind::InvalidConfig, format!("configuration, at `{path}`: {message}")).with_param(path)
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Everything the error tells.
+    pub fn body(&self) -> &ErrorBody {
+        &self.0
+    }
+
+    /// Everything the error tells, to be changed.
+    pub fn body_mut(&mut self) -> &mut ErrorBody {
+        &mut self.0
+    }
+
+    /// Takes the data out.
+    pub fn into_body(self) -> ErrorBody {
+        *self.0
+    }
+
+    /// When to try again, as the vendor asked.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after_ms.map(Duration::from_millis)
+    }
+
+    /// The error as JSON text (the form that C and Node receive).
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+
+    /// Names the provider, unless one is named already.
+    pub fn with_provider(mut self, provider: &str) -> Self {
+        self.0.provider.get_or_insert_with(|| provider.to_owned());
+        self
+    }
+
+    /// Names the model, unless one is named already.
+    pub fn with_model(mut self, model: &str) -> Self {
+        self.0.model.get_or_insert_with(|| model.to_owned());
+        self
+    }
+
+    /// Adds the vendor's HTTP status.
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the vendor's code.
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Adds the parameter or JSON path at fault.
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.0.param = Some(param.into());
+        self
+    }
+
+    /// Adds what had arrived before the interruption.
+    pub fn with_partial(mut self, partial: Partial) -> Self {
+        self.0.partial = Some(partial);
+        self
+    }
+
+    /// Adds when to try again.
+    pub fn with_retry_after(mut self, after: Option<Duration>) -> Self {
+        self.0.retry_after_ms = after.map(|d| d.as_millis() as u64);
+        self
+    }
+}
+
+impl From<ErrorBody> for Error {
+    fn from(body: ErrorBody) -> Self {
+        Error(Box::new(body))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.kind, self.0.message)?;
+        match (&self.0.provider, &self.0.model) {
+            (Some(p), Some(m)) => write!(f, " (provider {p}, model {m}")?,
+            (Some(p), None) => write!(f, " (provider {p}")?,
+            _ => return Ok(()),
+        }
+        if self.0.attempts.len() > 1 {
+            write!(f, ", after {} attempts", self.0.attempts.len())?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Clone for Error {
+    fn clone(&self) -> Self {
+        Error(self.0.clone())
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        self.0.serialize(s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_matches_the_enum() {
+        for (i, row) in KINDS.iter().enumerate() {
+            assert_eq!(row.kind as usize, i, "{}", row.name);
+            assert_eq!(row.number, -(i as i32) - 1, "{}", row.name);
+            assert_eq!(serde_json::to_value(row.kind).unwrap(), row.name);
+        }
+    }
+
+    #[test]
+    fn display_names_target_and_attempts() {
+        let e = Error::new(ErrorKind::RateLimited, "slow down").with_provider("groq").with_model("m");
+        assert_eq!(e.to_string(), "rate_limited: slow down (provider groq, model m)");
+    }
+}
