@@ -1,1 +1,3 @@
-//! interfuse
+//! Everything interfuse is tested with: the scripted upstream, the parity scenarios, code generation.
+
+pub mod upstream;
