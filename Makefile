@@ -1,0 +1,33 @@
+# The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
+.PHONY: help demo test bench setup lint deny clean
+
+help:
+	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
+	@echo 'make test    every test: Rust, C, C++, Python, Node, and the types (PARTS="c python" for some of them)'
+	@echo 'make bench   interfuse beside raw clients of each language'
+	@echo 'make lint    formatting, and clippy with warnings denied'
+	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
+	@echo 'make setup   only what `make test` needs to be there'
+	@echo 'make clean   remove everything the above made inside this checkout'
+
+demo:
+	@Q="$(Q)" bash tests/setup/demo.sh
+
+test:
+	@bash tests/setup/test.sh
+
+bench:
+	@bash tests/setup/bench.sh
+
+setup:
+	@bash tests/setup/machine.sh test
+	@bash tests/setup/python.sh
+
+lint:
+	@bash tests/setup/lint.sh
+
+deny:
+	@bash tests/setup/deny.sh build
+
+clean:
+	rm -rf target .venv .tools bindings-node/node_modules tests/bench/out

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds the Python package, puts a small real model on this machine, and lets three members and a judge answer a question.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+cd "$ROOT"
+question=${Q:-Why is the sky blue, and why are sunsets red?}
+
+bash "$SETUP/machine.sh" demo
+bash "$SETUP/python.sh"
+title "building the package (the first time takes some minutes)"
+"$SETUP/develop.sh" --release
+title "a small model for this machine"
+interfuse local install
+title "interfuse fuse --local \"$question\""
+exec interfuse fuse --local "$question"

