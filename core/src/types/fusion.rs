@@ -1,0 +1,236 @@
+//! Fusion: a prompt to a pool of models in parallel, combined by a judge.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::shorthand::{self, Shorthand};
+use super::{AssistantMessage, ChatRequest, FusionReport, Usage};
+
+/// How the answers are combined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FusionMode {
+    /// The judge picks the best answer; it is returned word for word.
+    #[serde(alias = "best-of")]
+    BestOf,
+    /// The judge compares the answers and writes one from them.
+    #[default]
+    Merge,
+    /// Members that disagree see each other's answers once more, then the judge picks.
+    Debate,
+}
+
+impl FusionMode {
+    /// The name in requests and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FusionMode::BestOf => "best_of",
+            FusionMode::Merge => "merge",
+            FusionMode::Debate => "debate",
+        }
+    }
+}
+
+/// Options of a fusion. Unknown fields are refused.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FusionOptions {
+    /// How the answers are combined; `merge` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FusionMode>,
+    /// The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
+    /// failures fall back to, so list the best model first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
+    /// Who judges; the anchor by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
+    /// Usable answers after which the rest is not waited for any longer than `grace_ms`; all members by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
+    /// How long stragglers are waited for after the quorum, milliseconds; half the time the quorum took by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
+    /// Deadline of the whole fusion, milliseconds; 120000 by default. Members get 70 % of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// Most the whole fusion may cost, decimal USD as text ("0.05"). A stage starts only if its price is known and fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<String>,
+}
+
+/// The members of a fusion.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Pool {
+    /// A pool of the configuration.
+    Name(String),
+    /// The members themselves, 1 to 16.
+    Members(Vec<Member>),
+}
+
+impl<'de> Shorthand<'de> for Pool {
+    type Full = Never;
+    const EXPECTS: &'static str = "a list of members or a pool's name";
+    fn from_text(text: &str) -> Self {
+        Pool::Name(text.to_owned())
+    }
+    fn from_full(full: Self::Full) -> Self {
+        match full {}
+    }
+    fn from_list<A: serde::de::SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        shorthand::list(list).map(Pool::Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pool {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        shorthand::deserialize(d)
+    }
+}
+
+/// One member of a pool: a model, and what it gets that the others do not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, remote = "Self")]
+pub struct Member {
+    /// The model, as in a chat request.
+    pub model: String,
+    /// Backend, as in a chat request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<super::ProviderChoice>,
+    /// Name in the report; the model by default (numbered when repeated).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Instructions put before the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Temperature in place of the request's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Most tokens in place of the request's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Reasoning effort in place of the request's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// Deadline of this member, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Who judges, and by what.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, remote = "Self")]
+pub struct Judge {
+    /// The model, as in a chat request.
+    pub model: String,
+    /// Backend, as in a chat request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<super::ProviderChoice>,
+    /// What matters, in words; added to the built-in rubric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<String>,
+    /// Temperature; 0 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Most tokens of a verdict or an analysis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Deadline of one judge call, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+macro_rules! model_or_object {
+    ($($t:ident $expects:literal;)*) => {$(
+        impl<'de> Shorthand<'de> for $t {
+            type Full = Full<$t>;
+            const EXPECTS: &'static str = $expects;
+            fn from_text(text: &str) -> Self {
+                $t { model: text.to_owned(), ..Default::default() }
+            }
+            fn from_full(full: Self::Full) -> Self {
+                full.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Full<$t> {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                $t::deserialize(d).map(Full)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $t {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                shorthand::deserialize(d)
+            }
+        }
+
+        impl Serialize for $t {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                $t::serialize(self, s)
+            }
+        }
+
+        impl From<&str> for $t {
+            fn from(model: &str) -> Self {
+                $t { model: model.to_owned(), ..Default::default() }
+            }
+        }
+    )*};
+}
+
+/// The object form of a type that may also be written as a model's name.
+pub(super) struct Full<T>(T);
+
+model_or_object! {
+    Member "a model's name or an object with `model`";
+    Judge "a model's name or an object with `model`";
+}
+
+/// A fusion request: what is asked, to whom, and how the answers are combined.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FuseRequest {
+    /// The question, short for `messages` with one user message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Options of the fusion.
+    #[serde(flatten)]
+    pub fusion: FusionOptions,
+    /// The conversation and the parameters that every member gets. `model` is not used.
+    #[serde(flatten)]
+    pub chat: ChatRequest,
+}
+
+/// The fused answer and the evidence for it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Fused {
+    /// Id of the run.
+    pub id: String,
+    /// The answer's text.
+    pub text: String,
+    /// The answer as a message (with tool calls, when the winner made any).
+    pub message: AssistantMessage,
+    /// `stop`, `length`, `tool_calls`, ...
+    #[serde(default)]
+    pub finish_reason: Option<String>,
+    /// Sum over all calls of the run that reported usage.
+    pub usage: Usage,
+    /// Who said what, how it was decided, what it cost.
+    pub report: FusionReport,
+}
+
+/// Labels of a call.
+pub type Tags = BTreeMap<String, String>;
+
+/// No object form.
+#[derive(Deserialize)]
+pub(super) enum Never {}

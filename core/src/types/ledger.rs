@@ -1,0 +1,139 @@
+//! One row per attempt, and questions over them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CostSource, ErrorKind, Usage};
+
+/// What an attempt was made for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// A plain chat call.
+    #[default]
+    Chat,
+    /// A pool member's answer.
+    Member,
+    /// A judge's verdict or analysis.
+    Judge,
+    /// The text that merges the answers.
+    Synthesis,
+    /// A member's second look after seeing its peers.
+    Debate,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It answered.
+    Ok,
+    /// It failed.
+    Failed,
+    /// It stopped half-way.
+    Interrupted,
+    /// The caller or the engine cancelled it.
+    Cancelled,
+}
+
+/// One attempt, as booked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LedgerRecord {
+    /// Unique id (UUID v7).
+    pub id: String,
+    /// Id of the call or fusion it belongs to.
+    pub run_id: String,
+    /// Milliseconds since 1970-01-01 UTC at the attempt's start.
+    pub at_ms: u64,
+    /// What it was made for.
+    pub purpose: Purpose,
+    /// Provider id.
+    pub provider: String,
+    /// Model as the caller asked for it.
+    pub model: String,
+    /// Model id as sent to the provider.
+    pub model_sent: String,
+    /// Number of the attempt within its call, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Kind of failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorKind>,
+    /// Token counts; absent when the vendor told none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Nano-USD; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
+    /// How the cost is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_source: Option<CostSource>,
+    /// Duration, milliseconds.
+    pub latency_ms: u64,
+    /// Time to the first content, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<u64>,
+    /// The caller's labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A question to the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuery {
+    /// Group by `provider`, `model`, `purpose`, `outcome`, or the name of a tag (`project`, ...); nothing means one row.
+    #[serde(default)]
+    pub by: Vec<String>,
+    /// Only attempts since, milliseconds since 1970-01-01 UTC.
+    #[serde(default)]
+    pub since_ms: Option<u64>,
+    /// Only attempts before, milliseconds since 1970-01-01 UTC.
+    #[serde(default)]
+    pub until_ms: Option<u64>,
+    /// Only attempts with these labels or values of the `by` names.
+    #[serde(default, rename = "where")]
+    pub filter: BTreeMap<String, String>,
+}
+
+/// The ledger's answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageReport {
+    /// One row per group, ordered by its key.
+    pub rows: Vec<UsageRow>,
+    /// Sum over all rows.
+    pub total: UsageRow,
+    /// Records that no longer fit in memory and are in no sum.
+    #[serde(default)]
+    pub dropped_records: u64,
+}
+
+/// Sums over one group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageRow {
+    /// Name and value of each `by`; null where an attempt has no such label.
+    #[serde(default)]
+    pub group: BTreeMap<String, Option<String>>,
+    /// Attempts booked.
+    pub attempts: u64,
+    /// Of these, failed, interrupted or cancelled.
+    pub failed: u64,
+    /// Prompt tokens reported.
+    pub prompt_tokens: u64,
+    /// Completion tokens reported.
+    pub completion_tokens: u64,
+    /// Sum of the known costs, nano-USD.
+    pub cost_nanos: u64,
+    /// The same as an exact decimal text in USD.
+    pub cost_usd: String,
+    /// Attempts whose cost is unknown (not in the sum).
+    pub cost_unknown: u64,
+}

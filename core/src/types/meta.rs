@@ -1,0 +1,55 @@
+//! What interfuse adds to a response, under the one key `interfuse`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Attempt, FusionReport};
+
+/// How a cost is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CostSource {
+    /// The provider stated it in its answer.
+    Provider,
+    /// Usage times the price the user configured.
+    Configured,
+    /// Usage times the catalogue's price.
+    Catalog,
+}
+
+/// Who served a call, after what, at what cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ResponseMeta {
+    /// Provider id that served the call.
+    pub provider: String,
+    /// Model id as sent to that provider.
+    pub model: String,
+    /// Every attempt, the one that answered last.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+    /// Cost of all attempts in nano-USD (1e-9 USD); absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
+    /// The same as an exact decimal text in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
+    /// How the cost is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_source: Option<CostSource>,
+    /// Request fields this target does not take and that do not change the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
+    /// The vendor's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Whole call, milliseconds.
+    #[serde(default)]
+    pub latency_ms: u64,
+    /// Time to the first content, milliseconds (streams).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<u64>,
+    /// Report of the fusion, when the model was `interfuse/...`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fusion: Option<Box<FusionReport>>,
+}

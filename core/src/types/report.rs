@@ -1,0 +1,344 @@
+//! The report of a fusion: every member's answer, how it was decided, what it took. Its parts sum to its totals.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ErrorKind, FusionMode, ToolCall, Usage};
+
+/// The version of [`FusionReport`]; fields are only added within it.
+pub const REPORT_SCHEMA: u32 = 1;
+
+/// The report of one fusion.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FusionReport {
+    /// Version of this form, 1.
+    pub schema: u32,
+    /// Id of the run; the same in the ledger.
+    pub run_id: String,
+    /// Mode asked for.
+    pub mode: FusionMode,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub started_ms: u64,
+    /// Version of the judge's instructions.
+    pub prompt_version: u32,
+    /// How the answer came about.
+    pub decision: Decision,
+    /// Every member, in the pool's order.
+    pub members: Vec<MemberReport>,
+    /// What the judge found, when it compared the answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
+    /// Every call to the judge.
+    #[serde(default)]
+    pub judges: Vec<JudgeReport>,
+    /// Every second look of a debate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debate: Vec<DebateTurn>,
+    /// What it cost.
+    pub cost: CostReport,
+    /// How long it took.
+    pub latency: LatencyReport,
+    /// Every place where less was done than asked, with its cause.
+    #[serde(default)]
+    pub degraded: Vec<Degraded>,
+    /// Things worth knowing (a member judged its own answer, an unknown price, ...).
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// Where the final answer comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FinalSource {
+    /// One member's answer, word for word.
+    #[default]
+    Member,
+    /// Written by the judge from the members' answers.
+    Merged,
+}
+
+/// How the answer came about.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Decision {
+    /// Where the final answer comes from.
+    pub source: FinalSource,
+    /// Ids of the members whose answers went into it.
+    pub members: Vec<String>,
+    /// `judge`, `agreement`, `single_answer`, `anchor`, `evidence`.
+    pub method: String,
+    /// Id of the anchor.
+    pub anchor: String,
+    /// Whether two verdicts in opposite orders agreed; absent when there were not two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_consistent: Option<bool>,
+    /// The decision in one sentence.
+    pub why: String,
+}
+
+/// How a member ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MemberStatus {
+    /// Its answer is usable.
+    #[default]
+    Ok,
+    /// It failed.
+    Failed,
+    /// It answered nothing usable.
+    Unusable,
+    /// It was not waited for.
+    Cancelled,
+    /// Its deadline passed.
+    Timeout,
+    /// It was not asked.
+    Skipped,
+}
+
+/// One member's part in a fusion.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MemberReport {
+    /// Name in this report, unique.
+    pub id: String,
+    /// Model asked for.
+    pub model: String,
+    /// Provider that served it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// How it ended.
+    pub status: MemberStatus,
+    /// Why, when not `ok`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Kind of failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorKind>,
+    /// Its answer (its first one, in a debate).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Its tool calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCall>>,
+    /// Why it stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// Its tokens, where reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Nano-USD; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
+    /// From its start to its end, milliseconds.
+    pub latency_ms: u64,
+    /// To its first content, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<u64>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The judge's scores, mean over its verdicts, each 0 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
+    /// Marks such as `truncated` or `instructs_judge`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+/// A judge's scores of one answer, each 0 to 10.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Scores {
+    /// Is it true.
+    pub correctness: f64,
+    /// Does it do what was asked.
+    pub instruction: f64,
+    /// Is anything missing.
+    pub completeness: f64,
+}
+
+/// A comparison of the answers (OpenRouter Fusion's five lists).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Analysis {
+    /// What all or most answers say.
+    #[serde(default)]
+    pub consensus: Vec<String>,
+    /// Where they contradict each other.
+    #[serde(default)]
+    pub contradictions: Vec<Contradiction>,
+    /// What only some cover.
+    #[serde(default)]
+    pub partial_coverage: Vec<PartialCoverage>,
+    /// What only one says.
+    #[serde(default)]
+    pub unique_insights: Vec<UniqueInsight>,
+    /// What none says and should have been said.
+    #[serde(default)]
+    pub blind_spots: Vec<String>,
+}
+
+/// One contradiction.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Contradiction {
+    /// What it is about.
+    pub topic: String,
+    /// Who says what.
+    #[serde(default)]
+    pub stances: Vec<Stance>,
+}
+
+/// One member's stance.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Stance {
+    /// Member id.
+    pub member: String,
+    /// What it says.
+    pub stance: String,
+}
+
+/// A point that only some answers cover.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PartialCoverage {
+    /// Member ids.
+    pub members: Vec<String>,
+    /// The point.
+    pub point: String,
+}
+
+/// A point that only one answer makes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UniqueInsight {
+    /// Member id.
+    pub member: String,
+    /// The point.
+    pub insight: String,
+}
+
+/// One call to the judge.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct JudgeReport {
+    /// `verdict`, `analysis` or `synthesis`.
+    pub purpose: String,
+    /// Model asked for.
+    pub model: String,
+    /// Provider that served it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Order in which the answers were shown, as member ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<String>,
+    /// Member it found best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<String>,
+    /// Its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How its output was read: `strict`, `stripped`, `extracted`, `repaired`, `label`; absent when it could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parsed: Option<String>,
+    /// Kind of failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorKind>,
+    /// Its tokens, where reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Nano-USD; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
+    /// Milliseconds.
+    pub latency_ms: u64,
+}
+
+/// One member's second look.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DebateTurn {
+    /// Member id.
+    pub member: String,
+    /// Round, from 1.
+    pub round: u32,
+    /// Whose answers it saw.
+    pub saw: Vec<String>,
+    /// Whether it changed its answer.
+    pub changed: bool,
+    /// The error it named as its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its answer after this round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Kind of failure; its earlier answer stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorKind>,
+    /// Its tokens, where reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Nano-USD; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
+    /// Milliseconds.
+    pub latency_ms: u64,
+}
+
+/// What a fusion cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CostReport {
+    /// Sum of the known costs, nano-USD.
+    pub known_nanos: u64,
+    /// The whole cost in nano-USD; absent when any call's cost is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_nanos: Option<u64>,
+    /// The same as an exact decimal text in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_usd: Option<String>,
+    /// Known cost per stage (`members`, `judge`, `synthesis`, `debate`), nano-USD.
+    pub by_stage: BTreeMap<String, u64>,
+    /// Calls made.
+    pub calls: u32,
+    /// Calls whose cost is unknown.
+    pub unknown_calls: u32,
+    /// What the anchor's answer alone cost, nano-USD; the price of not fusing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor_nanos: Option<u64>,
+    /// The caller's cap, nano-USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap_nanos: Option<u64>,
+}
+
+/// How long a fusion took, milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LatencyReport {
+    /// The whole run.
+    pub total_ms: u64,
+    /// Until the answers were collected.
+    pub members_ms: u64,
+    /// Until the quorum was reached; absent when it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum_ms: Option<u64>,
+    /// From the collected answers to the end.
+    pub judge_ms: u64,
+}
+
+/// A place where less was done than asked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Degraded {
+    /// What was not done: `member`, `judge`, `judge_output`, `synthesis`, `debate`, `quorum`, `deadline`, `budget`.
+    pub step: String,
+    /// What happened instead, and why.
+    pub cause: String,
+    /// Kind of failure behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorKind>,
+}

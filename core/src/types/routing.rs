@@ -1,0 +1,64 @@
+//! Which backend serves a request.
+
+use serde::{Deserialize, Serialize};
+
+use super::shorthand::{self, Shorthand};
+
+/// A backend by name, or preferences over backends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum ProviderChoice {
+    /// Exactly this one.
+    Name(String),
+    /// Preferences, as OpenRouter spells them.
+    Preferences(ProviderPreferences),
+}
+
+impl<'de> Shorthand<'de> for ProviderChoice {
+    type Full = ProviderPreferences;
+    const EXPECTS: &'static str = "a provider's name or an object of preferences";
+    fn from_text(text: &str) -> Self {
+        ProviderChoice::Name(text.to_owned())
+    }
+    fn from_full(full: Self::Full) -> Self {
+        ProviderChoice::Preferences(full)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProviderChoice {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        shorthand::deserialize(d)
+    }
+}
+
+/// Preferences over the backends that serve a model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ProviderPreferences {
+    /// Tried first, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<String>,
+    /// No others are tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// Never tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Whether another backend may serve when the first one fails; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_fallbacks: Option<bool>,
+    /// `price`: the cheapest first, by catalogue prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
+}
+
+/// What backends are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    /// Cheapest first; unknown prices last.
+    Price,
+}
