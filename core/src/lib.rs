@@ -1,8 +1,14 @@
 //! One API over every inference provider, and fusion of their answers.
 
+pub mod client;
 pub mod clock;
+pub mod engine;
 pub mod error;
+pub mod fusion;
 pub mod secret;
 pub mod types;
 
+pub use client::Client;
+pub use engine::ChatStream;
 pub use error::{Error, ErrorKind, Result};
+pub use fusion::FusionStream;

