@@ -1,5 +1,6 @@
 //! One API over every inference provider, and fusion of their answers.
 
+pub mod catalog;
 pub mod client;
 pub mod clock;
 pub mod engine;
@@ -8,6 +9,7 @@ pub mod fusion;
 pub mod secret;
 pub mod types;
 
+pub use catalog::Catalog;
 pub use client::Client;
 pub use engine::ChatStream;
 pub use error::{Error, ErrorKind, Result};

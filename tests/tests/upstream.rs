@@ -18,9 +18,7 @@ async fn start(routes: Value) -> Upstream {
 }
 
 async fn connect(upstream: &Upstream) -> TcpStream {
-    TcpStream::connect(upstream.base_url().strip_prefix("http://").unwrap())
-        .await
-        .unwrap()
+    TcpStream::connect(upstream.base_url().strip_prefix("http://").unwrap()).await.unwrap()
 }
 
 fn request(method: &str, path: &str, body: &str) -> String {
@@ -31,10 +29,7 @@ fn request(method: &str, path: &str, body: &str) -> String {
 }
 
 async fn send(stream: &mut TcpStream, method: &str, path: &str, body: &str) {
-    stream
-        .write_all(request(method, path, body).as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(request(method, path, body).as_bytes()).await.unwrap();
 }
 
 /// Reads until the text ends so, and gives all of it.
@@ -54,10 +49,7 @@ async fn until(stream: &mut TcpStream, end: &str) -> String {
 /// Reads to the end of the connection.
 async fn to_end(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut seen = String::new();
-    tokio::time::timeout(GUARD, stream.read_to_string(&mut seen))
-        .await
-        .expect("an end")
-        .map(|_| seen)
+    tokio::time::timeout(GUARD, stream.read_to_string(&mut seen)).await.expect("an end").map(|_| seen)
 }
 
 /// One request with `Connection: close` semantics on a fresh connection: head and body.
@@ -83,14 +75,7 @@ async fn first_match_wins_and_the_last_answer_repeats() {
         let (head, _) = ask(&upstream, "POST", "/v1/chat/completions", &chat("m-a")).await;
         heads.push(head.lines().next().unwrap().to_owned());
     }
-    assert_eq!(
-        heads,
-        [
-            "HTTP/1.1 429 Too Many Requests",
-            "HTTP/1.1 200 OK",
-            "HTTP/1.1 200 OK"
-        ]
-    );
+    assert_eq!(heads, ["HTTP/1.1 429 Too Many Requests", "HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
     let (_, body) = ask(&upstream, "POST", "/v1/chat/completions", &chat("m-b")).await;
     assert_eq!(body, "other");
 
@@ -106,17 +91,11 @@ async fn first_match_wins_and_the_last_answer_repeats() {
 
 #[tokio::test]
 async fn one_connection_carries_many_requests() {
-    let upstream =
-        start(json!([{"then": {"json": {"n": 1}}}, {"when": {}, "then": {"answer": "never"}}]))
-            .await;
+    let upstream = start(json!([{"then": {"json": {"n": 1}}}, {"when": {}, "then": {"answer": "never"}}])).await;
     let mut stream = connect(&upstream).await;
     for _ in 0..3 {
         send(&mut stream, "POST", "/x", "{}").await;
-        assert!(
-            until(&mut stream, "{\"n\":1}")
-                .await
-                .starts_with("HTTP/1.1 200")
-        );
+        assert!(until(&mut stream, "{\"n\":1}").await.starts_with("HTTP/1.1 200"));
     }
     // A chunked request body, and two requests at once.
     stream
@@ -128,19 +107,14 @@ async fn one_connection_carries_many_requests() {
     let log = upstream.settled(GUARD).await;
     assert_eq!(log[3].body, "hello");
     assert_eq!(log[4].path, "/next");
-    assert!(
-        log.iter()
-            .all(|entry| entry.connection == 1 && entry.completed)
-    );
+    assert!(log.iter().all(|entry| entry.connection == 1 && entry.completed));
     let stats = upstream.stats();
     assert_eq!((stats.connections, stats.open, stats.requests), (1, 1, 5));
 }
 
 #[tokio::test]
 async fn a_stream_comes_in_chunks() {
-    let upstream =
-        start(json!([{"then": {"answer": "hello big world", "chunk_delay_ms": 1, "split": 7}}]))
-            .await;
+    let upstream = start(json!([{"then": {"answer": "hello big world", "chunk_delay_ms": 1, "split": 7}}])).await;
     let body = json!({"model": "m", "stream": true}).to_string();
     let (head, body) = ask(&upstream, "POST", "/v1/chat/completions", &body).await;
     assert!(head.contains("transfer-encoding: chunked"));
@@ -164,10 +138,7 @@ async fn cuts_and_lies_end_the_connection() {
         {"when": {"path": "/raw"}, "then": {"raw": true, "steps": [{"send": "HTTP/1.1 2"}, {"delay_ms": 1}, {"send_base64": "MDA="}]}},
     ]))
     .await;
-    for (path, head, body) in [
-        ("/cut", "content-length: 10", "0123"),
-        ("/long", "content-length: 10", "01234"),
-    ] {
+    for (path, head, body) in [("/cut", "content-length: 10", "0123"), ("/long", "content-length: 10", "01234")] {
         let mut stream = connect(&upstream).await;
         send(&mut stream, "GET", path, "").await;
         let all = to_end(&mut stream).await.unwrap();
@@ -185,9 +156,7 @@ async fn cuts_and_lies_end_the_connection() {
 
 #[tokio::test]
 async fn a_reset_is_a_reset() {
-    let upstream =
-        start(json!([{"then": {"steps": [{"send": "part"}, {"delay_ms": 20}, {"reset": true}]}}]))
-            .await;
+    let upstream = start(json!([{"then": {"steps": [{"send": "part"}, {"delay_ms": 20}, {"reset": true}]}}])).await;
     let mut stream = connect(&upstream).await;
     send(&mut stream, "GET", "/", "").await;
     until(&mut stream, "part\r\n").await;
@@ -236,17 +205,8 @@ async fn control_requests_steer_and_leave_no_trace() {
     let broken = r#"{"routes":[{"then":{"sttus":1}}]}"#;
     send(&mut control, "POST", "/__script", broken).await;
     let refused = until(&mut control, "}}").await;
-    assert!(
-        refused.starts_with("HTTP/1.1 400") && refused.contains("routes[0].then.sttus"),
-        "{refused}"
-    );
-    send(
-        &mut control,
-        "POST",
-        "/__script",
-        r#"{"routes":[{"then":{"body":"new"}}]}"#,
-    )
-    .await;
+    assert!(refused.starts_with("HTTP/1.1 400") && refused.contains("routes[0].then.sttus"), "{refused}");
+    send(&mut control, "POST", "/__script", r#"{"routes":[{"then":{"body":"new"}}]}"#).await;
     until(&mut control, "{\"ok\":true}").await;
     assert_eq!(ask(&upstream, "GET", "/", "").await.1, "new");
 
@@ -268,30 +228,16 @@ async fn the_program_serves_until_stdin_closes() {
         .spawn()
         .unwrap();
     let mut stdin = program.stdin.take().unwrap();
-    stdin
-        .write_all(br#"{"routes":[{"then":{"body":"hi"}}]}"#)
-        .await
-        .unwrap();
+    stdin.write_all(br#"{"routes":[{"then":{"body":"hi"}}]}"#).await.unwrap();
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
-    let line = tokio::time::timeout(GUARD, lines.next_line())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let line = tokio::time::timeout(GUARD, lines.next_line()).await.unwrap().unwrap().unwrap();
     let base: Value = serde_json::from_str(&line).unwrap();
-    let address = base["base_url"]
-        .as_str()
-        .unwrap()
-        .strip_prefix("http://")
-        .unwrap();
+    let address = base["base_url"].as_str().unwrap().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     send(&mut stream, "GET", "/", "").await;
     until(&mut stream, "hi").await;
     drop(stdin);
-    let status = tokio::time::timeout(GUARD, program.wait())
-        .await
-        .unwrap()
-        .unwrap();
+    let status = tokio::time::timeout(GUARD, program.wait()).await.unwrap().unwrap();
     assert!(status.success());
 }
 
@@ -307,15 +253,9 @@ async fn the_program_names_what_is_wrong_with_a_script() {
         .spawn()
         .unwrap();
     let mut stdin = program.stdin.take().unwrap();
-    stdin
-        .write_all(br#"{"routes":[{"them":{}}]}"#)
-        .await
-        .unwrap();
+    stdin.write_all(br#"{"routes":[{"them":{}}]}"#).await.unwrap();
     drop(stdin);
-    let output = tokio::time::timeout(GUARD, program.wait_with_output())
-        .await
-        .unwrap()
-        .unwrap();
+    let output = tokio::time::timeout(GUARD, program.wait_with_output()).await.unwrap().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("routes[0].them"), "{stderr}");

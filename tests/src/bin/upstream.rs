@@ -35,14 +35,8 @@ fn run() -> Result<(), String> {
     }
     let script = read_script(&script.ok_or(USAGE)?)?;
     let text = |error: io::Error| error.to_string();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(text)?;
-    let upstream = runtime
-        .block_on(Upstream::start_on(port, script))
-        .map_err(text)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(text)?;
+    let upstream = runtime.block_on(Upstream::start_on(port, script)).map_err(text)?;
     let mut stdout = io::stdout();
     writeln!(stdout, "{}", json!({"base_url": upstream.base_url()})).map_err(text)?;
     stdout.flush().map_err(text)?;

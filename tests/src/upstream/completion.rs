@@ -35,10 +35,7 @@ pub(super) fn chunks(response: &Response, request: &Value, serial: u64) -> Vec<V
         chunk["choices"] = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
         chunk
     };
-    let mut all = vec![chunk(
-        json!({"role": "assistant", "content": ""}),
-        Value::Null,
-    )];
+    let mut all = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
     for word in words(response.answer.as_deref().unwrap_or_default()) {
         all.push(chunk(json!({"content": word}), Value::Null));
     }
@@ -72,27 +69,18 @@ fn envelope(object: &str, request: &Value, serial: u64) -> Value {
 }
 
 fn calls(response: &Response) -> impl Iterator<Item = (usize, Value)> {
-    response.tool_calls.iter().flatten().enumerate().map(
-        |(
-            index,
-            ToolCall {
-                id,
-                name,
-                arguments,
-            },
-        )| {
-            let arguments = match arguments {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            let call = json!({
-                "id": id.clone().unwrap_or_else(|| format!("call_{index}")),
-                "type": "function",
-                "function": {"name": name, "arguments": arguments},
-            });
-            (index, call)
-        },
-    )
+    response.tool_calls.iter().flatten().enumerate().map(|(index, ToolCall { id, name, arguments })| {
+        let arguments = match arguments {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let call = json!({
+            "id": id.clone().unwrap_or_else(|| format!("call_{index}")),
+            "type": "function",
+            "function": {"name": name, "arguments": arguments},
+        });
+        (index, call)
+    })
 }
 
 fn finish_reason(response: &Response) -> &str {
@@ -110,12 +98,7 @@ fn usage(response: &Response, request: &Value) -> Option<Value> {
         Some(Usage::Fields(fields)) => fields.clone(),
         Some(Usage::Shown(true)) | None => Map::new(),
     };
-    let count = |name: &str, counted: usize| {
-        fields
-            .get(name)
-            .and_then(Value::as_u64)
-            .unwrap_or(counted as u64)
-    };
+    let count = |name: &str, counted: usize| fields.get(name).and_then(Value::as_u64).unwrap_or(counted as u64);
     let prompt = count("prompt_tokens", words_in(&request["messages"]));
     let answer = words(response.answer.as_deref().unwrap_or_default()).count();
     let completion = count("completion_tokens", answer + calls(response).count());
@@ -146,18 +129,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let start = rest
-            .find(|c: char| !c.is_whitespace())
-            .unwrap_or(rest.len());
-        let end = rest[start..]
-            .find(char::is_whitespace)
-            .map_or(rest.len(), |at| start + at);
+        let start = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        let end = rest[start..].find(char::is_whitespace).map_or(rest.len(), |at| start + at);
         // Blanks at the very end belong to the last word.
-        let end = if rest[end..].trim().is_empty() {
-            rest.len()
-        } else {
-            end
-        };
+        let end = if rest[end..].trim().is_empty() { rest.len() } else { end };
         let (word, after) = rest.split_at(end);
         rest = after;
         Some(word)
@@ -175,14 +150,7 @@ mod tests {
 
     #[test]
     fn words_join_to_the_text() {
-        for text in [
-            "",
-            "one",
-            "one two",
-            "  ",
-            " lead and  gap\nline \n",
-            "grüße an Zoë",
-        ] {
+        for text in ["", "one", "one two", "  ", " lead and  gap\nline \n", "grüße an Zoë"] {
             assert_eq!(words(text).collect::<String>(), text);
         }
         assert_eq!(words("one two ").collect::<Vec<_>>(), ["one", " two "]);
@@ -211,19 +179,11 @@ mod tests {
             }
         }
         assert_eq!(message["content"], text);
-        for (call, streamed) in message["tool_calls"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .zip(&arguments)
-        {
+        for (call, streamed) in message["tool_calls"].as_array().unwrap().iter().zip(&arguments) {
             assert_eq!(call["function"]["arguments"], *streamed);
         }
         assert_eq!(arguments[1], "{bad");
-        assert_eq!(
-            whole["usage"],
-            json!({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12})
-        );
+        assert_eq!(whole["usage"], json!({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}));
         assert_eq!(whole["usage"], chunks.last().unwrap()["usage"]);
         assert_eq!(whole["choices"][0]["finish_reason"], "tool_calls");
     }
@@ -232,10 +192,6 @@ mod tests {
     fn usage_can_be_left_out() {
         let response = response(json!({"answer": "hi", "usage": false}));
         assert!(whole(&response, &json!({}), 1).get("usage").is_none());
-        assert!(
-            chunks(&response, &json!({}), 1)
-                .iter()
-                .all(|chunk| chunk.get("usage").is_none())
-        );
+        assert!(chunks(&response, &json!({}), 1).iter().all(|chunk| chunk.get("usage").is_none()));
     }
 }

@@ -70,11 +70,7 @@ impl Upstream {
         let base_url = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(State::new(script));
         let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&state)));
-        Ok(Self {
-            base_url,
-            state,
-            accepting,
-        })
+        Ok(Self { base_url, state, accepting })
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.

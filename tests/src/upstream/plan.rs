@@ -53,12 +53,9 @@ impl Plan {
             body = cut(body, bytes);
         }
         let length: u64 = body.iter().map(|action| sent(action) as u64).sum();
-        let ends =
-            |action: &Action| matches!(action, Action::Close | Action::Reset | Action::Stall);
+        let ends = |action: &Action| matches!(action, Action::Close | Action::Reset | Action::Stall);
         let ended = body.iter().any(ends);
-        let torn = body
-            .iter()
-            .any(|action| matches!(action, Action::Reset | Action::Stall));
+        let torn = body.iter().any(|action| matches!(action, Action::Reset | Action::Stall));
         let streams = response.steps.is_some() || content_type == "text/event-stream";
         let framing = match (response.raw, response.chunked, response.content_length) {
             (true, _, _) => Framing::Raw,
@@ -104,11 +101,7 @@ impl Plan {
         if !ended && (!whole || matches!(framing, Framing::UntilClose | Framing::Raw)) {
             actions.push(Action::Close);
         }
-        Self {
-            status,
-            actions,
-            whole,
-        }
+        Self { status, actions, whole }
     }
 
     /// The answer to a request that no route of the script wanted.
@@ -129,9 +122,7 @@ impl Plan {
     /// The last action that writes, if the answer is whole once it is written.
     pub fn completes_at(&self) -> Option<usize> {
         let writes = |action: &Action| matches!(action, Action::Send(_));
-        self.whole
-            .then(|| self.actions.iter().rposition(writes))
-            .flatten()
+        self.whole.then(|| self.actions.iter().rposition(writes)).flatten()
     }
 }
 
@@ -140,10 +131,8 @@ fn body(response: &Response, request: &Value, serial: u64) -> (&'static str, Vec
     if response.answer.is_some() || response.tool_calls.is_some() {
         return match request["stream"] == true {
             true => {
-                let mut data: Vec<String> = completion::chunks(response, request, serial)
-                    .iter()
-                    .map(|chunk| event(chunk))
-                    .collect();
+                let mut data: Vec<String> =
+                    completion::chunks(response, request, serial).iter().map(|chunk| event(chunk)).collect();
                 data.push(event(&json!("[DONE]")));
                 events(data, response.chunk_delay_ms)
             }
@@ -158,10 +147,7 @@ fn body(response: &Response, request: &Value, serial: u64) -> (&'static str, Vec
         return ("application/json", vec![Action::Send(text)]);
     }
     if let Some(text) = &response.body {
-        return (
-            "text/plain; charset=utf-8",
-            vec![Action::Send(text.clone().into_bytes())],
-        );
+        return ("text/plain; charset=utf-8", vec![Action::Send(text.clone().into_bytes())]);
     }
     if let Some(base64) = &response.body_base64 {
         let bytes = bytes_of(base64).unwrap_or_default();
@@ -172,18 +158,14 @@ fn body(response: &Response, request: &Value, serial: u64) -> (&'static str, Vec
         let data = items.iter().chain(&done).map(event).collect();
         return events(data, response.chunk_delay_ms);
     }
-    let steps = response
-        .steps
-        .iter()
-        .flatten()
-        .filter_map(|step| match step {
-            Step::Send(text) => Some(Action::Send(text.clone().into_bytes())),
-            Step::SendBase64(base64) => Some(Action::Send(bytes_of(base64).unwrap_or_default())),
-            Step::DelayMs(ms) => Some(Action::Delay(*ms)),
-            Step::Stall(on) => on.then_some(Action::Stall),
-            Step::Reset(on) => on.then_some(Action::Reset),
-            Step::Close(on) => on.then_some(Action::Close),
-        });
+    let steps = response.steps.iter().flatten().filter_map(|step| match step {
+        Step::Send(text) => Some(Action::Send(text.clone().into_bytes())),
+        Step::SendBase64(base64) => Some(Action::Send(bytes_of(base64).unwrap_or_default())),
+        Step::DelayMs(ms) => Some(Action::Delay(*ms)),
+        Step::Stall(on) => on.then_some(Action::Stall),
+        Step::Reset(on) => on.then_some(Action::Reset),
+        Step::Close(on) => on.then_some(Action::Close),
+    });
     ("application/octet-stream", steps.collect())
 }
 
@@ -210,15 +192,9 @@ fn event(item: &Value) -> String {
     };
     let lines = match item {
         Value::Object(fields)
-            if !fields.is_empty()
-                && fields
-                    .keys()
-                    .all(|key| ["event", "data", "id"].contains(&key.as_str())) =>
+            if !fields.is_empty() && fields.keys().all(|key| ["event", "data", "id"].contains(&key.as_str())) =>
         {
-            ["id", "event", "data"]
-                .iter()
-                .filter_map(|name| fields.get(*name).map(|value| line(name, value)))
-                .collect()
+            ["id", "event", "data"].iter().filter_map(|name| fields.get(*name).map(|value| line(name, value))).collect()
         }
         data => line("data", data),
     };
@@ -239,10 +215,7 @@ fn events(data: Vec<String>, delay_ms: u64) -> (&'static str, Vec<Action>) {
 fn split(body: Vec<Action>, size: usize) -> Vec<Action> {
     body.into_iter()
         .flat_map(|action| match action {
-            Action::Send(bytes) => bytes
-                .chunks(size)
-                .map(|piece| Action::Send(piece.to_vec()))
-                .collect(),
+            Action::Send(bytes) => bytes.chunks(size).map(|piece| Action::Send(piece.to_vec())).collect(),
             other => vec![other],
         })
         .collect()
@@ -280,12 +253,7 @@ fn head(response: &Response, status: u16, content_type: &str, framing: Framing) 
     let mut put = |name: &str, value: &str| {
         let _ = write!(head, "{name}: {value}\r\n");
     };
-    let given = |name: &str| {
-        response
-            .headers
-            .keys()
-            .any(|key| key.eq_ignore_ascii_case(name))
-    };
+    let given = |name: &str| response.headers.keys().any(|key| key.eq_ignore_ascii_case(name));
     if !given("content-type") {
         put("content-type", content_type);
     }

@@ -23,10 +23,7 @@ fn bytes(plan: &Plan) -> String {
 
 #[test]
 fn a_json_body_has_its_length() {
-    let plan = plan(
-        json!({"json": {"a": 1}, "headers": {"X-Id": "7"}}),
-        json!({}),
-    );
+    let plan = plan(json!({"json": {"a": 1}, "headers": {"X-Id": "7"}}), json!({}));
     assert_eq!(
         bytes(&plan),
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 7\r\nX-Id: 7\r\n\r\n{\"a\":1}"
@@ -36,14 +33,8 @@ fn a_json_body_has_its_length() {
 
 #[test]
 fn headers_of_the_script_replace_our_own() {
-    let plan = plan(
-        json!({"status": 502, "body": "<html>", "headers": {"Content-Type": "text/html"}}),
-        json!({}),
-    );
-    assert_eq!(
-        bytes(&plan),
-        "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 6\r\nContent-Type: text/html\r\n\r\n<html>"
-    );
+    let plan = plan(json!({"status": 502, "body": "<html>", "headers": {"Content-Type": "text/html"}}), json!({}));
+    assert_eq!(bytes(&plan), "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 6\r\nContent-Type: text/html\r\n\r\n<html>");
 }
 
 #[test]
@@ -53,14 +44,8 @@ fn events_are_framed_and_chunked() {
         json!({}),
     );
     let text = bytes(&plan);
-    let body: String = text
-        .split("\r\n\r\n")
-        .nth(1)
-        .into_iter()
-        .flat_map(|body| body.split("\r\n"))
-        .skip(1)
-        .step_by(2)
-        .collect();
+    let body: String =
+        text.split("\r\n\r\n").nth(1).into_iter().flat_map(|body| body.split("\r\n")).skip(1).step_by(2).collect();
     assert!(text.contains("content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n"));
     assert_eq!(
         body,
@@ -86,10 +71,7 @@ fn lies_about_the_length_end_the_connection() {
     assert_eq!(long.actions.last(), Some(&Action::Close));
     let honest = plan(json!({"body": "abc", "content_length": 3}), json!({}));
     assert_eq!(honest.actions.last(), Some(&Action::Send(b"abc".to_vec())));
-    let both = plan(
-        json!({"body": "abc", "content_length": 3, "chunked": true}),
-        json!({}),
-    );
+    let both = plan(json!({"body": "abc", "content_length": 3, "chunked": true}), json!({}));
     assert!(bytes(&both).contains("transfer-encoding: chunked\r\ncontent-length: 3\r\n"));
 }
 
@@ -117,14 +99,7 @@ fn raw_steps_add_nothing() {
         json!({"raw": true, "steps": [{"send": "HTTP/1.1 200 OK\r\n"}, {"delay_ms": 5}, {"reset": true}]}),
         json!({}),
     );
-    assert_eq!(
-        raw.actions,
-        [
-            Action::Send(b"HTTP/1.1 200 OK\r\n".to_vec()),
-            Action::Delay(5),
-            Action::Reset
-        ]
-    );
+    assert_eq!(raw.actions, [Action::Send(b"HTTP/1.1 200 OK\r\n".to_vec()), Action::Delay(5), Action::Reset]);
     assert_eq!(raw.completes_at(), None);
     let manual = plan(json!({"raw": true, "steps": [{"send": "x"}]}), json!({}));
     assert_eq!(manual.actions.last(), Some(&Action::Close));

@@ -76,8 +76,7 @@ impl Request {
     }
 
     pub fn wants_close(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// The body as JSON, else as text (empty: null).
@@ -98,39 +97,26 @@ impl Request {
             };
             seen == wanted
         };
-        when.method
-            .as_ref()
-            .is_none_or(|method| *method == self.method)
+        when.method.as_ref().is_none_or(|method| *method == self.method)
             && when.path.as_ref().is_none_or(path)
-            && when
-                .model
-                .as_ref()
-                .is_none_or(|model| body["model"] == model.as_str())
-            && when
-                .header
-                .iter()
-                .all(|(name, value)| self.header(&name.to_ascii_lowercase()) == Some(value))
+            && when.model.as_ref().is_none_or(|model| body["model"] == model.as_str())
+            && when.header.iter().all(|(name, value)| self.header(&name.to_ascii_lowercase()) == Some(value))
             && when.body.as_ref().is_none_or(|part| contains(body, part))
-            && when.body_contains.as_ref().is_none_or(|text| {
-                self.body
-                    .windows(text.len().max(1))
-                    .any(|window| window == text.as_bytes())
-            })
+            && when
+                .body_contains
+                .as_ref()
+                .is_none_or(|text| self.body.windows(text.len().max(1)).any(|window| window == text.as_bytes()))
     }
 }
 
 /// Is `part` a part of `whole`? Objects may have more keys, everything else is equal.
 fn contains(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => part
-            .iter()
-            .all(|(key, part)| whole.get(key).is_some_and(|whole| contains(whole, part))),
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, part)| whole.get(key).is_some_and(|whole| contains(whole, part)))
+        }
         (Value::Array(whole), Value::Array(part)) => {
-            whole.len() == part.len()
-                && whole
-                    .iter()
-                    .zip(part)
-                    .all(|(whole, part)| contains(whole, part))
+            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| contains(whole, part))
         }
         _ => whole == part,
     }
@@ -185,20 +171,14 @@ mod tests {
             method: "POST".into(),
             path: "/v1/chat/completions?api-version=1".into(),
             headers: BTreeMap::from([("authorization".into(), "Bearer k".into())]),
-            body:
-                br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi there"}]}"#
-                    .to_vec(),
+            body: br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi there"}]}"#.to_vec(),
         };
         let body = request.body_value();
         let matches = |when: Value| request.looks_like(&from_value(when).unwrap(), &body);
         assert!(matches(json!({})));
-        assert!(matches(
-            json!({"path": "/v1/chat/completions", "model": "m", "header": {"Authorization": "Bearer k"},
-            "body": {"stream": true, "messages": [{"role": "user"}]}, "body_contains": "hi th", "method": "POST"})
-        ));
-        assert!(matches(
-            json!({"path": "/v1/chat/completions?api-version=1"})
-        ));
+        assert!(matches(json!({"path": "/v1/chat/completions", "model": "m", "header": {"Authorization": "Bearer k"},
+            "body": {"stream": true, "messages": [{"role": "user"}]}, "body_contains": "hi th", "method": "POST"})));
+        assert!(matches(json!({"path": "/v1/chat/completions?api-version=1"})));
         for other in [
             json!({"path": "/v1/models"}),
             json!({"path": "/v1/chat/completions?api-version=2"}),

@@ -173,17 +173,13 @@ impl Script {
         D: Deserializer<'de>,
         D::Error: fmt::Display,
     {
-        let script: Script =
-            serde_path_to_error::deserialize(input).map_err(|error| ScriptError {
-                path: error.path().to_string(),
-                message: error.inner().to_string(),
-            })?;
+        let script: Script = serde_path_to_error::deserialize(input)
+            .map_err(|error| ScriptError { path: error.path().to_string(), message: error.inner().to_string() })?;
         for (at, route) in script.routes.iter().enumerate() {
             for (nth, response) in route.then.iter().enumerate() {
-                response.check().map_err(|message| ScriptError {
-                    path: format!("routes[{at}].then[{nth}]"),
-                    message,
-                })?;
+                response
+                    .check()
+                    .map_err(|message| ScriptError { path: format!("routes[{at}].then[{nth}]"), message })?;
             }
         }
         Ok(script)
@@ -206,10 +202,7 @@ impl Response {
         .filter_map(|(name, given)| given.then_some(name))
         .collect();
         if forms.len() > 1 {
-            return Err(format!(
-                "only one body form is possible, found {}",
-                forms.join(", ")
-            ));
+            return Err(format!("only one body form is possible, found {}", forms.join(", ")));
         }
         if !sugar && (self.finish_reason.is_some() || self.usage.is_some()) {
             return Err("`finish_reason` and `usage` need `answer` or `tool_calls`".into());
@@ -302,10 +295,7 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         for (response, says) in [
-            (
-                r#"{"json":{},"sse":[]}"#,
-                "only one body form is possible, found json, sse",
-            ),
+            (r#"{"json":{},"sse":[]}"#, "only one body form is possible, found json, sse"),
             (r#"{"body":"x","usage":false}"#, "need `answer`"),
             (r#"{"body":"x","done":true}"#, "`done` needs"),
             (r#"{"body":"x","raw":true}"#, "`raw` needs"),
@@ -317,10 +307,6 @@ mod tests {
             assert_eq!(error.path, "routes[0].then[1]");
             assert!(error.message.contains(says), "{error}");
         }
-        assert!(
-            refused(r#"{"routes":[{"then":[]}]}"#)
-                .message
-                .contains("at least one")
-        );
+        assert!(refused(r#"{"routes":[{"then":[]}]}"#).message.contains("at least one"));
     }
 }

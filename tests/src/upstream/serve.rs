@@ -55,10 +55,7 @@ impl Drop for Open {
 
 async fn connection(mut stream: TcpStream, state: Arc<State>) {
     let id = state.connected();
-    let mut open = Open {
-        state: Arc::clone(&state),
-        counted: true,
-    };
+    let mut open = Open { state: Arc::clone(&state), counted: true };
     // Pieces of a body must reach the client apart.
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
@@ -78,10 +75,7 @@ async fn connection(mut stream: TcpStream, state: Arc<State>) {
                 state.is_control();
             }
             let plan = Plan::new(&control(&request, &state).await, &Value::Null, 0);
-            if play(&plan, &mut stream, &AtomicBool::new(false), || {})
-                .await
-                .is_err()
-            {
+            if play(&plan, &mut stream, &AtomicBool::new(false), || {}).await.is_err() {
                 return;
             }
             continue;
@@ -189,16 +183,9 @@ async fn control(request: &Request, state: &State) -> Response {
 }
 
 fn respond(json: Value) -> Response {
-    Response {
-        json: Some(json),
-        ..Response::default()
-    }
+    Response { json: Some(json), ..Response::default() }
 }
 
 fn refusal(status: u16, message: &str) -> Response {
-    Response {
-        status: Some(status),
-        json: Some(json!({"error": {"message": message}})),
-        ..Response::default()
-    }
+    Response { status: Some(status), json: Some(json!({"error": {"message": message}})), ..Response::default() }
 }

@@ -31,11 +31,7 @@ struct Inner {
 
 impl State {
     pub fn new(script: Script) -> Self {
-        let state = Self {
-            started: Instant::now(),
-            inner: Mutex::default(),
-            settled: Notify::new(),
-        };
+        let state = Self { started: Instant::now(), inner: Mutex::default(), settled: Notify::new() };
         state.set_script(script);
         state
     }
@@ -55,11 +51,7 @@ impl State {
         inner.given.fill(0);
         inner.forgotten += inner.log.len() as u64;
         inner.log.clear();
-        inner.stats = Stats {
-            connections: inner.stats.open,
-            open: inner.stats.open,
-            requests: 0,
-        };
+        inner.stats = Stats { connections: inner.stats.open, open: inner.stats.open, requests: 0 };
         drop(inner);
         self.settled.notify_waiters();
     }
@@ -87,10 +79,7 @@ impl State {
 
     pub fn stats(&self) -> Stats {
         let inner = self.lock();
-        Stats {
-            requests: inner.log.len() as u64,
-            ..inner.stats
-        }
+        Stats { requests: inner.log.len() as u64, ..inner.stats }
     }
 
     pub fn connected(&self) -> u64 {
@@ -118,11 +107,7 @@ impl State {
         let ms = millis(self.started);
         let mut inner = self.lock();
         let serial = inner.forgotten + inner.log.len() as u64 + 1;
-        let route = inner
-            .script
-            .routes
-            .iter()
-            .position(|route| request.looks_like(&route.when, &body));
+        let route = inner.script.routes.iter().position(|route| request.looks_like(&route.when, &body));
         let plan = match route {
             Some(at) => {
                 let nth = inner.given[at];
@@ -153,9 +138,7 @@ impl State {
     pub fn note(&self, serial: u64, change: impl FnOnce(&mut LogEntry)) {
         let mut inner = self.lock();
         let forgotten = inner.forgotten;
-        let entry = serial
-            .checked_sub(forgotten + 1)
-            .and_then(|at| inner.log.get_mut(at as usize));
+        let entry = serial.checked_sub(forgotten + 1).and_then(|at| inner.log.get_mut(at as usize));
         if let Some(entry) = entry {
             change(entry);
             if entry.settled {

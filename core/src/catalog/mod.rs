@@ -1,0 +1,84 @@
+//! What is known of providers, models and prices: dated, sourced data, embedded and replaceable at run time.
+//!
+//! Pure: no network, no file, no environment (a caller passes a lookup function where variables matter). The embedded
+//! documents are parsed on first use, once per process, and never change after.
+
+mod nearest;
+mod providers;
+
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+
+use crate::error::{Error, ErrorKind, Result};
+
+use nearest::did_you_mean;
+pub use providers::{Auth, Env, Provider, ProviderKind, ProviderStatus, Providers};
+
+/// Embedded providers.
+pub const PROVIDERS_TOML: &str = include_str!("../../data/providers.toml");
+
+static PROVIDERS: OnceCell<Arc<Providers>> = OnceCell::new();
+
+/// Providers, models and prices. Cheap to make and to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// `None`: the embedded document.
+    providers: Option<Arc<Providers>>,
+}
+
+impl Catalog {
+    /// The embedded catalogue. Costs nothing until it is asked something.
+    pub fn builtin() -> Arc<Catalog> {
+        Arc::new(Catalog::default())
+    }
+
+    /// A catalogue from documents in the embedded ones' format; `None` keeps the embedded one.
+    ///
+    /// # Errors
+    /// `invalid_config` naming document, row and field.
+    pub fn from_documents(providers_toml: Option<&str>) -> Result<Catalog> {
+        let providers = providers_toml.map(Providers::parse).transpose()?.map(Arc::new);
+        Ok(Catalog { providers })
+    }
+
+    /// This catalogue with one more provider; a row of the same id is replaced.
+    ///
+    /// # Errors
+    /// `invalid_config` when the row is faulty or one of its names belongs to another row.
+    pub fn with_provider(&self, row: Provider) -> Result<Catalog> {
+        let providers = Some(Arc::new(self.table()?.with(row)?));
+        Ok(Catalog { providers })
+    }
+
+    /// All providers, in the document's order.
+    pub fn providers(&self) -> Result<&[Provider]> {
+        Ok(self.table()?.rows())
+    }
+
+    /// A provider by id or alias, in any letter case.
+    ///
+    /// # Errors
+    /// `not_found`, naming the nearest names and how to reach a server that is not listed.
+    pub fn provider(&self, name: &str) -> Result<&Provider> {
+        let table = self.table()?;
+        table.get(name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "unknown provider `{name}`{}; a server that is not listed needs `base_url` and `api_key` under \
+                     `providers.{name}` of the configuration",
+                    did_you_mean(name, table.names())
+                ),
+            )
+            .with_param("provider")
+        })
+    }
+
+    fn table(&self) -> Result<&Providers> {
+        match &self.providers {
+            Some(own) => Ok(own),
+            None => Ok(PROVIDERS.get_or_try_init(|| Providers::parse(PROVIDERS_TOML).map(Arc::new))?),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Tests of the provider rows, embedded and own.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::catalog::{Catalog, PROVIDERS_TOML};
+
+fn none(_: &str) -> Option<String> {
+    None
+}
+
+fn embedded(name: &str) -> Provider {
+    Catalog::builtin().provider(name).unwrap().clone()
+}
+
+fn base_url(name: &str, vars: &[(&str, &str)]) -> Result<String> {
+    let env = |var: &str| vars.iter().find(|(k, _)| *k == var).map(|(_, v)| v.to_string());
+    embedded(name).base_url(None, &BTreeMap::new(), &env)
+}
+
+#[test]
+fn every_embedded_row_parses_and_names_are_unique() {
+    let table = Providers::parse(PROVIDERS_TOML).unwrap();
+    assert_eq!(table.rows().len(), 42);
+    let mut seen = std::collections::BTreeSet::new();
+    for name in table.names() {
+        assert!(seen.insert(name.to_lowercase()), "{name} twice");
+        assert_eq!(name, name.to_lowercase(), "ids and aliases are written in lower case");
+    }
+}
+
+#[test]
+fn every_embedded_row_is_sound() {
+    for row in Providers::parse(PROVIDERS_TOML).unwrap().rows() {
+        let at = &row.id;
+        assert_eq!(row.wire, "openai-chat", "{at}");
+        assert!(row.chat_path.starts_with('/'), "{at}");
+        assert!(!row.base_url.ends_with('/'), "{at}");
+        assert!(row.docs.as_deref().is_some_and(|d| d.starts_with("https://")), "{at}");
+        assert_eq!(row.base_url.starts_with("http://"), row.kind == ProviderKind::Local, "{at}");
+        assert_eq!(row.key_optional, row.kind == ProviderKind::Local, "{at}");
+        let named: Vec<&str> = placeholders(&row.base_url).filter(|n| *n != "model").collect();
+        assert_eq!(named, row.vars.keys().map(String::as_str).collect::<Vec<_>>(), "{at}");
+        for var in row.key_vars.iter().chain(&row.base_url_vars).chain(row.vars.values().flatten()) {
+            assert!(var.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'), "{at}: {var}");
+        }
+        assert!(row.status == ProviderStatus::Active || row.status_note.is_some(), "{at}: why?");
+    }
+}
+
+#[test]
+fn the_promised_aliases_stand() {
+    for (alias, id) in [
+        ("aws", "bedrock-openai"),
+        ("bedrock", "bedrock-openai"),
+        ("hf", "hf-router"),
+        ("google", "gemini-openai"),
+        ("GEMINI", "gemini-openai"),
+        ("anthropic", "anthropic-openai"),
+        ("Groq", "groq"),
+    ] {
+        assert_eq!(embedded(alias).id, id);
+    }
+}
+
+#[test]
+fn an_unknown_provider_names_the_near_ones_and_the_way_out() {
+    let catalog = Catalog::builtin();
+    let e = catalog.provider("openrooter").unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound);
+    assert!(e.message().contains("`openrouter`") && e.message().contains("base_url"), "{e}");
+}
+
+#[test]
+fn keys_are_found_in_order_and_never_empty() {
+    let gemini = embedded("gemini");
+    let env = |var: &str| match var {
+        "GEMINI_API_KEY" => Some(" ".to_owned()),
+        "GOOGLE_API_KEY" => Some("second".to_owned()),
+        "GOOGLE_GENERATIVE_AI_API_KEY" => Some("third".to_owned()),
+        _ => None,
+    };
+    let (var, key) = gemini.key(&env).unwrap();
+    assert_eq!((var, key.expose()), ("GOOGLE_API_KEY", "second"));
+    assert!(gemini.key(&none).is_none());
+    let e = gemini.missing_key();
+    assert_eq!(e.kind(), ErrorKind::Authentication);
+    assert!(e.message().contains("GEMINI_API_KEY (or GOOGLE_API_KEY"), "{e}");
+}
+
+#[test]
+fn placeholders_are_filled_or_named() {
+    let region = [("AWS_DEFAULT_REGION", "eu-west-1")];
+    assert_eq!(base_url("aws", &region).unwrap(), "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1");
+    let e = base_url("aws", &[]).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::InvalidConfig);
+    assert!(e.message().contains("AWS_REGION") && e.message().contains("vars.region"), "{e}");
+    let e = base_url("aws", &[("AWS_REGION", "evil.example/#")]).unwrap_err();
+    assert!(e.message().contains("only letters"), "{e}");
+
+    let own = BTreeMap::from([("account_id".to_owned(), "abc123".to_owned())]);
+    let url = embedded("cloudflare").base_url(None, &own, &none).unwrap();
+    assert_eq!(url, "https://api.cloudflare.com/client/v4/accounts/abc123/ai/v1");
+}
+
+#[test]
+fn addresses_from_variables_are_completed() {
+    for (provider, var, given, want) in [
+        ("ollama", "OLLAMA_HOST", "0.0.0.0", "http://127.0.0.1:11434/v1"),
+        ("ollama", "OLLAMA_HOST", "gpu-box:9000", "http://gpu-box:9000/v1"),
+        ("ollama", "OLLAMA_HOST", "https://gpu-box", "https://gpu-box/v1"),
+        ("azure", "AZURE_OPENAI_ENDPOINT", "https://me.openai.azure.com/", "https://me.openai.azure.com/openai/v1"),
+        (
+            "azure",
+            "AZURE_OPENAI_ENDPOINT",
+            "https://me.openai.azure.com/openai",
+            "https://me.openai.azure.com/openai/v1",
+        ),
+        (
+            "azure",
+            "AZURE_API_BASE",
+            "https://me.openai.azure.com/openai/v1/?api-version=1",
+            "https://me.openai.azure.com/openai/v1",
+        ),
+        ("groq", "GROQ_BASE_URL", "https://proxy.example/other", "https://proxy.example/other"),
+        ("openai", "OPENAI_BASE_URL", "https://proxy.example/v1/", "https://proxy.example/v1"),
+    ] {
+        assert_eq!(base_url(provider, &[(var, given)]).unwrap(), want, "{provider} {given}");
+    }
+    let exact = embedded("ollama").base_url(Some("http://127.0.0.1:1/"), &BTreeMap::new(), &none).unwrap();
+    assert_eq!(exact, "http://127.0.0.1:1", "a configured address is taken as it is");
+}
+
+#[test]
+fn addresses_of_calls() {
+    let groq = embedded("groq");
+    let base = groq.base_url(None, &BTreeMap::new(), &none).unwrap();
+    assert_eq!(groq.chat_url(&base, "any").unwrap(), "https://api.groq.com/openai/v1/chat/completions");
+    assert_eq!(groq.models_url(&base).unwrap(), "https://api.groq.com/openai/v1/models");
+    let hf = embedded("hf-inference");
+    let base = hf.base_url(None, &BTreeMap::new(), &none).unwrap();
+    assert_eq!(
+        hf.chat_url(&base, "meta-llama/Llama-3.1-8B-Instruct").unwrap(),
+        "https://router.huggingface.co/hf-inference/models/meta-llama/Llama-3.1-8B-Instruct/v1/chat/completions"
+    );
+    for bad in ["a/../b", "a?b", "a b", "a//b", ""] {
+        assert!(hf.chat_url(&base, bad).is_err(), "{bad}");
+    }
+    assert_eq!(embedded("github").models_url("x").unwrap(), "https://models.github.ai/catalog/models");
+}
+
+#[test]
+fn faults_name_row_and_field() {
+    let row = "schema = 1\nas_of = \"2026-01-01\"\n[[provider]]\nid = \"mine\"\nname = \"Mine\"\nkind = \"cloud\"\n\
+               wire = \"openai-chat\"\nbase_url = \"https://h/v1\"\nkey_vars = []\n";
+    Providers::parse(row).unwrap();
+    for (change, parts) in [
+        ("[provider.quirks]\nmax_tokns = \"both\"\n", &["providers.mine.quirks", "max_tokns"][..]),
+        ("colour = 1\n", &["providers.mine", "colour"]),
+        ("[[provider]]\nid = \"x\"\n", &["providers.x", "name"]),
+        ("aliases = [\"MINE\"]\n", &["providers.mine", "already"]),
+    ] {
+        let e = Providers::parse(&format!("{row}{change}")).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidConfig);
+        assert!(parts.iter().all(|p| e.message().contains(p)), "{change} -> {e}");
+    }
+    for (from, to, part) in [
+        ("https://h", "ftp://h", "providers.mine.base_url"),
+        ("https://h", "https://{zone}.h", "{zone}"),
+        ("key_vars = []", "key_vars = [\"my key\"]", "my key"),
+        ("\"mine\"", "\"my/one\"", "no `/`"),
+        ("schema = 1", "schema = 2", "schema 2"),
+        ("kind = \"cloud\"", "kind = \"clowd\"", "clowd"),
+    ] {
+        let e = Providers::parse(&row.replace(from, to)).unwrap_err();
+        assert!(e.message().contains(part), "{to} -> {e}");
+    }
+}
+
+#[test]
+fn a_row_of_ones_own_joins_or_replaces() {
+    let catalog = Catalog::builtin();
+    let more = catalog.with_provider(Provider::own("lab", "http://10.0.0.1:8000/v1/")).unwrap();
+    assert_eq!(more.provider("LAB").unwrap().base_url, "http://10.0.0.1:8000/v1");
+    assert_eq!(more.providers().unwrap().len(), 43);
+    assert!(catalog.provider("lab").is_err(), "the first catalogue is unchanged");
+    let replaced = catalog.with_provider(Provider::own("groq", "http://h/v1")).unwrap();
+    assert_eq!(replaced.provider("groq").unwrap().base_url, "http://h/v1");
+    assert_eq!(replaced.providers().unwrap().len(), 42);
+    let e = catalog.with_provider(Provider::own("aws", "http://h/v1")).unwrap_err();
+    assert!(e.message().contains("bedrock-openai"), "{e}");
+}
