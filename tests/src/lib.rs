@@ -1,3 +1,4 @@
 //! Everything interfuse is tested with: the scripted upstream, the parity scenarios, code generation.
 
+pub mod parity;
 pub mod upstream;

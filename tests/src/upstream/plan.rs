@@ -131,8 +131,7 @@ fn body(response: &Response, request: &Value, serial: u64) -> (&'static str, Vec
     if response.answer.is_some() || response.tool_calls.is_some() {
         return match request["stream"] == true {
             true => {
-                let mut data: Vec<String> =
-                    completion::chunks(response, request, serial).iter().map(|chunk| event(chunk)).collect();
+                let mut data: Vec<String> = completion::chunks(response, request, serial).iter().map(event).collect();
                 data.push(event(&json!("[DONE]")));
                 events(data, response.chunk_delay_ms)
             }
