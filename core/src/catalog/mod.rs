@@ -3,7 +3,7 @@
 //! Pure: no network, no file, no environment (a caller passes a lookup function where variables matter). The embedded
 //! documents are parsed on first use, once per process, and never change after.
 
-mod nearest;
+pub(crate) mod nearest;
 mod providers;
 
 use std::sync::Arc;

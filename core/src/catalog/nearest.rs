@@ -14,7 +14,7 @@ pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) ->
 }
 
 /// `; did you mean ...?`, or nothing when no name is near.
-pub(super) fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let near = nearest(wanted, names);
     if near.is_empty() {
         return String::new();

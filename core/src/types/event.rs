@@ -107,6 +107,12 @@ pub enum FusionStep {
         /// The text.
         text: String,
     },
+    /// The text sent so far as `final_delta` is void: writing it broke off, and another answer follows.
+    #[cfg_attr(feature = "schema", schemars(title = "FinalRestarted"))]
+    FinalRestarted {
+        /// Why.
+        reason: String,
+    },
     /// The run is over.
     #[cfg_attr(feature = "schema", schemars(title = "RunDone"))]
     RunDone {

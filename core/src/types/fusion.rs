@@ -48,16 +48,20 @@ pub struct FusionOptions {
     /// Who judges; the anchor by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<Judge>,
-    /// Usable answers after which the rest is not waited for any longer than `grace_ms`; all members by default.
+    /// Usable answers after which the rest, the anchor included, is not waited for any longer than `grace_ms`; all
+    /// members by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<u32>,
-    /// How long stragglers are waited for after the quorum, milliseconds; half the time the quorum took by default.
+    /// How long stragglers are waited for after the quorum, milliseconds; half the time the quorum took by default,
+    /// within 250 and 15000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_ms: Option<u64>,
     /// Deadline of the whole fusion, milliseconds; 120000 by default. Members get 70 % of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
-    /// Most the whole fusion may cost, decimal USD as text ("0.05"). A stage starts only if its price is known and fits.
+    /// Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
+    /// or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
+    /// flight is not cut, and calls whose price is unknown are not counted: a warning names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<String>,
 }
@@ -136,10 +140,10 @@ pub struct Judge {
     /// What matters, in words; added to the built-in rubric.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criteria: Option<String>,
-    /// Temperature; 0 by default.
+    /// Temperature; 0 by default for verdicts and analyses, the request's for a merged answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Most tokens of a verdict or an analysis.
+    /// Most tokens of a verdict (1024 by default) or an analysis (2048 by default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
     /// Deadline of one judge call, milliseconds.
