@@ -3,6 +3,7 @@
 //! It writes its own bytes, so a script can cut a body anywhere, lie about its length, stall, or reset the connection.
 //! The script's form stands in [`script`]; `tests/README.md` shows it by example.
 
+mod capture;
 mod completion;
 mod log;
 mod plan;

@@ -105,8 +105,7 @@ impl Plan {
     }
 
     /// The answer to a request that no route of the script wanted.
-    pub fn unmatched(method: &str, path: &str, body: &Value) -> Self {
-        let message = format!("no route of the upstream script matches {method} {path}");
+    pub fn unmatched(message: &str, body: &Value) -> Self {
         let response = Response {
             status: Some(404),
             json: Some(json!({"error": {

@@ -8,6 +8,8 @@ use serde::de::{MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::capture;
+
 /// What an upstream answers: the first route that matches a request wins.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +67,10 @@ pub struct Response {
     pub finish_reason: Option<String>,
     /// Usage fields of `answer` and `tool_calls`, laid over the counted ones; `false` leaves usage out.
     pub usage: Option<Usage>,
+
+    /// With `answer` or `body`: patterns, by name, whose one group is looked for in the texts of the request's messages;
+    /// `{{name}}` becomes what it found. A request in which one finds nothing is answered like one without a route.
+    pub capture: BTreeMap<String, String>,
 
     /// Body form: a JSON document.
     pub json: Option<Value>,
@@ -210,6 +216,10 @@ impl Response {
         if self.done && self.sse.is_none() {
             return Err("`done` needs `sse`".into());
         }
+        if !self.capture.is_empty() && self.answer.is_none() && self.body.is_none() {
+            return Err("`capture` needs `answer` or `body`".into());
+        }
+        self.capture.values().try_for_each(|pattern| capture::compile(pattern).map(drop))?;
         if self.raw && self.steps.is_none() {
             return Err("`raw` needs `steps`".into());
         }
@@ -297,6 +307,8 @@ mod tests {
         for (response, says) in [
             (r#"{"json":{},"sse":[]}"#, "only one body form is possible, found json, sse"),
             (r#"{"body":"x","usage":false}"#, "need `answer`"),
+            (r#"{"json":{},"capture":{"a":"(b)"}}"#, "`capture` needs"),
+            (r#"{"answer":"x","capture":{"a":"b"}}"#, "exactly one group"),
             (r#"{"body":"x","done":true}"#, "`done` needs"),
             (r#"{"body":"x","raw":true}"#, "`raw` needs"),
             (r#"{"body":"x","split":0}"#, "at least 1"),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::capture;
 use super::log::{LogEntry, Stats};
 use super::plan::Plan;
 use super::request::Request;
@@ -107,16 +108,20 @@ impl State {
         let ms = millis(self.started);
         let mut inner = self.lock();
         let serial = inner.forgotten + inner.log.len() as u64 + 1;
-        let route = inner.script.routes.iter().position(|route| request.looks_like(&route.when, &body));
+        let mut route = inner.script.routes.iter().position(|route| request.looks_like(&route.when, &body));
         let plan = match route {
             Some(at) => {
                 let nth = inner.given[at];
                 inner.given[at] += 1;
                 let then = &inner.script.routes[at].then;
-                Plan::new(&then[nth.min(then.len() - 1)], &body, serial)
+                capture::fill(&then[nth.min(then.len() - 1)], &body).map(|then| Plan::new(&then, &body, serial))
             }
-            None => Plan::unmatched(&request.method, &request.path, &body),
+            None => Err(format!("no route of the upstream script matches {} {}", request.method, request.path)),
         };
+        let plan = plan.unwrap_or_else(|message| {
+            route = None;
+            Plan::unmatched(&message, &body)
+        });
         inner.log.push(LogEntry {
             serial,
             connection,
