@@ -6,8 +6,10 @@ pub mod clock;
 pub mod engine;
 pub mod error;
 pub mod fusion;
+pub mod http;
 pub mod secret;
 pub mod types;
+pub mod wire;
 
 pub use catalog::Catalog;
 pub use client::Client;

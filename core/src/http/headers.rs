@@ -1,0 +1,68 @@
+//! What vendors tell in headers: request ids, when to try again.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+/// Names of the request id, likeliest first.
+const REQUEST_IDS: &[&str] = &["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "cf-ray"];
+
+/// The vendor's request id.
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
+    REQUEST_IDS.iter().find_map(|name| text(headers, name)).map(str::to_owned)
+}
+
+/// Whether the vendor says by `x-should-retry` that a retry makes sense.
+pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    match text(headers, "x-should-retry")? {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// When to try again: the larger of `retry-after-ms` and `retry-after` (seconds, or an HTTP date against `now_unix`).
+/// Negative and unreadable values are ignored.
+pub fn retry_after(headers: &HeaderMap, now_unix: Duration) -> Option<Duration> {
+    let ms = text(headers, "retry-after-ms").and_then(|v| seconds(v, 1e-3));
+    let plain = text(headers, "retry-after").and_then(|v| {
+        seconds(v, 1.0).or_else(|| {
+            let at = httpdate::parse_http_date(v).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            Some(at.saturating_sub(now_unix))
+        })
+    });
+    ms.max(plain)
+}
+
+fn seconds(text: &str, unit: f64) -> Option<Duration> {
+    let n: f64 = text.trim().parse().ok()?;
+    Duration::try_from_secs_f64(n * unit).ok()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(pairs: &[(&'static str, &'static str)]) -> Option<Duration> {
+        let mut h = HeaderMap::new();
+        for (k, v) in pairs {
+            h.insert(*k, http::HeaderValue::from_static(v));
+        }
+        retry_after(&h, Duration::from_secs(784_111_777))
+    }
+
+    #[test]
+    fn forms_of_retry_after() {
+        assert_eq!(after(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
+        assert_eq!(after(&[("retry-after-ms", "0"), ("retry-after", "1")]), Some(Duration::from_secs(1)));
+        assert_eq!(after(&[("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT")]), Some(Duration::from_secs(3)));
+        assert_eq!(after(&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]), Some(Duration::ZERO));
+        assert_eq!(after(&[("retry-after", "-1")]), None);
+        assert_eq!(after(&[("retry-after", "soon")]), None);
+        assert_eq!(after(&[]), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! The network: one transport, its framing, its headers. The only room with sockets.
+
+mod headers;
+mod reqwest;
+mod sse;
+mod tls;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
+pub use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::error::Result;
+
+pub use self::reqwest::ReqwestTransport;
+pub use headers::{request_id, retry_after, should_retry};
+pub use sse::SseParser;
+
+/// Largest body of a complete answer, bytes.
+pub const MAX_RESPONSE: usize = 64 << 20;
+/// Largest event of a stream, bytes.
+pub const MAX_EVENT: usize = 8 << 20;
+/// How much of an error's body is read, bytes.
+pub const MAX_ERROR_BODY: usize = 16 << 10;
+
+/// One POST of JSON to one address.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// The address.
+    pub url: Arc<url::Url>,
+    /// All headers, the credential among them (marked sensitive).
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Longest wait for the head of the response once the request is on its way.
+    pub response_timeout: Duration,
+    /// Longest wait between two pieces of the body.
+    pub idle_timeout: Duration,
+}
+
+/// The head of a response, and its body still to be read.
+pub struct HttpResponse {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body. Dropping it closes the connection unless it was read to its end.
+    pub body: Body,
+}
+
+/// A body in pieces. Errors are typed: `timeout`, `connection`, `interrupted`.
+pub struct Body(BoxStream<'static, Result<Bytes>>);
+
+impl Body {
+    /// Wraps any stream of pieces.
+    pub fn new(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
+        Body(stream.boxed())
+    }
+
+    /// The next piece.
+    pub async fn next(&mut self) -> Option<Result<Bytes>> {
+        self.0.next().await
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+/// What sends requests. Replaceable; the default is [`ReqwestTransport`].
+pub trait Transport: Send + Sync {
+    /// Sends one request and waits for the head of the response. Never follows redirects, never retries. Dropping the
+    /// future closes the connection.
+    fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse>>;
+}

@@ -1,0 +1,190 @@
+//! The default transport. The only file that names reqwest.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ::reqwest::{Client, Method, Proxy, Request, redirect, retry};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
+use once_cell::sync::OnceCell;
+use tokio::time::{Instant, Sleep};
+
+use super::{Body, HttpRequest, HttpResponse, Transport, tls};
+use crate::error::{Dispatch, Error, ErrorKind, Result};
+use crate::types::{NetworkConfig, TimeoutConfig};
+
+/// reqwest over rustls: HTTP/1.1 and HTTP/2, pooled connections, no redirects, no proxy unless configured.
+pub struct ReqwestTransport(Arc<Inner>);
+
+struct Inner {
+    network: NetworkConfig,
+    connect_timeout: Duration,
+    /// TLS settings cost milliseconds to load, so a client that only speaks to a plain local server never loads them.
+    plain: OnceCell<Client>,
+    tls: OnceCell<Client>,
+}
+
+impl ReqwestTransport {
+    /// A transport; nothing is loaded or connected before the first request.
+    pub fn new(network: NetworkConfig, timeouts: &TimeoutConfig) -> Self {
+        ReqwestTransport(Arc::new(Inner {
+            network,
+            connect_timeout: Duration::from_millis(timeouts.connect_ms),
+            plain: OnceCell::new(),
+            tls: OnceCell::new(),
+        }))
+    }
+}
+
+impl Inner {
+    fn client(&self, https: bool) -> Result<&Client> {
+        // A proxy may itself be reached over TLS.
+        let https = https || self.network.proxy.is_some();
+        let cell = if https { &self.tls } else { &self.plain };
+        cell.get_or_try_init(|| self.build(https))
+    }
+
+    fn build(&self, https: bool) -> Result<Client> {
+        let mut builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .referer(false);
+        builder = match self.network.proxy.as_deref() {
+            None => builder.no_proxy(),
+            Some("system") => builder,
+            Some(url) => builder.proxy(Proxy::all(url).map_err(|e| Error::invalid_config("network.proxy", e))?),
+        };
+        let roots = if https { tls::config(self.network.ca_file.as_deref())? } else { tls::none()? };
+        builder
+            .tls_backend_preconfigured(roots)
+            .build()
+            .map_err(|e| Error::new(ErrorKind::Internal, format!("the HTTP client cannot be built: {}", chain(&e))))
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let client = self.client(request.url.scheme() == "https")?;
+        let mut out = Request::new(Method::POST, (*request.url).clone());
+        *out.headers_mut() = request.headers;
+        *out.body_mut() = Some(request.body.into());
+        let started = Instant::now();
+        let response = match tokio::time::timeout(request.response_timeout, client.execute(out)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(e)) => return Err(self.failed(e, started)),
+            Err(_) => return Err(timeout("response", request.response_timeout, started.elapsed(), 0)),
+        };
+        Ok(HttpResponse {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: Body::new(Pieces {
+                inner: response.bytes_stream().boxed(),
+                idle: request.idle_timeout,
+                last: Instant::now(),
+                sleep: None,
+                bytes: 0,
+            }),
+        })
+    }
+
+    fn failed(&self, e: ::reqwest::Error, started: Instant) -> Error {
+        let connecting = e.is_connect();
+        if e.is_timeout() {
+            return timeout("connect", self.connect_timeout, started.elapsed(), 0);
+        }
+        let host = e.url().and_then(|u| u.host_str()).unwrap_or("the server").to_owned();
+        let e = e.without_url();
+        let (dispatch, what) = if connecting {
+            (Dispatch::NotSent, format!("cannot connect to {host}"))
+        } else {
+            (Dispatch::Uncertain, format!("the connection to {host} broke before an answer"))
+        };
+        dispatched(Error::new(ErrorKind::Connection, format!("{what}: {}", chain(&e))), dispatch)
+    }
+}
+
+impl Transport for ReqwestTransport {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse>> {
+        let inner = self.0.clone();
+        Box::pin(async move { inner.send(request).await })
+    }
+}
+
+/// Notes how far a failed request had got, for the engine.
+fn dispatched(mut error: Error, dispatch: Dispatch) -> Error {
+    if let Ok(value) = serde_json::to_value(dispatch) {
+        error.body_mut().details.insert("dispatch".into(), value);
+    }
+    error
+}
+
+fn timeout(which: &str, limit: Duration, elapsed: Duration, bytes: u64) -> Error {
+    let mut error = Error::new(
+        ErrorKind::Timeout,
+        format!(
+            "the {which} timeout of {} ms fired after {} ms with {bytes} bytes received; raise `timeouts.{which}_ms` if the model is slow",
+            limit.as_millis(),
+            elapsed.as_millis()
+        ),
+    );
+    error.body_mut().details.insert("timeout".into(), which.into());
+    dispatched(error, if which == "connect" { Dispatch::NotSent } else { Dispatch::Uncertain })
+}
+
+/// A reqwest error with its causes on one line.
+fn chain(e: &::reqwest::Error) -> String {
+    let mut text = e.to_string();
+    let mut cause = std::error::Error::source(e);
+    while let Some(c) = cause {
+        let c_text = c.to_string();
+        if !text.contains(&c_text) {
+            text = format!("{text}: {c_text}");
+        }
+        cause = c.source();
+    }
+    text
+}
+
+/// A body with a timeout between its pieces. One timer serves the whole body: it is moved only when it fires early.
+struct Pieces {
+    inner: BoxStream<'static, ::reqwest::Result<Bytes>>,
+    idle: Duration,
+    last: Instant,
+    sleep: Option<Pin<Box<Sleep>>>,
+    bytes: u64,
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Poll::Ready(piece) = this.inner.as_mut().poll_next(cx) {
+            this.last = Instant::now();
+            return Poll::Ready(piece.map(|piece| match piece {
+                Ok(piece) => {
+                    this.bytes += piece.len() as u64;
+                    Ok(piece)
+                }
+                Err(e) => Err(broken(e, this.bytes)),
+            }));
+        }
+        let sleep = this.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(this.last + this.idle)));
+        while sleep.as_mut().poll(cx).is_ready() {
+            let due = this.last + this.idle;
+            if Instant::now() >= due {
+                return Poll::Ready(Some(Err(timeout("idle", this.idle, this.last.elapsed(), this.bytes))));
+            }
+            sleep.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+fn broken(e: ::reqwest::Error, bytes: u64) -> Error {
+    let why = chain(&e.without_url());
+    Error::new(ErrorKind::Interrupted, format!("the answer broke off after {bytes} bytes: {why}"))
+}

@@ -1,0 +1,155 @@
+//! From a vendor's status, code and words to the one table of kinds. In this order: code or type, words that tell a
+//! context overflow or an empty account, status.
+
+use crate::error::ErrorKind;
+
+/// What a vendor said of a failure, whatever its shape.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct VendorError {
+    /// The text.
+    pub message: String,
+    /// `code` as text.
+    pub code: Option<String>,
+    /// `type`.
+    pub r#type: Option<String>,
+    /// The parameter complained about.
+    pub param: Option<String>,
+}
+
+/// Codes and types that say it alone, in lower case.
+const CODES: &[(&str, ErrorKind)] = &[
+    ("context_length_exceeded", ErrorKind::ContextLength),
+    ("exceed_context_size_error", ErrorKind::ContextLength),
+    ("too_many_tokens", ErrorKind::ContextLength),
+    ("too_many_prompt_tokens", ErrorKind::ContextLength),
+    ("content_filter", ErrorKind::ContentFiltered),
+    ("content_policy_violation", ErrorKind::ContentFiltered),
+    ("invalid_prompt", ErrorKind::ContentFiltered),
+    ("responsibleaipolicyviolation", ErrorKind::ContentFiltered),
+    ("insufficient_quota", ErrorKind::InsufficientCredits),
+    ("insufficient_credits", ErrorKind::InsufficientCredits),
+    ("insufficient_balance", ErrorKind::InsufficientCredits),
+    ("billing_hard_limit_reached", ErrorKind::InsufficientCredits),
+    ("billing_not_active", ErrorKind::InsufficientCredits),
+    ("model_not_found", ErrorKind::NotFound),
+    ("deploymentnotfound", ErrorKind::NotFound),
+    ("invalid_model", ErrorKind::NotFound),
+    ("invalid_api_key", ErrorKind::Authentication),
+    ("authentication_error", ErrorKind::Authentication),
+    ("unsupported_country_region_territory", ErrorKind::Permission),
+    ("permission_error", ErrorKind::Permission),
+    ("rate_limit_exceeded", ErrorKind::RateLimited),
+    ("ratelimitreached", ErrorKind::RateLimited),
+    ("overloaded_error", ErrorKind::Overloaded),
+];
+
+/// Words that tell a context overflow (sources: the vendors' recorded errors).
+const CONTEXT: &[&str] = &[
+    "maximum context length",
+    "exceeds the context window",
+    "prompt is too long",
+    "exceed context limit",
+    "exceeds the maximum number of tokens",
+    "input is too long",
+    "your input is too long",
+    "too many input tokens",
+    "too many tokens",
+    "too large for model with",
+    "exceeds the context length",
+    "longer than the context length",
+    "exceeds the model's maximum context length",
+    "prompt too long",
+    "maximum prompt length is",
+    "exceeds the available context size",
+    "reduce the length of the messages",
+    "total length of all messages is too long",
+    "token limit reached",
+];
+
+/// The kind of a failure.
+pub fn kind(status: u16, error: &VendorError) -> ErrorKind {
+    for word in [&error.code, &error.r#type].into_iter().flatten() {
+        let word = word.to_ascii_lowercase();
+        if let Some((_, kind)) = CODES.iter().find(|(code, _)| *code == word) {
+            return *kind;
+        }
+    }
+    let text = error.message.to_ascii_lowercase();
+    let says = |needle: &str| text.contains(needle);
+    if matches!(status, 400 | 413 | 422 | 424 | 429 | 500) && CONTEXT.iter().any(|n| says(n)) {
+        return ErrorKind::ContextLength;
+    }
+    if matches!(status, 400 | 402 | 403 | 429)
+        && (says("insufficient balance")
+            || says("insufficient credit")
+            || says("exceeded your current quota")
+            || says("out of credits"))
+    {
+        return ErrorKind::InsufficientCredits;
+    }
+    if status == 400 {
+        if says("api key") && (says("incorrect") || says("invalid") || says("not valid")) {
+            return ErrorKind::Authentication;
+        }
+        if says("model")
+            && (says("not found")
+                || says("does not exist")
+                || says("not a valid model")
+                || says("invalid model")
+                || says("supported api model names"))
+        {
+            return ErrorKind::NotFound;
+        }
+        if says("content management policy") || says("content filter") {
+            return ErrorKind::ContentFiltered;
+        }
+    }
+    from_status(status)
+}
+
+/// The kind that a status alone tells.
+pub fn from_status(status: u16) -> ErrorKind {
+    match status {
+        401 | 498 => ErrorKind::Authentication,
+        402 => ErrorKind::InsufficientCredits,
+        403 => ErrorKind::Permission,
+        404 | 410 => ErrorKind::NotFound,
+        408 | 504 => ErrorKind::Timeout,
+        429 => ErrorKind::RateLimited,
+        503 | 529 => ErrorKind::Overloaded,
+        409 | 424 | 499 | 500..=599 => ErrorKind::ServerError,
+        400..=499 => ErrorKind::InvalidRequest,
+        _ => ErrorKind::Decode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(message: &str, code: Option<&str>) -> VendorError {
+        VendorError { message: message.into(), code: code.map(Into::into), ..Default::default() }
+    }
+
+    #[test]
+    fn words_outrank_a_vague_status() {
+        let cases = [
+            (
+                400,
+                "Incorrect API key provided. You can obtain one",
+                Some("invalid-argument"),
+                ErrorKind::Authentication,
+            ),
+            (400, "Model not found: grok-x", Some("invalid-argument"), ErrorKind::NotFound),
+            (400, "This model's maximum context length is 8 tokens", None, ErrorKind::ContextLength),
+            (429, "You exceeded your current quota", Some("insufficient_quota"), ErrorKind::InsufficientCredits),
+            (429, "slow down", Some("429"), ErrorKind::RateLimited),
+            (422, "field required", None, ErrorKind::InvalidRequest),
+            (529, "", None, ErrorKind::Overloaded),
+            (402, "", None, ErrorKind::InsufficientCredits),
+        ];
+        for (status, message, code, want) in cases {
+            assert_eq!(kind(status, &said(message, code)), want, "{status} {message}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! OpenAI Chat Completions, and every server that speaks it with declared deviations.
+
+mod raw;
+mod request;
+mod response;
+mod stream;
+
+use super::{Encoded, Framing, Protocol, StreamDecoder, WireTarget};
+use crate::error::{Error, Result};
+use crate::types::{ChatCompletion, ChatRequest};
+
+/// The wire.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenAiChat;
+
+impl Protocol for OpenAiChat {
+    fn name(&self) -> &'static str {
+        "openai-chat"
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    fn encode(&self, request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
+        request::encode(request, target, stream)
+    }
+
+    fn decode(&self, body: &[u8], target: &WireTarget<'_>) -> Result<ChatCompletion> {
+        response::decode(body, target)
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8], target: &WireTarget<'_>) -> Error {
+        response::decode_error(status, body, target)
+    }
+
+    fn decoder(&self, target: &WireTarget<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::new(target))
+    }
+}

@@ -1,0 +1,362 @@
+//! Response bodies as servers really send them: lenient where vendors differ, nothing lost.
+
+use std::fmt;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::types::{
+    AssistantMessage, ChunkChoice, CompletionTokensDetails, Delta, Extra, FunctionCall, FunctionCallDelta, Logprobs,
+    PromptTokensDetails, Quirks, ToolCall, ToolCallDelta, Usage,
+};
+
+/// A completion or a chunk.
+#[derive(Deserialize)]
+pub(super) struct Body {
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default, deserialize_with = "whole")]
+    pub created: Option<u64>,
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default)]
+    pub choices: Option<Vec<Choice>>,
+    #[serde(default)]
+    pub usage: Option<Value>,
+    #[serde(default)]
+    pub service_tier: Option<String>,
+    #[serde(default)]
+    pub system_fingerprint: Option<String>,
+    #[serde(default)]
+    pub error: Option<Value>,
+    #[serde(default)]
+    #[allow(dead_code)] // read so that it does not stand in `extra`; the type says what it is
+    object: Option<de::IgnoredAny>,
+    /// Random padding.
+    #[serde(default)]
+    #[allow(dead_code)] // read so that it does not reach the caller
+    obfuscation: Option<de::IgnoredAny>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice {
+    #[serde(default)]
+    pub index: Option<u32>,
+    #[serde(default)]
+    pub message: Option<Parts>,
+    #[serde(default)]
+    pub delta: Option<Parts>,
+    #[serde(default)]
+    pub finish_reason: Option<String>,
+    #[serde(default)]
+    pub logprobs: Option<Value>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A message or what is new in one.
+#[derive(Deserialize, Default)]
+pub(super) struct Parts {
+    #[serde(default)]
+    pub role: Option<String>,
+    #[serde(default)]
+    pub content: Option<Content>,
+    #[serde(default)]
+    pub refusal: Option<String>,
+    #[serde(default)]
+    pub tool_calls: Option<Vec<Call>>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Call {
+    #[serde(default)]
+    pub index: Option<u32>,
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default)]
+    pub r#type: Option<String>,
+    #[serde(default)]
+    pub function: Option<Function>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Function {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub arguments: Option<Arguments>,
+}
+
+/// Text, or a list of blocks (Mistral's thinking blocks).
+pub(super) enum Content {
+    Text(String),
+    Blocks(Vec<Value>),
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Content;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text or a list of blocks")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Text(text.to_owned()))
+            }
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Content, E> {
+                Ok(Content::Text(text))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content, A::Error> {
+                let mut blocks = Vec::new();
+                while let Some(b) = seq.next_element()? {
+                    blocks.push(b);
+                }
+                Ok(Content::Blocks(blocks))
+            }
+        }
+        d.deserialize_any(V)
+    }
+}
+
+/// Arguments as text, as the wire says, or as an object, as some servers send them.
+pub(super) struct Arguments(String);
+
+impl<'de> Deserialize<'de> for Arguments {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(Arguments(match Value::deserialize(d)? {
+            Value::String(text) => text,
+            Value::Null => String::new(),
+            other => other.to_string(),
+        }))
+    }
+}
+
+/// A whole number that may come as a float or be null.
+fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Option::<Value>::deserialize(d)? {
+        Some(Value::Number(n)) => n.as_u64().or_else(|| n.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64)),
+        _ => None,
+    })
+}
+
+/// Names of reasoning text at vendors that are not in the catalogue.
+const REASONING: &[&str] = &["reasoning_content", "reasoning"];
+
+impl Parts {
+    /// Takes the reasoning text out, under whichever name it came.
+    fn reasoning(&mut self, quirks: &Quirks) -> Option<String> {
+        let mut found = None;
+        for name in quirks.reasoning_fields.iter().map(String::as_str).chain(REASONING.iter().copied()) {
+            if found.is_none() {
+                if let Some(Value::String(text)) = self.extra.get(name) {
+                    found = Some(text.clone());
+                }
+            }
+        }
+        // OpenAI's name for it goes; a vendor's own name stays readable in `extra` for code written against it.
+        if found.is_some() || matches!(self.extra.get("reasoning_content"), Some(Value::Null)) {
+            self.extra.remove("reasoning_content");
+        }
+        found
+    }
+
+    /// Splits content blocks into text and thinking; anything else is kept under `content_blocks`.
+    fn text(&mut self) -> (Option<String>, Option<String>) {
+        let blocks = match self.content.take() {
+            None => return (None, None),
+            Some(Content::Text(text)) => return (Some(text), None),
+            Some(Content::Blocks(blocks)) => blocks,
+        };
+        let (mut text, mut thinking, mut rest) = (None::<String>, None::<String>, Vec::new());
+        for block in blocks {
+            match block.get("type").and_then(Value::as_str) {
+                Some("text") => text.get_or_insert_default().push_str(str_of(&block, "text")),
+                Some("thinking") => {
+                    let out = thinking.get_or_insert_default();
+                    match &block["thinking"] {
+                        Value::String(t) => out.push_str(t),
+                        Value::Array(inner) => inner.iter().for_each(|b| out.push_str(str_of(b, "text"))),
+                        _ => {}
+                    }
+                }
+                _ => rest.push(block),
+            }
+        }
+        if !rest.is_empty() {
+            self.extra.insert("content_blocks".into(), Value::Array(rest));
+        }
+        (text, thinking)
+    }
+
+    pub fn into_message(mut self, quirks: &Quirks) -> AssistantMessage {
+        let (mut content, thinking) = self.text();
+        let mut reasoning = self.reasoning(quirks).or(thinking);
+        if let (Some(tag), Some(text), None) = (&quirks.reasoning_tag, &content, &reasoning) {
+            if let Some((before, inside, after)) = split_tag(text, tag) {
+                reasoning = Some(inside.trim().to_owned());
+                content = Some(format!("{before}{}", after.trim_start()));
+            }
+        }
+        let calls = self.tool_calls.filter(|c| !c.is_empty());
+        AssistantMessage {
+            role: self.role.unwrap_or_else(|| "assistant".to_owned()),
+            content,
+            refusal: self.refusal,
+            reasoning_content: reasoning,
+            tool_calls: calls.map(|calls| calls.into_iter().enumerate().map(|(i, c)| c.into_call(i)).collect()),
+            extra: self.extra,
+        }
+    }
+
+    pub fn into_delta(mut self, quirks: &Quirks) -> Delta {
+        let (content, thinking) = self.text();
+        let reasoning = self.reasoning(quirks).or(thinking);
+        Delta {
+            role: self.role,
+            content,
+            refusal: self.refusal,
+            reasoning_content: reasoning,
+            tool_calls: self
+                .tool_calls
+                .filter(|c| !c.is_empty())
+                .map(|calls| calls.into_iter().enumerate().map(|(i, c)| c.into_delta(i as u32)).collect()),
+            extra: self.extra,
+        }
+    }
+}
+
+fn str_of<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Text before, inside and after the first `<tag>...</tag>`.
+fn split_tag<'a>(text: &'a str, tag: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let (before, rest) = text.split_once(&format!("<{tag}>"))?;
+    let (inside, after) = rest.split_once(&format!("</{tag}>"))?;
+    Some((before, inside, after))
+}
+
+impl Call {
+    fn into_call(self, place: usize) -> ToolCall {
+        ToolCall {
+            id: self.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{place}")),
+            r#type: self.r#type.unwrap_or_else(|| "function".to_owned()),
+            function: self.function.map(|f| FunctionCall {
+                name: f.name.unwrap_or_default(),
+                arguments: f.arguments.map(|a| a.0).unwrap_or_default(),
+            }),
+            extra: self.extra,
+        }
+    }
+
+    fn into_delta(self, place: u32) -> ToolCallDelta {
+        ToolCallDelta {
+            index: self.index.unwrap_or(place),
+            id: self.id.filter(|id| !id.is_empty()),
+            r#type: self.r#type,
+            function: self.function.map(|f| FunctionCallDelta { name: f.name, arguments: f.arguments.map(|a| a.0) }),
+            extra: self.extra,
+        }
+    }
+}
+
+impl Choice {
+    /// OpenAI's word for why the choice ended; the vendor's own word is kept beside it.
+    pub fn finish_reason(&mut self, quirks: &Quirks) -> Option<String> {
+        let said = self.finish_reason.take().filter(|r| !r.is_empty())?;
+        let word = match quirks.finish_reasons.get(&said) {
+            Some(word) => word.clone(),
+            None => match said.as_str() {
+                "eos" | "eos_token" | "end_turn" | "stop_sequence" => "stop".to_owned(),
+                "max_tokens" | "max_output_tokens" => "length".to_owned(),
+                _ => return Some(said),
+            },
+        };
+        self.extra.entry("native_finish_reason").or_insert(Value::String(said));
+        Some(word)
+    }
+
+    /// Log probabilities; of a shape of the vendor's own they stay in `extra`.
+    pub fn logprobs(&mut self) -> Option<Logprobs> {
+        let raw = self.logprobs.take()?;
+        match Logprobs::deserialize(&raw) {
+            Ok(l) => Some(l),
+            Err(_) => {
+                self.extra.insert("logprobs".into(), raw);
+                None
+            }
+        }
+    }
+
+    pub fn into_chunk(mut self, place: u32, quirks: &Quirks) -> ChunkChoice {
+        let finish_reason = self.finish_reason(quirks);
+        let logprobs = self.logprobs();
+        ChunkChoice {
+            index: self.index.unwrap_or(place),
+            delta: self.delta.unwrap_or_default().into_delta(quirks),
+            finish_reason,
+            logprobs,
+            extra: self.extra,
+        }
+    }
+
+    pub fn into_choice(mut self, place: u32, quirks: &Quirks) -> crate::types::Choice {
+        let finish_reason = self.finish_reason(quirks);
+        let logprobs = self.logprobs();
+        crate::types::Choice {
+            index: self.index.unwrap_or(place),
+            message: self.message.or(self.delta).unwrap_or_default().into_message(quirks),
+            finish_reason,
+            logprobs,
+            extra: self.extra,
+        }
+    }
+}
+
+/// Usage wherever vendors put it: at the top, under `x_groq`, or in a choice.
+pub(super) fn usage(body: &mut Body, quirks: &Quirks) -> Option<Usage> {
+    let raw = body
+        .usage
+        .take()
+        .or_else(|| body.extra.get("x_groq").and_then(|x| x.get("usage")).cloned())
+        .or_else(|| body.choices.iter().flatten().find_map(|c| c.extra.get("usage")).cloned())?;
+    read_usage(raw, quirks)
+}
+
+/// Reads usage; a number that is missing, null or not a whole number is not reported.
+pub(super) fn read_usage(raw: Value, quirks: &Quirks) -> Option<Usage> {
+    let Value::Object(mut fields) = raw else { return None };
+    let mut number = |name: &str| fields.remove(name).and_then(|v| v.as_u64().or_else(|| v.as_f64().map(|f| f as u64)));
+    let prompt = number("prompt_tokens");
+    let completion = number("completion_tokens");
+    let total = number("total_tokens");
+    if prompt.is_none() && completion.is_none() && total.is_none() {
+        return None;
+    }
+    let mut usage = Usage {
+        prompt_tokens: prompt.unwrap_or(0),
+        completion_tokens: completion.unwrap_or(0),
+        total_tokens: total.unwrap_or(prompt.unwrap_or(0) + completion.unwrap_or(0)),
+        ..Default::default()
+    };
+    if quirks.reasoning_outside && usage.total_tokens > usage.prompt_tokens {
+        usage.completion_tokens = usage.total_tokens - usage.prompt_tokens;
+    }
+    usage.prompt_tokens_details = fields.remove("prompt_tokens_details").and_then(details::<PromptTokensDetails>);
+    usage.completion_tokens_details =
+        fields.remove("completion_tokens_details").and_then(details::<CompletionTokensDetails>);
+    usage.extra = fields;
+    Some(usage)
+}
+
+fn details<T: serde::de::DeserializeOwned + Serialize>(raw: Value) -> Option<T> {
+    if raw.is_null() { None } else { serde_json::from_value(raw).ok() }
+}
