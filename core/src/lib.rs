@@ -6,6 +6,8 @@ pub mod clock;
 pub mod engine;
 pub mod error;
 pub mod fusion;
+#[cfg(feature = "host")]
+pub mod host;
 pub mod http;
 pub mod secret;
 pub mod types;
