@@ -144,7 +144,8 @@ fn is_zero(n: &u64) -> bool {
 
 /// What had arrived when an answer stopped half-way.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+// TypeScript has a `Partial` of its own.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PartialAnswer"))]
 pub struct Partial {
     /// Text of the first choice.
     pub text: String,

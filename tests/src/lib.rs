@@ -1,4 +1,5 @@
 //! Everything interfuse is tested with: the scripted upstream, the parity scenarios, code generation.
 
+pub mod codegen;
 pub mod parity;
 pub mod upstream;

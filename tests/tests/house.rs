@@ -124,6 +124,23 @@ fn the_core_knows_no_language() {
 }
 
 #[test]
+fn bindings_depend_on_the_core_alone() {
+    for (folder, foreign) in [
+        ("core", "interfuse-ffi pyo3 napi cbindgen"),
+        ("ffi", "pyo3 napi reqwest"),
+        ("bindings-python", "interfuse-ffi napi reqwest"),
+        ("bindings-node", "interfuse-ffi pyo3 reqwest"),
+    ] {
+        let text = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
+        let manifest: toml::Table = text.parse().expect("TOML");
+        for (name, value) in manifest["dependencies"].as_table().into_iter().flatten() {
+            let name = value.get("package").and_then(|package| package.as_str()).unwrap_or(name);
+            assert!(!foreign.split(' ').any(|other| other == name), "{folder} depends on {name}");
+        }
+    }
+}
+
+#[test]
 fn every_effect_has_one_home() {
     for (krate, home) in HOMES {
         let named = Regex::new(&format!(r"\b{krate}::")).expect("a pattern");
