@@ -1,1 +1,24 @@
-//! interfuse
+//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle.
+//!
+//! Rules that every function keeps: no panic leaves it, pointers from the host are checked for NULL and text for UTF-8,
+//! `*out` and `*err` are NULL unless the function gives something there, every `_free` takes NULL.
+
+#![allow(non_camel_case_types, clippy::missing_safety_doc)]
+
+mod boundary;
+mod call;
+mod client;
+mod error;
+mod handle;
+mod ready;
+mod stream;
+mod text;
+mod version;
+
+pub use call::*;
+pub use client::*;
+pub use error::*;
+pub use ready::*;
+pub use stream::*;
+pub use text::interfuse_string_free;
+pub use version::*;

@@ -33,6 +33,17 @@ pub enum Batch<T> {
     NotReady,
 }
 
+/// What [`EventStream::next`] had to give.
+#[derive(Debug)]
+pub enum Next<T> {
+    /// One item.
+    Item(T),
+    /// The stream ended as it should; all items were given.
+    End,
+    /// Nothing came in time.
+    NotReady,
+}
+
 /// A stream in flight or done. Dropping it cancels the stream.
 pub struct EventStream<T>(ThisProcess<Reading<T>>);
 
@@ -85,17 +96,41 @@ impl<T: Send + 'static> EventStream<T> {
     /// no limit, zero: only looks). An error of kind `misuse` when it would block a thread of the library, or after a
     /// fork.
     pub fn next_batch(&self, timeout: Option<Duration>, max: usize) -> Batch<T> {
-        let found = self.0.get().and_then(|reading| reading.signal.wait(timeout, |buffer| buffer.take(max.max(1))));
-        match found {
-            Ok(Some((batch, reader))) => {
-                if let Some(reader) = reader {
-                    reader.wake();
-                }
-                batch
+        match self.take(timeout, |items| {
+            if items.len() <= max.max(1) {
+                Vec::from(std::mem::take(items))
+            } else {
+                items.drain(..max.max(1)).collect()
             }
+        }) {
+            Ok(Some(Some(items))) => Batch::Items(items),
+            Ok(Some(None)) => Batch::End,
             Ok(None) => Batch::NotReady,
             Err(e) => Batch::Err(e),
         }
+    }
+
+    /// The next item; for hosts that hand over one at a time.
+    ///
+    /// # Errors
+    /// That of the stream, after all items that came before it and again on every later call; `misuse` as in
+    /// [`next_batch`](Self::next_batch).
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Next<T>> {
+        Ok(match self.take(timeout, VecDeque::pop_front)? {
+            Some(Some(Some(item))) => Next::Item(item),
+            Some(_) => Next::End,
+            None => Next::NotReady,
+        })
+    }
+
+    /// `pick` gets at least one item; `Some(None)` is the end, `None` that nothing came in time.
+    fn take<P>(&self, timeout: Option<Duration>, pick: impl Fn(&mut VecDeque<T>) -> P) -> Result<Option<Option<P>>> {
+        let found = self.0.get()?.signal.wait(timeout, |buffer| buffer.take(&pick))?;
+        let Some((picked, reader)) = found else { return Ok(None) };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        picked.map(Some)
     }
 
     /// Waits for the first item; `false` after `timeout` (as in [`next_batch`](Self::next_batch)).
@@ -129,17 +164,16 @@ impl<T: Send + 'static> EventStream<T> {
 
 impl<T> EventStream<T> {
     /// Stops the stream: it is dropped at once, which closes its connection; items not yet taken are dropped, and the
-    /// stream ends with an error of kind `cancelled`. Changes nothing after the end. Any thread, any number of times.
+    /// stream ends with an error of kind `cancelled`. Changes nothing once all was taken. Any thread, any number of times.
     pub fn cancel(&self) {
         let Ok(reading) = self.0.get() else { return };
         if let Some(task) = &reading.task {
             task.abort();
         }
         let dropped = reading.signal.change(|buffer| {
-            if buffer.end.is_some() {
-                return VecDeque::new();
+            if buffer.end.is_none() || !buffer.items.is_empty() {
+                buffer.end = Some(Err(cancelled()));
             }
-            buffer.end = Some(Err(cancelled()));
             std::mem::take(&mut buffer.items)
         });
         drop(dropped);
@@ -160,22 +194,15 @@ impl<T> Buffer<T> {
         }
     }
 
-    fn take(&mut self, max: usize) -> Option<(Batch<T>, Option<Waker>)> {
+    fn take<P>(&mut self, pick: impl Fn(&mut VecDeque<T>) -> P) -> Option<(Result<Option<P>>, Option<Waker>)> {
         if self.items.is_empty() {
-            return match self.end.clone()? {
-                Ok(()) => Some((Batch::End, None)),
-                Err(e) => Some((Batch::Err(e), None)),
-            };
+            return Some((self.end.clone()?.map(|()| None), None));
         }
         self.given = true;
-        let items = if self.items.len() <= max {
-            Vec::from(std::mem::take(&mut self.items))
-        } else {
-            self.items.drain(..max).collect()
-        };
+        let picked = pick(&mut self.items);
         // Waking for every free place would cost a switch per item.
         let reader = if self.items.len() <= CAPACITY / 2 { self.reader.take() } else { None };
-        Some((Batch::Items(items), reader))
+        Some((Ok(Some(picked)), reader))
     }
 }
 
@@ -285,7 +312,26 @@ mod tests {
             assert!(error.is_none());
             assert_eq!(items, (0..1000).collect::<Vec<_>>());
             assert!(matches!(stream.next_batch(GUARD, max), Batch::End), "the end stays");
+            stream.cancel();
+            assert!(matches!(stream.next(GUARD), Ok(Next::End)), "there was nothing left to cancel");
         }
+    }
+
+    #[test]
+    fn gives_one_at_a_time() {
+        let stream = numbers(300);
+        for n in 0..300 {
+            assert!(matches!(stream.next(GUARD), Ok(Next::Item(item)) if item == n));
+        }
+        assert!(matches!(stream.next(GUARD), Ok(Next::End)));
+    }
+
+    #[test]
+    fn a_cancelled_stream_never_looks_complete() {
+        let stream = numbers(3);
+        stream.opened(GUARD).unwrap();
+        stream.cancel();
+        assert_eq!(stream.next(GUARD).unwrap_err().kind(), ErrorKind::Cancelled);
     }
 
     #[test]

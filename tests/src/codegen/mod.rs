@@ -3,6 +3,7 @@
 //! `schema` collects what schemars says, `model` turns it into a few plain shapes, one file per language writes them.
 
 mod errors;
+mod header;
 mod model;
 mod python;
 mod schema;
@@ -21,6 +22,7 @@ pub fn outputs() -> Result<Vec<(&'static str, String)>, String> {
     let schema = schema::collect()?;
     let model = model::read(&schema)?;
     Ok(vec![
+        ("include/interfuse.h", header::header()?),
         ("include/interfuse.schema.json", schema::document(&schema)),
         ("bindings-node/js/types.d.ts", typescript::types(&model)),
         ("bindings-node/js/errors.cjs", errors::javascript()),

@@ -1,0 +1,274 @@
+//! The client handle, and everything asked of it.
+
+use std::ffi::{CString, c_char};
+use std::future::Future;
+
+use futures_util::StreamExt as _;
+use interfuse_core::host::{Call, EventStream, ForkSafe};
+use interfuse_core::types::{Config, UsageQuery, from_json};
+use interfuse_core::{Client, Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::boundary::{Status, out, quiet, run};
+use crate::call::interfuse_call;
+use crate::error::interfuse_error;
+use crate::handle::{self, Handle};
+use crate::stream::interfuse_stream;
+use crate::text;
+
+/// A client: configuration, connections and ledger. Any number of threads may use it at once. In a forked child it makes
+/// its connections again and starts with an empty ledger.
+pub struct interfuse_client {
+    _opaque: [u8; 0],
+}
+
+type Made = Box<dyn Fn() -> Result<Client> + Send + Sync>;
+
+impl Handle for interfuse_client {
+    type Inner = ForkSafe<Client, Made>;
+    const TAG: [u8; 8] = *b"ifclient";
+    const NAME: &'static str = "client";
+}
+
+/// Makes a client. `config` is a TOML or JSON document, or NULL for the defaults: every vendor at its usual address with
+/// the key from its usual environment variable. Keys are read now. Makes no connection.
+///
+/// Returns 0 and the client in `*client` (free it with interfuse_client_free), or INTERFUSE_INVALID_CONFIG with the path
+/// of the fault, or INTERFUSE_INVALID_REQUEST when the text is not UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_client_new(
+    config: *const c_char,
+    client: *mut *mut interfuse_client,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(client, "client")?;
+        // SAFETY: NULL or NUL-terminated, by contract.
+        let config = match unsafe { text::read_optional(config, "config") }? {
+            Some(document) => Config::parse(document)?,
+            None => Config::default(),
+        };
+        *place = make(config)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Makes a client from a configuration file (TOML or JSON). As interfuse_client_new otherwise; a file that cannot be read
+/// is INTERFUSE_INVALID_CONFIG.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_client_from_file(
+    path: *const c_char,
+    client: *mut *mut interfuse_client,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(client, "client")?;
+        // SAFETY: NULL or NUL-terminated, by contract.
+        let path = unsafe { text::read(path, "path") }?;
+        let document = std::fs::read_to_string(path)
+            .map_err(|e| Error::invalid_config(".", format!("cannot read `{path}`: {e}")))?;
+        *place = make(Config::parse(&document)?)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Frees a client. Its calls and streams go on; NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_client_free(client: *mut interfuse_client) {
+    // SAFETY: NULL or a handle that is not used any more, by contract.
+    quiet((), || unsafe { handle::free(client) });
+}
+
+/// Asks one model and waits for the answer. `request` is a chat request in JSON; `*response` becomes the response in JSON
+/// (free it with interfuse_string_free).
+///
+/// Returns 0 or the kind of failure.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_chat(
+    client: *const interfuse_client,
+    request: *const c_char,
+    response: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(response, "response")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = call(async move { client.chat(request).await }).join()?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// Asks a pool of models, combines their answers and waits for the result. `request` is a fusion request in JSON;
+/// `*result` becomes the answer with its report in JSON (free it with interfuse_string_free).
+///
+/// Returns 0 or the kind of failure.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_fuse(
+    client: *const interfuse_client,
+    request: *const c_char,
+    result: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(result, "result")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = call(async move { client.fuse(request).await }).join()?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// As interfuse_chat, without waiting: `*call` gives the response later (free it with interfuse_call_free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_chat_start(
+    client: *const interfuse_client,
+    request: *const c_char,
+    call: *mut *mut interfuse_call,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(call, "call")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = handle::give(self::call(async move { client.chat(request).await }));
+        Ok(Status::Ok)
+    })
+}
+
+/// As interfuse_fuse, without waiting: `*call` gives the result later (free it with interfuse_call_free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_fuse_start(
+    client: *const interfuse_client,
+    request: *const c_char,
+    call: *mut *mut interfuse_call,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(call, "call")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = handle::give(self::call(async move { client.fuse(request).await }));
+        Ok(Status::Ok)
+    })
+}
+
+/// Asks one model for a streamed answer. Does not wait: `*stream` gives the chunks, and also the failure of a stream that
+/// could not be opened (free it with interfuse_stream_free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_chat_stream(
+    client: *const interfuse_client,
+    request: *const c_char,
+    stream: *mut *mut interfuse_stream,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(stream, "stream")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        let events = EventStream::start(async move {
+            let chunks = client.chat_stream(request).await?;
+            Ok(chunks.map(|chunk| text::json(&chunk?)))
+        });
+        *place = handle::give(events);
+        Ok(Status::Ok)
+    })
+}
+
+/// Asks a pool and tells the progress as events; the last, `run_done`, carries the result. Does not wait: `*stream` gives
+/// the events, and also the failure of a fusion that could not start (free it with interfuse_stream_free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_fuse_stream(
+    client: *const interfuse_client,
+    request: *const c_char,
+    stream: *mut *mut interfuse_stream,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(stream, "stream")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        let events = EventStream::start(async move {
+            let events = client.fuse_stream(request).await?;
+            Ok(events.map(|event| text::json(&event?)))
+        });
+        *place = handle::give(events);
+        Ok(Status::Ok)
+    })
+}
+
+/// Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
+/// becomes JSON (free it with interfuse_string_free).
+///
+/// Returns 0, or INTERFUSE_INVALID_REQUEST when the query names nothing known.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_usage(
+    client: *const interfuse_client,
+    query: *const c_char,
+    report: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(report, "report")?;
+        // SAFETY: NULL or a live handle, NULL or NUL-terminated, by contract.
+        let (client, query) = unsafe { (handle::look(client)?, text::read_optional(query, "query")?) };
+        let query: UsageQuery = query.map_or(Ok(UsageQuery::default()), |query| from_json("query", query))?;
+        *place = text::json(&client.get()?.usage(query)?)?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// The models of the catalogue with who serves them at what price, as a JSON list in `*models` (free it with
+/// interfuse_string_free). Makes no connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_models(
+    client: *const interfuse_client,
+    models: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(models, "models")?;
+        // SAFETY: NULL or a live handle, by contract.
+        let client = unsafe { handle::look(client) }?;
+        *place = text::json(&client.get()?.models())?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// The backends with whether a key was found (never the key), as a JSON list in `*providers` (free it with
+/// interfuse_string_free). Makes no connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_providers(
+    client: *const interfuse_client,
+    providers: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(providers, "providers")?;
+        // SAFETY: NULL or a live handle, by contract.
+        let client = unsafe { handle::look(client) }?;
+        *place = text::json(&client.get()?.providers())?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+fn make(config: Config) -> Result<*mut interfuse_client> {
+    let made: Made = Box::new(move || Client::from_config(config.clone()));
+    Ok(handle::give(ForkSafe::new(made)?))
+}
+
+/// What every question starts with.
+///
+/// # Safety
+/// `client` is NULL or a live handle, `request` NULL or NUL-terminated.
+unsafe fn ask<R: DeserializeOwned>(client: *const interfuse_client, request: *const c_char) -> Result<(Client, R)> {
+    // SAFETY: promised by the caller.
+    let (client, request) = unsafe { (handle::look(client)?, text::read(request, "request")?) };
+    Ok((client.get()?.clone(), from_json("request", request)?))
+}
+
+/// A call whose result is made JSON text where it runs.
+fn call<T: Serialize>(answer: impl Future<Output = Result<T>> + Send + 'static) -> Call<CString> {
+    Call::start(async move { text::json(&answer.await?) })
+}

@@ -1,0 +1,53 @@
+//! Text across the boundary: NUL-terminated UTF-8, mostly JSON.
+
+use std::ffi::{CStr, CString, c_char};
+
+use interfuse_core::{Error, ErrorKind, Result};
+use serde::Serialize;
+
+use crate::boundary::{null, quiet};
+
+/// Frees a text that a function gave through an out-parameter. NULL does nothing.
+///
+/// Texts that a function returns (`const char *`) are not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_string_free(text: *mut c_char) {
+    quiet((), || {
+        if !text.is_null() {
+            // SAFETY: by contract it came from `CString::into_raw` in this library and is freed once.
+            drop(unsafe { CString::from_raw(text) });
+        }
+    });
+}
+
+/// Text of the host; refuses NULL and what is not UTF-8.
+///
+/// # Safety
+/// `text` is NULL or NUL-terminated, and stays unchanged for `'a`.
+pub(crate) unsafe fn read<'a>(text: *const c_char, name: &str) -> Result<&'a str> {
+    // SAFETY: promised by the caller.
+    unsafe { read_optional(text, name) }?.ok_or_else(|| null(name))
+}
+
+/// Text of the host, or `None` for NULL.
+///
+/// # Safety
+/// As [`read`].
+pub(crate) unsafe fn read_optional<'a>(text: *const c_char, name: &str) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL; NUL-terminated by the caller's promise.
+    let bytes = unsafe { CStr::from_ptr(text) };
+    bytes.to_str().map(Some).map_err(|e| {
+        let message = format!("`{name}` is not UTF-8 from byte {} on", e.valid_up_to());
+        Error::invalid_request(message).with_param(name)
+    })
+}
+
+/// A value as JSON text for the host.
+pub(crate) fn json(value: &impl Serialize) -> Result<CString> {
+    let defect = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Internal, format!("a result is no JSON text: {e}"));
+    let text = serde_json::to_vec(value).map_err(|e| defect(&e))?;
+    CString::new(text).map_err(|e| defect(&e))
+}
