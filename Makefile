@@ -7,11 +7,11 @@ help:
 	@echo 'make bench   interfuse beside raw clients of each language'
 	@echo 'make lint    formatting, and clippy with warnings denied'
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
-	@echo 'make setup   only what `make test` needs to be there'
+	@echo 'make setup   what `cargo test`, pytest and node --test need to be there: tools, the Python package, the Node addon'
 	@echo 'make clean   remove everything the above made inside this checkout'
 
 demo:
-	@Q="$(Q)" bash tests/setup/demo.sh
+	@bash tests/setup/demo.sh
 
 test:
 	@bash tests/setup/test.sh
@@ -22,6 +22,8 @@ bench:
 setup:
 	@bash tests/setup/machine.sh test
 	@bash tests/setup/python.sh
+	@bash tests/setup/bind-python.sh
+	@bash tests/setup/bind-node.sh
 
 lint:
 	@bash tests/setup/lint.sh

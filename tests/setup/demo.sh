@@ -8,7 +8,7 @@ question=${Q:-Why is the sky blue, and why are sunsets red?}
 bash "$SETUP/machine.sh" demo
 bash "$SETUP/python.sh"
 title "building the package (the first time takes some minutes)"
-"$SETUP/develop.sh" --release
+bash "$SETUP/bind-python.sh" --release
 title "a small model for this machine"
 interfuse local install
 title "interfuse fuse --local \"$question\""

@@ -54,7 +54,7 @@ part_c() {
 
 part_python() {
     title "Python"
-    if ! step python bash "$SETUP/develop.sh"; then tally Python 0 1 0; return; fi
+    if ! step python bash "$SETUP/bind-python.sh"; then tally Python 0 1 0; return; fi
     # The real small model is part of the tests; where its packages have no build for a machine, those tests are skipped.
     step python python -P bindings-python/python/interfuse/local.py install
     step pytest python -m pytest bindings-python/tests
@@ -64,7 +64,7 @@ part_python() {
 
 part_node() {
     title "Node"
-    if ! step node npm --prefix bindings-node ci || ! step node npm --prefix bindings-node run build; then tally Node 0 1 0; return; fi
+    if ! step node bash "$SETUP/bind-node.sh"; then tally Node 0 1 0; return; fi
     step nodetest npm --prefix bindings-node test
     count Node nodetest $? read_node
     if step tsc npm --prefix bindings-node run typecheck; then tally Types 1 0 0; else tally Types 0 1 0; fi
