@@ -3,8 +3,12 @@
 //! Pure: no network, no file, no environment (a caller passes a lookup function where variables matter). The embedded
 //! documents are parsed on first use, once per process, and never change after.
 
-pub(crate) mod nearest;
+pub(crate) mod models;
+mod nearest;
+mod prices;
 mod providers;
+mod resolve;
+mod target;
 
 use std::sync::Arc;
 
@@ -12,19 +16,28 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use models::{Confidence, Model, Models, Offer, OfferStatus, Profile, Source};
 use nearest::did_you_mean;
+pub use prices::{BatchRates, Cost, LongContext, OffPeak, Price, Rate, Rates, TokenClasses};
 pub use providers::{Auth, Env, Provider, ProviderKind, ProviderStatus, Providers};
+pub use resolve::{Resolution, Resolved};
+pub use target::{Policy, is_virtual};
 
 /// Embedded providers.
 pub const PROVIDERS_TOML: &str = include_str!("../../data/providers.toml");
+/// Embedded models and prices.
+pub const MODELS_JSON: &str = include_str!("../../data/models.json");
 
 static PROVIDERS: OnceCell<Arc<Providers>> = OnceCell::new();
+static MODELS: OnceCell<Arc<Models>> = OnceCell::new();
 
 /// Providers, models and prices. Cheap to make and to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     /// `None`: the embedded document.
     providers: Option<Arc<Providers>>,
+    /// `None`: the embedded document.
+    models: Option<Arc<Models>>,
 }
 
 impl Catalog {
@@ -37,9 +50,10 @@ impl Catalog {
     ///
     /// # Errors
     /// `invalid_config` naming document, row and field.
-    pub fn from_documents(providers_toml: Option<&str>) -> Result<Catalog> {
+    pub fn from_documents(providers_toml: Option<&str>, models_json: Option<&str>) -> Result<Catalog> {
         let providers = providers_toml.map(Providers::parse).transpose()?.map(Arc::new);
-        Ok(Catalog { providers })
+        let models = models_json.map(Models::parse).transpose()?.map(Arc::new);
+        Ok(Catalog { providers, models })
     }
 
     /// This catalogue with one more provider; a row of the same id is replaced.
@@ -48,7 +62,7 @@ impl Catalog {
     /// `invalid_config` when the row is faulty or one of its names belongs to another row.
     pub fn with_provider(&self, row: Provider) -> Result<Catalog> {
         let providers = Some(Arc::new(self.table()?.with(row)?));
-        Ok(Catalog { providers })
+        Ok(Catalog { providers, models: self.models.clone() })
     }
 
     /// All providers, in the document's order.
@@ -59,20 +73,30 @@ impl Catalog {
     /// A provider by id or alias, in any letter case.
     ///
     /// # Errors
-    /// `not_found`, naming the nearest names and how to reach a server that is not listed.
+    /// `not_found`, naming the nearest names and how to reach a server that is not listed; `unsupported` for a provider
+    /// that models name but that this version has no wire for.
     pub fn provider(&self, name: &str) -> Result<&Provider> {
         let table = self.table()?;
         table.get(name).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!(
-                    "unknown provider `{name}`{}; a server that is not listed needs `base_url` and `api_key` under \
-                     `providers.{name}` of the configuration",
-                    did_you_mean(name, table.names())
-                ),
-            )
-            .with_param("provider")
+            if self.models().is_ok_and(|m| m.lists(name)) {
+                let why = format!("this version has no wire for the provider `{name}` yet");
+                return Error::new(ErrorKind::Unsupported, why).with_param("provider");
+            }
+            let near = did_you_mean(name, table.names());
+            let why = format!(
+                "unknown provider `{name}`{near}; a server that is not listed needs `base_url` and `api_key` under \
+                 `providers.{name}` of the configuration"
+            );
+            Error::new(ErrorKind::NotFound, why).with_param("provider")
         })
+    }
+
+    /// All models.
+    pub fn models(&self) -> Result<&Models> {
+        match &self.models {
+            Some(own) => Ok(own),
+            None => Ok(MODELS.get_or_try_init(|| Models::parse(MODELS_JSON).map(Arc::new))?),
+        }
     }
 
     fn table(&self) -> Result<&Providers> {
