@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Clock, SystemClock};
-use crate::engine::{CallContext, ChatStream, Engine};
+use crate::catalog::Catalog;
+use crate::clock::SystemClock;
+use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::Result;
 use crate::fusion::{self, FusionStream};
 use crate::types::{
@@ -15,7 +16,6 @@ use crate::types::{
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    config: Config,
     engine: Engine,
 }
 
@@ -27,7 +27,8 @@ impl Client {
 
     /// A client with a configuration built in code or parsed.
     pub fn from_config(config: Config) -> Result<Self> {
-        Self::with_clock(config, Arc::new(SystemClock))
+        let parts = Parts { catalog: Catalog::builtin(), transport: None, ledger: None, clock: Arc::new(SystemClock) };
+        Self::with_parts(config, parts)
     }
 
     /// A client from a TOML or JSON document.
@@ -38,10 +39,12 @@ impl Client {
         Self::from_config(Config::parse(text)?)
     }
 
-    /// A client with a clock of one's own (tests).
-    pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        let engine = Engine::new(&config, clock)?;
-        Ok(Client(Arc::new(Inner { config, engine })))
+    /// A client with parts of one's own: transport, ledger, clock, catalogue.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the path of the fault.
+    pub fn with_parts(config: Config, parts: Parts) -> Result<Self> {
+        Ok(Client(Arc::new(Inner { engine: Engine::new(config, parts)? })))
     }
 
     /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.
@@ -58,12 +61,12 @@ impl Client {
 
     /// Asks a pool and combines the answers.
     pub async fn fuse(&self, request: FuseRequest) -> Result<Fused> {
-        fusion::fuse(&self.0.engine, &self.0.config, request).await
+        fusion::fuse(&self.0.engine, self.0.engine.config(), request).await
     }
 
     /// Asks a pool, combines the answers and tells the progress.
     pub async fn fuse_stream(&self, request: FuseRequest) -> Result<FusionStream> {
-        fusion::fuse_stream(&self.0.engine, &self.0.config, request).await
+        fusion::fuse_stream(&self.0.engine, self.0.engine.config(), request).await
     }
 
     /// Sums over the ledger.
@@ -71,8 +74,7 @@ impl Client {
     /// # Errors
     /// `invalid_request` when `by` or `where` names nothing known.
     pub fn usage(&self, query: UsageQuery) -> Result<UsageReport> {
-        let _ = query;
-        Ok(UsageReport::default())
+        self.0.engine.ledger().usage(&query)
     }
 
     /// Models of the catalogue, with who serves them at what price.
@@ -81,7 +83,8 @@ impl Client {
     }
 
     /// Backends, with whether a key was found (never the key).
-    pub fn providers(&self) -> Vec<ProviderInfo> {
-        Vec::new()
+    pub fn providers(&self) -> Result<Vec<ProviderInfo>> {
+        let router = self.0.engine.router();
+        router.endpoints.infos(&router.catalog)
     }
 }

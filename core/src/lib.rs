@@ -9,6 +9,9 @@ pub mod fusion;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod http;
+pub mod ledger;
+pub mod money;
+pub mod routing;
 pub mod secret;
 pub mod types;
 pub mod wire;

@@ -1,14 +1,23 @@
 //! The only owner of attempts: sends, waits, retries, moves to the next target, books every attempt.
 
+mod attempt;
+mod booking;
+mod retry;
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ChatCompletion, ChatRequest, Config, Purpose, Tags};
+use crate::error::{Attempt, Error, ErrorKind, Result};
+use crate::http::{Endpoints, ReqwestTransport, Transport};
+use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
+use crate::money::NanoUsd;
+use crate::routing::{Router, Target};
+use crate::types::{ChatCompletion, ChatRequest, Config, Purpose, ResponseMeta, Tags};
 
 pub use stream::ChatStream;
 
@@ -19,7 +28,7 @@ pub struct CallContext {
     pub run_id: String,
     /// What the call is for.
     pub purpose: Purpose,
-    /// When the call must be over.
+    /// When the call must be over, beside its own timeout.
     pub deadline: Option<Instant>,
     /// Labels for the ledger.
     pub tags: Tags,
@@ -34,33 +43,207 @@ impl CallContext {
 
 /// Makes calls. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine {
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    router: Router,
+    transport: Arc<dyn Transport>,
+    ledger: Arc<dyn LedgerStore>,
     clock: Arc<dyn Clock>,
 }
 
+/// Parts of an engine that can be replaced.
+pub struct Parts {
+    /// Providers, models, prices.
+    pub catalog: Arc<Catalog>,
+    /// What sends requests; reqwest by default.
+    pub transport: Option<Arc<dyn Transport>>,
+    /// Where records go; memory by default.
+    pub ledger: Option<Arc<dyn LedgerStore>>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
 impl Engine {
-    /// An engine for a checked configuration.
-    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        let _ = config;
-        Ok(Engine { clock })
+    /// An engine for a configuration. Reads keys; connects to nothing.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the path of the fault.
+    pub fn new(config: Config, parts: Parts) -> Result<Self> {
+        let endpoints = Endpoints::new(&config, &parts.catalog)?;
+        let router = Router::new(&parts.catalog, endpoints, &config.prices)?;
+        let transport = parts
+            .transport
+            .unwrap_or_else(|| Arc::new(ReqwestTransport::new(config.network.clone(), &config.timeouts)));
+        let ledger = parts.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(config.ledger.max_records)));
+        Ok(Engine(Arc::new(Inner { config, router, transport, ledger, clock: parts.clock })))
     }
 
     /// The wall clock.
     pub fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.0.clock
+    }
+
+    /// The configuration it was made with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Where requests may go.
+    pub fn router(&self) -> &Router {
+        &self.0.router
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &dyn LedgerStore {
+        &*self.0.ledger
     }
 
     /// One answer. `response.interfuse` tells provider, attempts, latency and cost. Dropping the future closes the
     /// connection and books the attempt as cancelled.
     pub async fn chat(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatCompletion> {
-        let _ = (request, cx);
-        Err(Error::new(ErrorKind::Internal, "not wired yet"))
+        let mut call = Call::new(self, request, cx, false)?;
+        match call.run().await? {
+            attempt::Answer::Whole(mut answer, served) => {
+                answer.interfuse = Some(call.meta(served));
+                Ok(*answer)
+            }
+            attempt::Answer::Open(_) => Err(Error::new(ErrorKind::Internal, "a plain call was answered by a stream")),
+        }
     }
 
-    /// One streamed answer; returns when the first event is there, so that failures before it are retried like any
+    /// One streamed answer; returns when the first output is there, so that failures before it are retried like any
     /// other. The last chunk carries `interfuse`. Dropping the stream closes the connection.
     pub async fn stream(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatStream> {
-        let _ = (request, cx);
-        Err(Error::new(ErrorKind::Internal, "not wired yet"))
+        let mut call = Call::new(self, request, cx, true)?;
+        match call.run().await? {
+            attempt::Answer::Open(open) => {
+                let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
+                Ok(open.into_stream(call.into_owned(), with_usage))
+            }
+            attempt::Answer::Whole(..) => {
+                Err(Error::new(ErrorKind::Internal, "a stream was answered by a whole answer"))
+            }
+        }
+    }
+}
+
+/// What is known of the attempt that answered.
+struct Served {
+    provider: String,
+    model: String,
+    priced: Priced,
+    dropped: Vec<String>,
+    request_id: Option<String>,
+    ttft_ms: Option<u64>,
+}
+
+/// One call on its way: its targets, its attempts so far.
+struct Call<'a> {
+    engine: &'a Engine,
+    request: &'a ChatRequest,
+    cx: &'a CallContext,
+    stream: bool,
+    targets: Vec<Target>,
+    log: CallLog,
+}
+
+/// What a call has tried and spent; outlives the request of a stream.
+struct CallLog {
+    started: Instant,
+    deadline: Instant,
+    timeout: Duration,
+    attempts: Vec<Attempt>,
+    /// Cost of each attempt, unknown ones included.
+    costs: Vec<Option<NanoUsd>>,
+}
+
+impl<'a> Call<'a> {
+    fn new(engine: &'a Engine, request: &'a ChatRequest, cx: &'a CallContext, stream: bool) -> Result<Self> {
+        let targets = engine.0.router.plan(request)?;
+        let started = Instant::now();
+        let timeout = Duration::from_millis(request.timeout_ms.unwrap_or(engine.0.config.timeouts.total_ms));
+        let mut deadline = started + timeout;
+        if let Some(outer) = cx.deadline {
+            deadline = deadline.min(outer);
+        }
+        let log = CallLog { started, deadline, timeout, attempts: Vec::new(), costs: Vec::new() };
+        Ok(Call { engine, request, cx, stream, targets, log })
+    }
+
+    /// Tries targets until one answers.
+    async fn run(&mut self) -> Result<attempt::Answer> {
+        let retries = &self.engine.0.config.retries;
+        let max_retries = self.request.max_retries.unwrap_or(retries.max_retries);
+        let (mut place, mut tries_here, mut waited) = (0, 0, Duration::ZERO);
+        loop {
+            let error = match attempt::make(self, place, waited).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            tries_here += 1;
+            let more_targets = place + 1 < self.targets.len();
+            let may_try = self.log.attempts.len() < retries.max_attempts as usize;
+            let step = retry::next(&error, tries_here, max_retries, more_targets, retries);
+            match step {
+                retry::Step::Again(wait) if may_try && Instant::now() + wait < self.log.deadline => {
+                    tokio::time::sleep(wait).await;
+                    waited = wait;
+                }
+                retry::Step::NextTarget if may_try => {
+                    place += 1;
+                    tries_here = 0;
+                    waited = Duration::ZERO;
+                }
+                _ => return Err(self.log.finish(error)),
+            }
+        }
+    }
+
+    fn meta(&self, served: Served) -> ResponseMeta {
+        self.log.meta(served)
+    }
+
+    fn into_owned(self) -> CallLog {
+        self.log
+    }
+}
+
+impl CallLog {
+    /// The error of the whole call: the last one, with all attempts and what they cost.
+    fn finish(&self, mut error: Error) -> Error {
+        let body = error.body_mut();
+        body.details.remove("dispatch");
+        body.attempts = self.attempts.clone();
+        body.cost_nanos = ledger::total(self.costs.iter().copied()).map(NanoUsd::nanos);
+        error
+    }
+
+    fn meta(&self, served: Served) -> ResponseMeta {
+        let cost = ledger::total(self.costs.iter().copied());
+        ResponseMeta {
+            provider: served.provider,
+            model: served.model,
+            attempts: self.attempts.clone(),
+            cost_nanos: cost.map(NanoUsd::nanos),
+            cost_usd: cost.map(|c| c.to_string()),
+            cost_source: cost.and(served.priced.source),
+            dropped: served.dropped,
+            request_id: served.request_id,
+            latency_ms: self.started.elapsed().as_millis() as u64,
+            ttft_ms: served.ttft_ms,
+            fusion: None,
+        }
+    }
+
+    fn deadline_passed(&self) -> Error {
+        Error::new(
+            ErrorKind::DeadlineExceeded,
+            format!(
+                "the call took longer than its timeout of {} ms; raise `timeout_ms` (or `timeouts.total_ms`)",
+                self.timeout.as_millis().min(self.deadline.duration_since(self.started).as_millis())
+            ),
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! The network: one transport, its framing, its headers. The only room with sockets.
 
+mod endpoint;
 mod headers;
 mod reqwest;
 mod sse;
@@ -18,6 +19,7 @@ pub use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::error::Result;
 
 pub use self::reqwest::ReqwestTransport;
+pub use endpoint::{Endpoint, Endpoints};
 pub use headers::{request_id, retry_after, should_retry};
 pub use sse::SseParser;
 

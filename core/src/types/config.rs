@@ -182,12 +182,13 @@ pub struct NetworkConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerConfig {
-    /// Records kept in memory; beyond it the oldest are dropped and counted; 100000 by default.
+    /// Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
+    /// by default.
     pub max_records: usize,
 }
 
 impl Default for LedgerConfig {
     fn default() -> Self {
-        LedgerConfig { max_records: 100_000 }
+        LedgerConfig { max_records: 4096 }
     }
 }

@@ -110,9 +110,8 @@ pub struct UsageReport {
     pub rows: Vec<UsageRow>,
     /// Sum over all rows.
     pub total: UsageRow,
-    /// Records that no longer fit in memory and are in no sum.
-    #[serde(default)]
-    pub dropped_records: u64,
+    /// Whether the times asked for lie within the records kept; when false, older attempts are missing from the sums.
+    pub complete: bool,
 }
 
 /// Sums over one group.

@@ -155,10 +155,10 @@ impl Parts {
     fn reasoning(&mut self, quirks: &Quirks) -> Option<String> {
         let mut found = None;
         for name in quirks.reasoning_fields.iter().map(String::as_str).chain(REASONING.iter().copied()) {
-            if found.is_none() {
-                if let Some(Value::String(text)) = self.extra.get(name) {
-                    found = Some(text.clone());
-                }
+            if found.is_none()
+                && let Some(Value::String(text)) = self.extra.get(name)
+            {
+                found = Some(text.clone());
             }
         }
         // OpenAI's name for it goes; a vendor's own name stays readable in `extra` for code written against it.
@@ -199,11 +199,11 @@ impl Parts {
     pub fn into_message(mut self, quirks: &Quirks) -> AssistantMessage {
         let (mut content, thinking) = self.text();
         let mut reasoning = self.reasoning(quirks).or(thinking);
-        if let (Some(tag), Some(text), None) = (&quirks.reasoning_tag, &content, &reasoning) {
-            if let Some((before, inside, after)) = split_tag(text, tag) {
-                reasoning = Some(inside.trim().to_owned());
-                content = Some(format!("{before}{}", after.trim_start()));
-            }
+        if let (Some(tag), Some(text), None) = (&quirks.reasoning_tag, &content, &reasoning)
+            && let Some((before, inside, after)) = split_tag(text, tag)
+        {
+            reasoning = Some(inside.trim().to_owned());
+            content = Some(format!("{before}{}", after.trim_start()));
         }
         let calls = self.tool_calls.filter(|c| !c.is_empty());
         AssistantMessage {

@@ -1,0 +1,209 @@
+//! One attempt at one target: send, read, decode, book.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::ACCEPT;
+use tokio::time::Instant;
+
+use super::booking::Booking;
+use super::stream::Open;
+use super::{Call, Served};
+use crate::error::{Attempt, Dispatch, Error, ErrorKind, Result};
+use crate::http::{self as net, HttpRequest, HttpResponse};
+use crate::ledger::Priced;
+use crate::routing::Target;
+use crate::types::{ChatCompletion, Extra, Usage};
+use crate::wire::WireTarget;
+
+/// What an attempt brought.
+pub(super) enum Answer {
+    /// A complete answer, booked.
+    Whole(Box<ChatCompletion>, Served),
+    /// A stream whose first output is there.
+    Open(Box<Open>),
+}
+
+/// Makes one attempt and notes it in the call's log; `waited` is how long the engine waited before it.
+pub(super) async fn make(call: &mut Call<'_>, place: usize, waited: Duration) -> Result<Answer> {
+    let target = call.targets[place].clone();
+    let number = call.log.attempts.len() as u32 + 1;
+    let mut booking = Booking::open(call.engine, call.cx, &target, number);
+    let result = match tokio::time::timeout_at(call.log.deadline, exchange(call, &target, &mut booking)).await {
+        Ok(result) => result,
+        Err(_) => Err(call.log.deadline_passed()),
+    };
+    let ms = booking.started().elapsed().as_millis() as u64;
+    let mut attempt = Attempt {
+        provider: target.endpoint.id().to_owned(),
+        model: target.model.clone(),
+        error: None,
+        status: None,
+        message: None,
+        dispatch: None,
+        waited_ms: waited.as_millis() as u64,
+        ms,
+    };
+    match result {
+        Ok(Exchanged::Whole { answer, served }) => {
+            booking.answered();
+            call.log.costs.push(served.priced.cost);
+            call.log.attempts.push(attempt);
+            Ok(Answer::Whole(answer, served))
+        }
+        Ok(Exchanged::Open(mut open)) => {
+            call.log.attempts.push(attempt);
+            open.booking = Some(booking);
+            Ok(Answer::Open(open))
+        }
+        Err(error) => {
+            let error = error.with_provider(target.endpoint.id()).with_model(&target.model);
+            let body = error.body();
+            attempt.error = Some(error.kind());
+            attempt.status = body.status;
+            attempt.message = Some(body.message.chars().take(500).collect());
+            attempt.dispatch = Some(dispatch(&error));
+            // What never left this machine costs nothing; anything else may have been billed.
+            let free = matches!(attempt.dispatch, Some(Dispatch::NotSent)) || body.status.is_some_and(|s| s >= 400);
+            let cost = free.then_some(crate::money::NanoUsd::ZERO);
+            if let Some(cost) = cost {
+                booking.usage(None, Priced { cost: Some(cost), source: None });
+            }
+            booking.failed(&error);
+            call.log.costs.push(cost);
+            call.log.attempts.push(attempt);
+            Err(error)
+        }
+    }
+}
+
+fn dispatch(error: &Error) -> Dispatch {
+    match error.body().details.get("dispatch").and_then(|d| d.as_str()) {
+        Some("not_sent") => Dispatch::NotSent,
+        _ if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidConfig) => Dispatch::NotSent,
+        _ => Dispatch::Uncertain,
+    }
+}
+
+enum Exchanged {
+    Whole { answer: Box<ChatCompletion>, served: Served },
+    Open(Box<Open>),
+}
+
+async fn exchange(call: &Call<'_>, target: &Target, booking: &mut Booking) -> Result<Exchanged> {
+    let engine = &call.engine.0;
+    let protocol = target.endpoint.protocol;
+    let wire =
+        WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: &target.endpoint.provider.quirks };
+    let encoded = protocol.encode(call.request, &wire, call.stream)?;
+    let mut headers = target.endpoint.headers(call.request.extra_headers.as_ref())?;
+    if call.stream {
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    }
+    let request = HttpRequest {
+        url: target.endpoint.url(&target.model)?,
+        headers,
+        body: Bytes::from(encoded.body),
+        response_timeout: Duration::from_millis(engine.config.timeouts.response_ms),
+        idle_timeout: Duration::from_millis(engine.config.timeouts.idle_ms),
+    };
+    let mut response = engine.transport.send(request).await?;
+    let request_id = net::request_id(&response.headers);
+    if !(200..300).contains(&response.status) {
+        return Err(refused(call, &mut response, &wire, target).await);
+    }
+    let mut served = Served {
+        provider: wire.provider.to_owned(),
+        model: wire.model.to_owned(),
+        priced: Priced::default(),
+        dropped: encoded.dropped,
+        request_id,
+        ttft_ms: None,
+    };
+    if call.stream {
+        let mut open = Box::new(Open::new(protocol.decoder(&wire), response.body, target.clone(), served));
+        open.first_output(booking).await?;
+        return Ok(Exchanged::Open(open));
+    }
+    let body = read_whole(&mut response).await?;
+    let answer = protocol.decode(&body, &wire).map_err(|e| with_id(e, served.request_id.as_ref()))?;
+    served.priced = price(target, answer.usage.as_ref(), &answer.extra);
+    booking.usage(answer.usage.as_ref(), served.priced);
+    Ok(Exchanged::Whole { answer: Box::new(answer), served })
+}
+
+/// Cost of what a target answered.
+pub(super) fn price(target: &Target, usage: Option<&Usage>, extra: &Extra) -> Priced {
+    let price = target.price.as_ref().map(|(price, source)| (price, *source));
+    Priced::of(usage, extra, target.endpoint.provider.quirks.cost.as_ref(), price)
+}
+
+fn with_id(mut error: Error, id: Option<&String>) -> Error {
+    error.body_mut().request_id = id.cloned();
+    error
+}
+
+/// A body of bounded size, in one piece; a single piece is not copied.
+async fn read_whole(response: &mut HttpResponse) -> Result<Bytes> {
+    let announced =
+        response.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let too_large = || {
+        Error::new(
+            ErrorKind::Decode,
+            format!("the answer is larger than {} MiB and was not read further", net::MAX_RESPONSE >> 20),
+        )
+    };
+    if announced.is_some_and(|n| n > net::MAX_RESPONSE) {
+        return Err(too_large());
+    }
+    let Some(first) = response.body.next().await.transpose()? else { return Ok(Bytes::new()) };
+    let Some(second) = response.body.next().await.transpose()? else { return Ok(first) };
+    let mut whole = Vec::with_capacity(announced.unwrap_or(first.len() + second.len()));
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&second);
+    while let Some(piece) = response.body.next().await.transpose()? {
+        if whole.len() + piece.len() > net::MAX_RESPONSE {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.into())
+}
+
+/// The error behind a status outside 200..300.
+async fn refused(call: &Call<'_>, response: &mut HttpResponse, wire: &WireTarget<'_>, target: &Target) -> Error {
+    let status = response.status;
+    if (300..400).contains(&status) {
+        let to = response.headers.get(http::header::LOCATION).and_then(|v| v.to_str().ok()).unwrap_or("nowhere");
+        let to: String = to.chars().take(200).collect();
+        return Error::new(
+            ErrorKind::InvalidConfig,
+            format!("the server redirects to {to}; redirects are not followed, because a key must not travel: set `base_url` to the final address"),
+        )
+        .with_status(status);
+    }
+    let mut body = Vec::new();
+    let patience = Instant::now() + Duration::from_secs(5);
+    // The status says enough: a body that stalls or breaks must not hide it.
+    while let Ok(Some(Ok(piece))) = tokio::time::timeout_at(patience, response.body.next()).await {
+        let room = net::MAX_ERROR_BODY - body.len();
+        body.extend_from_slice(&piece[..piece.len().min(room)]);
+        if body.len() == net::MAX_ERROR_BODY {
+            break;
+        }
+    }
+    let mut error = target.endpoint.protocol.decode_error(status, &body, wire);
+    let kind = error.kind();
+    let told = error.body_mut();
+    told.request_id = net::request_id(&response.headers);
+    told.body = (!body.is_empty()).then(|| String::from_utf8_lossy(&body).into_owned());
+    if let Some(retry) = net::should_retry(&response.headers) {
+        told.retryable = retry;
+    }
+    if kind.retryable() {
+        let after = net::retry_after(&response.headers, call.engine.clock().unix());
+        told.retry_after_ms = after.map(|d| d.as_millis() as u64);
+    }
+    error
+}

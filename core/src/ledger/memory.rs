@@ -1,0 +1,214 @@
+//! A ledger in memory, of bounded size: the latest records whole, older ones as sums.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+
+use super::LedgerStore;
+use crate::error::Result;
+use crate::money::NanoUsd;
+use crate::types::{LedgerRecord, Outcome, UsageQuery, UsageReport, UsageRow};
+
+/// Keeps the latest records; what no longer fits is folded into sums per provider, model, purpose, outcome and tags,
+/// so that totals stay exact while times of old records are lost.
+pub struct MemoryLedger {
+    max_records: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    records: VecDeque<LedgerRecord>,
+    folded: HashMap<BTreeMap<String, String>, Sums>,
+    /// Time of the latest folded record.
+    folded_until_ms: Option<u64>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Sums {
+    attempts: u64,
+    failed: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    cost_nanos: u64,
+    cost_unknown: u64,
+}
+
+impl Sums {
+    fn of(record: &LedgerRecord) -> Self {
+        Sums {
+            attempts: 1,
+            failed: u64::from(record.outcome != Outcome::Ok),
+            prompt_tokens: record.usage.as_ref().map_or(0, |u| u.prompt_tokens),
+            completion_tokens: record.usage.as_ref().map_or(0, |u| u.completion_tokens),
+            cost_nanos: record.cost_nanos.unwrap_or(0),
+            cost_unknown: u64::from(record.cost_nanos.is_none()),
+        }
+    }
+
+    fn add(&mut self, other: Sums) {
+        self.attempts += other.attempts;
+        self.failed += other.failed;
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
+        self.cost_unknown += other.cost_unknown;
+    }
+
+    fn row(self, group: BTreeMap<String, Option<String>>) -> UsageRow {
+        UsageRow {
+            group,
+            attempts: self.attempts,
+            failed: self.failed,
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens: self.completion_tokens,
+            cost_nanos: self.cost_nanos,
+            cost_usd: NanoUsd::from_nanos(self.cost_nanos).unwrap_or(NanoUsd::MAX).to_string(),
+            cost_unknown: self.cost_unknown,
+        }
+    }
+}
+
+/// Name of a serde enum's value.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A record's value of a name: one of the built-in columns, else the tag of that name.
+fn value_of(record: &LedgerRecord, name: &str) -> Option<String> {
+    match name {
+        "provider" => Some(record.provider.clone()),
+        "model" => Some(record.model.clone()),
+        "purpose" => Some(word(record.purpose)),
+        "outcome" => Some(word(record.outcome)),
+        "run_id" => Some(record.run_id.clone()),
+        tag => record.tags.get(tag).cloned(),
+    }
+}
+
+impl MemoryLedger {
+    /// A ledger that keeps at most `max_records` whole records.
+    pub fn new(max_records: usize) -> Self {
+        MemoryLedger { max_records, state: Mutex::default() }
+    }
+
+    /// The records kept, oldest first.
+    pub fn records(&self) -> Vec<LedgerRecord> {
+        self.lock().records.iter().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Sums stay sums after a panic elsewhere.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl LedgerStore for MemoryLedger {
+    fn record(&self, record: LedgerRecord) -> Result<()> {
+        let mut state = self.lock();
+        state.records.push_back(record);
+        while state.records.len() > self.max_records {
+            let Some(old) = state.records.pop_front() else { break };
+            let mut group = old.tags.clone();
+            for name in ["provider", "model", "purpose", "outcome"] {
+                group.insert(name.to_owned(), value_of(&old, name).unwrap_or_default());
+            }
+            state.folded.entry(group).or_default().add(Sums::of(&old));
+            state.folded_until_ms = state.folded_until_ms.max(Some(old.at_ms));
+        }
+        Ok(())
+    }
+
+    fn usage(&self, query: &UsageQuery) -> Result<UsageReport> {
+        let state = self.lock();
+        let timed = query.since_ms.is_some() || query.until_ms.is_some();
+        let mut groups: BTreeMap<BTreeMap<String, Option<String>>, Sums> = BTreeMap::new();
+        let mut total = Sums::default();
+        let mut add = |value: &dyn Fn(&str) -> Option<String>, sums: Sums| {
+            if query.filter.iter().any(|(name, want)| value(name).as_ref() != Some(want)) {
+                return;
+            }
+            let group = query.by.iter().map(|name| (name.clone(), value(name))).collect();
+            groups.entry(group).or_default().add(sums);
+            total.add(sums);
+        };
+        if !timed {
+            for (group, sums) in &state.folded {
+                add(&|name| group.get(name).cloned(), *sums);
+            }
+        }
+        for record in &state.records {
+            if query.since_ms.is_some_and(|t| record.at_ms < t) || query.until_ms.is_some_and(|t| record.at_ms >= t) {
+                continue;
+            }
+            add(&|name| value_of(record, name), Sums::of(record));
+        }
+        let complete = match (timed, state.folded_until_ms) {
+            (true, Some(folded)) => query.since_ms.is_some_and(|since| since > folded),
+            _ => true,
+        };
+        Ok(UsageReport {
+            rows: groups.into_iter().map(|(group, sums)| sums.row(group)).collect(),
+            total: total.row(BTreeMap::new()),
+            complete,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Purpose, Usage};
+
+    fn record(at_ms: u64, project: &str, cost: Option<u64>) -> LedgerRecord {
+        LedgerRecord {
+            id: at_ms.to_string(),
+            run_id: "r".into(),
+            at_ms,
+            purpose: Purpose::Chat,
+            provider: "p".into(),
+            model: "m".into(),
+            model_sent: "m".into(),
+            attempt: 1,
+            outcome: if cost.is_some() { Outcome::Ok } else { Outcome::Failed },
+            error: None,
+            usage: Some(Usage { prompt_tokens: 10, completion_tokens: 1, total_tokens: 11, ..Default::default() }),
+            cost_nanos: cost,
+            cost_source: None,
+            latency_ms: 1,
+            ttft_ms: None,
+            tags: BTreeMap::from([("project".to_owned(), project.to_owned())]),
+        }
+    }
+
+    #[test]
+    fn folding_keeps_totals_and_says_what_times_it_lost() {
+        let ledger = MemoryLedger::new(2);
+        for (at, project, cost) in [(1, "a", Some(5)), (2, "b", Some(7)), (3, "a", None), (4, "a", Some(1))] {
+            ledger.record(record(at, project, cost)).unwrap();
+        }
+        let by =
+            |names: &[&str]| UsageQuery { by: names.iter().map(|n| (*n).to_owned()).collect(), ..Default::default() };
+        let report = ledger.usage(&by(&["project"])).unwrap();
+        let rows: Vec<_> = report
+            .rows
+            .iter()
+            .map(|r| (r.group["project"].clone().unwrap(), r.attempts, r.cost_nanos, r.cost_unknown))
+            .collect();
+        assert_eq!(rows, [("a".to_owned(), 3, 6, 1), ("b".to_owned(), 1, 7, 0)]);
+        assert_eq!((report.total.attempts, report.total.failed, report.total.prompt_tokens), (4, 1, 40));
+        assert_eq!(report.total.cost_usd, "0.000000013");
+        assert!(report.complete);
+
+        let late = ledger.usage(&UsageQuery { since_ms: Some(3), ..by(&[]) }).unwrap();
+        assert_eq!((late.total.attempts, late.complete), (2, true));
+        assert!(!ledger.usage(&UsageQuery { since_ms: Some(1), ..by(&[]) }).unwrap().complete);
+
+        let filtered = UsageQuery {
+            filter: BTreeMap::from([("project".to_owned(), "b".to_owned())]),
+            ..by(&["provider", "team"])
+        };
+        let report = ledger.usage(&filtered).unwrap();
+        assert_eq!(report.rows.len(), 1);
+        assert_eq!((report.rows[0].group["team"].clone(), report.rows[0].cost_nanos), (None, 7));
+    }
+}

@@ -1,0 +1,25 @@
+//! The money: what an attempt cost, and one record of it.
+
+mod cost;
+mod memory;
+
+pub use cost::{Priced, total};
+pub use memory::MemoryLedger;
+
+use crate::error::Result;
+use crate::types::{LedgerRecord, UsageQuery, UsageReport};
+
+/// Where records go. The memory ledger is the default.
+pub trait LedgerStore: Send + Sync {
+    /// Books one attempt.
+    ///
+    /// # Errors
+    /// `storage` when it cannot be kept; the call's answer is returned all the same.
+    fn record(&self, record: LedgerRecord) -> Result<()>;
+
+    /// Answers a question over the records.
+    ///
+    /// # Errors
+    /// `storage`, or `invalid_request` for a question the store cannot answer.
+    fn usage(&self, query: &UsageQuery) -> Result<UsageReport>;
+}

@@ -1,0 +1,194 @@
+//! Where a request may go: an ordered plan of targets, decided before anything is sent. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Price};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Endpoint, Endpoints};
+use crate::types::{ChatRequest, CostSource, PriceConfig, ProviderChoice, ProviderPreferences, Sort};
+
+/// One place a request may go to.
+#[derive(Clone)]
+pub struct Target {
+    /// The backend.
+    pub endpoint: Arc<Endpoint>,
+    /// Model as the caller asked for it.
+    pub model_asked: String,
+    /// Model id as the backend calls it.
+    pub model: String,
+    /// What its tokens cost and whether the user configured that; `None` when unknown.
+    pub price: Option<(Price, CostSource)>,
+}
+
+/// Everything a plan is made from.
+pub struct Router {
+    /// Providers, models, prices; the user's own servers among them.
+    pub catalog: Catalog,
+    /// Backends as configured.
+    pub endpoints: Endpoints,
+    /// The user's prices, by `provider/model` as sent.
+    prices: BTreeMap<String, Price>,
+}
+
+impl Router {
+    /// A router over these backends.
+    ///
+    /// # Errors
+    /// `invalid_config` for a price that is none.
+    pub fn new(catalog: &Catalog, endpoints: Endpoints, prices: &BTreeMap<String, PriceConfig>) -> Result<Self> {
+        let prices = prices
+            .iter()
+            .map(|(name, price)| Ok((name.clone(), Price::configured(price, &format!("prices.{name}"))?)))
+            .collect::<Result<_>>()?;
+        let mut catalog = catalog.clone();
+        for row in endpoints.own() {
+            catalog = catalog.with_provider(row.clone())?;
+        }
+        Ok(Router { catalog, endpoints, prices })
+    }
+
+    /// The targets of a request, in the order they are to be tried.
+    ///
+    /// # Errors
+    /// Of the first model that leads nowhere, when no other model does either.
+    pub fn plan(&self, request: &ChatRequest) -> Result<Vec<Target>> {
+        if request.model.is_empty() && request.models.as_ref().is_none_or(Vec::is_empty) {
+            return Err(
+                Error::invalid_request("no `model` given, for example \"openai/gpt-5-mini\"").with_param("model")
+            );
+        }
+        let mut targets: Vec<Target> = Vec::new();
+        let mut first_error = None;
+        let first = (!request.model.is_empty()).then_some(&request.model);
+        for model in first.into_iter().chain(request.models.iter().flatten()) {
+            match self.targets(model, request.provider.as_ref()) {
+                Ok(new) => {
+                    for target in new {
+                        let known = |t: &Target| t.endpoint.id() == target.endpoint.id() && t.model == target.model;
+                        if !targets.iter().any(known) {
+                            targets.push(target);
+                        }
+                    }
+                }
+                Err(e) => first_error = first_error.or(Some(e)),
+            }
+        }
+        match first_error {
+            Some(e) if targets.is_empty() => Err(e),
+            _ => Ok(targets),
+        }
+    }
+
+    /// Targets of one model.
+    fn targets(&self, model: &str, choice: Option<&ProviderChoice>) -> Result<Vec<Target>> {
+        match choice {
+            Some(ProviderChoice::Name(name)) => Ok(vec![self.at(name, model)?]),
+            Some(ProviderChoice::Preferences(preferences)) => self.preferred(model, preferences),
+            None => self.preferred(model, &ProviderPreferences::default()),
+        }
+    }
+
+    /// The one target at a provider that was named.
+    fn at(&self, provider: &str, model: &str) -> Result<Target> {
+        let endpoint = self.endpoint(provider)?;
+        let target = match endpoint.models.get(model).cloned() {
+            Some(id) => self.target(endpoint, model, id, None),
+            None => {
+                let found = self.catalog.resolve(model, Some(endpoint.id()))?.candidates;
+                let Some(found) = found.into_iter().next() else { return Err(nobody(model, Vec::new())) };
+                // A model's row may name another door of the same vendor.
+                let endpoint = self.endpoint(&found.provider_id)?;
+                self.target(endpoint, model, found.model_id.clone(), found.price())
+            }
+        };
+        if !target.endpoint.ready() {
+            return Err(target.endpoint.provider.missing_key().with_model(model));
+        }
+        Ok(target)
+    }
+
+    /// Every target that serves a model, the preferred ones first.
+    fn preferred(&self, model: &str, preferences: &ProviderPreferences) -> Result<Vec<Target>> {
+        for name in preferences.order.iter().chain(&preferences.only).chain(&preferences.ignore) {
+            self.endpoint(name)?;
+        }
+        if let Some((head, rest)) = model.split_once('/') {
+            // A name of the user's own (an Azure deployment, ...) outranks the catalogue.
+            if self.endpoint(head).is_ok_and(|e| e.models.contains_key(rest)) {
+                return Ok(vec![self.at(head, rest)?]);
+            }
+        }
+        let mut reasons = Vec::new();
+        let mut targets = Vec::new();
+        for found in self.catalog.resolve(model, None)?.candidates {
+            let endpoint = match self.endpoint(&found.provider_id) {
+                Ok(endpoint) => endpoint,
+                Err(e) => {
+                    reasons.push(e);
+                    continue;
+                }
+            };
+            let named = |list: &[String]| list.iter().position(|n| self.is(n, endpoint.id()));
+            if named(&preferences.ignore).is_some()
+                || (!preferences.only.is_empty() && named(&preferences.only).is_none())
+            {
+                let why = format!("`{}` is excluded by the preferences", endpoint.id());
+                reasons.push(Error::new(ErrorKind::Unsupported, why));
+                continue;
+            }
+            if !endpoint.ready() {
+                reasons.push(endpoint.provider.missing_key().with_model(model));
+                continue;
+            }
+            let place = named(&preferences.order).unwrap_or(usize::MAX);
+            targets.push((place, self.target(endpoint, model, found.model_id.clone(), found.price())));
+        }
+        if preferences.sort == Some(Sort::Price) {
+            targets.sort_by_key(|(_, t)| t.price.as_ref().map_or(u128::MAX, |(p, _)| p.blended()));
+        }
+        targets.sort_by_key(|(place, _)| *place);
+        if preferences.allow_fallbacks == Some(false) {
+            targets.truncate(1);
+        }
+        if targets.is_empty() {
+            return Err(nobody(model, reasons));
+        }
+        Ok(targets.into_iter().map(|(_, t)| t).collect())
+    }
+
+    fn target(&self, endpoint: Arc<Endpoint>, asked: &str, id: String, listed: Option<&Price>) -> Target {
+        let own = if self.prices.is_empty() { None } else { self.prices.get(&format!("{}/{id}", endpoint.id())) };
+        let price = own
+            .map(|p| (p.clone(), CostSource::Configured))
+            .or_else(|| listed.map(|p| (p.clone(), CostSource::Catalog)));
+        Target { endpoint, model_asked: asked.to_owned(), model: id, price }
+    }
+
+    /// A backend by name or alias.
+    fn endpoint(&self, name: &str) -> Result<Arc<Endpoint>> {
+        if let Some(endpoint) = self.endpoints.get(name) {
+            return endpoint;
+        }
+        let row = self.catalog.provider(name)?;
+        self.endpoints.get(&row.id).unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::NotFound, format!("the provider `{name}` is not configured"))
+                .with_param("provider"))
+        })
+    }
+
+    fn is(&self, name: &str, id: &str) -> bool {
+        name == id || self.catalog.provider(name).is_ok_and(|row| row.id == id)
+    }
+}
+
+/// Why nobody can serve a model: the one reason, or all of them.
+fn nobody(model: &str, mut reasons: Vec<Error>) -> Error {
+    if reasons.len() == 1 {
+        return reasons.remove(0);
+    }
+    let keys_only = !reasons.is_empty() && reasons.iter().all(|e| e.kind() == ErrorKind::Authentication);
+    let kind = if keys_only { ErrorKind::Authentication } else { ErrorKind::NotFound };
+    let list = reasons.iter().map(Error::message).collect::<Vec<_>>().join("; ");
+    Error::new(kind, format!("nobody can serve `{model}`: {list}")).with_model(model)
+}
