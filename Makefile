@@ -33,3 +33,4 @@ deny:
 
 clean:
 	rm -rf target .venv .tools bindings-node/node_modules tests/bench/out
+	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node

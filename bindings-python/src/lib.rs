@@ -1,1 +1,20 @@
-//! interfuse
+//! The compiled half of the Python package: it hands dicts to the core and builds records from what comes back. Its other
+//! half, in `python/interfuse`, gives this the shape users see. No thread of the core ever touches the interpreter.
+
+mod call;
+mod client;
+mod convert;
+mod queue;
+mod stream;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_class::<client::Native>()?;
+    m.add_class::<call::Call>()?;
+    m.add_class::<stream::Stream>()?;
+    m.add_class::<queue::Queue>()?;
+    m.add_function(wrap_pyfunction!(client::render_fused, m)?)
+}

@@ -27,6 +27,9 @@ step() {
     return "${PIPESTATUS[0]}"
 }
 
+# within FOLDER COMMAND...: where the tool's own configuration lies.
+within() { (cd "$1" && shift && "$@"); }
+
 # count NAME LOG STATUS READER: what a runner's log says; a runner that failed without naming a failed test, or that ran
 # nothing, is one failure.
 count() {
@@ -57,9 +60,9 @@ part_python() {
     if ! step python bash "$SETUP/bind-python.sh"; then tally Python 0 1 0; return; fi
     # The real small model is part of the tests; where its packages have no build for a machine, those tests are skipped.
     step python python -P bindings-python/python/interfuse/local.py install
-    step pytest python -m pytest bindings-python/tests
+    step pytest within bindings-python python -m pytest tests
     count Python pytest $? read_pytest
-    if step mypy python -m mypy --strict bindings-python/python bindings-python/tests; then tally Types 1 0 0; else tally Types 0 1 0; fi
+    if step mypy within bindings-python python -m mypy --strict python tests; then tally Types 1 0 0; else tally Types 0 1 0; fi
 }
 
 part_node() {

@@ -1,0 +1,237 @@
+"""What Client and AsyncClient have in common: where the configuration comes from, and what is added to each request."""
+
+from __future__ import annotations
+
+import os
+
+from ._native import Native
+from .errors import ConfigError, MisuseError
+
+TYPE_CHECKING = False  # `typing` costs milliseconds at import
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from typing import Any, NoReturn, Self
+
+    from . import types
+    from ._responses import ModelInfo, ProviderInfo, UsageReport
+
+_OWN = "default"
+"""Name of the provider that `base_url` without `provider` makes."""
+
+# Headers that may carry a credential do not travel in a pickle.
+_SECRET_WORDS = ("auth", "key", "token", "secret", "cookie")
+
+
+class BaseClient:
+    """Configuration and per-request defaults; no network."""
+
+    _native: Native
+    _defaults: dict[str, Any]
+    models: Models
+
+    def __init__(
+        self,
+        config: types.Config | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        *,
+        provider: str | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        config: a dict, or the path of a TOML or JSON file; else the file named by ``INTERFUSE_CONFIG``; else every
+            vendor's usual key variables, read now.
+        provider: the backend of every request that names none.
+        api_key: key for `provider` or `base_url`; it is never sent anywhere else.
+        base_url: any OpenAI-compatible server (``http://localhost:8000/v1``); serves every request that names no provider.
+        timeout: seconds for one whole call, retries included.
+        max_retries: retries after the first attempt, per target.
+        default_headers: added to every request.
+        tags: labels for the ledger (``{"project": "search"}``).
+
+        Raises ConfigError naming the place of the fault. Does not touch the network.
+        """
+        own: dict[str, Any] = {}
+        if base_url is not None:
+            provider = provider or _OWN
+            own["base_url"] = base_url
+        if api_key is not None:
+            if provider is None:
+                raise ConfigError(
+                    "api_key without a provider: a key belongs to one vendor. Write Client(provider='openai', api_key=...), "
+                    "or Client(base_url=..., api_key=...) for a server of your own."
+                )
+            own["api_key"] = api_key
+        self._native = Native(*_document(config), provider, own or None)
+        self._defaults = _defaults(provider, timeout, max_retries, default_headers, tags)
+        self._build()
+
+    def with_options(
+        self,
+        *,
+        provider: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A client with other defaults that shares connections and ledger with this one; headers and tags are added."""
+        changed = _defaults(provider, timeout, max_retries, default_headers, tags)
+        return self._twin(self._native, _merged(changed, self._defaults))
+
+    copy = with_options
+
+    @classmethod
+    def _twin(cls, native: Native, defaults: dict[str, Any]) -> Self:
+        client = cls.__new__(cls)
+        client._native, client._defaults = native, defaults
+        client._build()
+        return client
+
+    def _build(self) -> None:
+        """Attaches what a client offers under names of its own."""
+        self.models = Models(self)
+
+    def _request(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        """The caller's arguments with this client's defaults."""
+        if timeout is not None:
+            request["timeout_ms"] = milliseconds(timeout)
+        return _merged(request, self._defaults) if self._defaults else request
+
+    def _fusion(self, prompt: str | None, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        if prompt is not None:
+            request["prompt"] = prompt
+        request = self._request(request, timeout)
+        # Of a fusion, a timeout is the deadline of the whole.
+        deadline = request.pop("timeout_ms", None)
+        if deadline is not None:
+            request.setdefault("deadline_ms", deadline)
+        return request
+
+    def usage(
+        self,
+        by: Sequence[str] = (),
+        *,
+        since: datetime | float | None = None,
+        until: datetime | float | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> UsageReport:
+        """What this client's calls used and cost.
+
+        by: one row per ``provider``, ``model``, ``purpose``, ``outcome`` or the value of a tag; nothing means one row.
+        since, until: a datetime, or seconds since 1970-01-01 UTC.
+        where: only attempts with these values.
+        """
+        query: dict[str, Any] = {"by": list(by), "where": dict(where or {})}
+        for name, moment in (("since_ms", since), ("until_ms", until)):
+            if moment is not None:
+                query[name] = int((moment if isinstance(moment, (int, float)) else moment.timestamp()) * 1000)
+        return self._native.usage(query)
+
+    def providers(self) -> list[ProviderInfo]:
+        """Backends, with whether a key was found and where; never the key."""
+        return self._native.providers()
+
+    def close(self) -> None:
+        """Ends the use of this client; later calls raise MisuseError. Calls in flight are not touched."""
+        self._native = Closed()  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        defaults = dict(self._defaults)
+        defaults["extra_headers"] = _public(defaults.get("extra_headers") or {})
+        return _restored, (type(self), _without_secrets(self._native.config()), defaults)
+
+    def __repr__(self) -> str:
+        return f"interfuse.{type(self).__name__}()"
+
+
+class Models:
+    """``client.models``"""
+
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
+
+    def list(self) -> list[ModelInfo]:
+        """Models of the catalogue, with who serves them at what price. Asks no vendor."""
+        return self._client._native.models()
+
+
+class Closed:
+    """Stands in for the native client after close()."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise MisuseError("this client is closed; make a new one")
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds as the core counts them; at least one millisecond."""
+    if not seconds > 0:
+        raise ValueError(f"timeout is in seconds and must be more than 0, not {seconds!r}")
+    return max(1, round(seconds * 1000))
+
+
+def _document(config: Mapping[str, Any] | str | os.PathLike[str] | None) -> tuple[Any, str | None]:
+    """The configuration as a dict or as text, and where the text comes from."""
+    if config is None:
+        path = os.environ.get("INTERFUSE_CONFIG")
+        if not path:
+            return None, None
+        said = f"the file {path!r} that INTERFUSE_CONFIG names"
+    elif isinstance(config, (str, os.PathLike)):
+        path = os.fspath(config)
+        said = f"the file {path!r}"
+    else:
+        return config, None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(), path
+    except (OSError, UnicodeDecodeError) as e:
+        why = e.strerror if isinstance(e, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"configuration: {said} cannot be read: {why}") from e
+
+
+def _defaults(
+    provider: str | None,
+    timeout: float | None,
+    max_retries: int | None,
+    headers: Mapping[str, str] | None,
+    tags: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    given = {
+        "provider": provider,
+        "timeout_ms": None if timeout is None else milliseconds(timeout),
+        "max_retries": max_retries,
+        "extra_headers": dict(headers) if headers else None,
+        "tags": dict(tags) if tags else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _merged(request: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in defaults.items():
+        given = request.get(name)
+        if given is None:
+            request[name] = value
+        elif isinstance(value, dict) and isinstance(given, dict):
+            request[name] = {**value, **given}
+    return request
+
+
+def _public(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if not any(word in name.lower() for word in _SECRET_WORDS)}
+
+
+def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
+    """The core never writes keys back; headers of a user's own are up to us."""
+    for provider in (config.get("providers") or {}).values():
+        if "headers" in provider:
+            provider["headers"] = _public(provider["headers"])
+    return config
+
+
+def _restored(cls: type[BaseClient], config: dict[str, Any], defaults: dict[str, Any]) -> BaseClient:
+    return cls._twin(Native(config, None, None, None), {k: v for k, v in defaults.items() if v})

@@ -1,0 +1,177 @@
+"""The asyncio client: the same methods with ``await``. Importing it imports asyncio; ``import interfuse`` does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._bridge import bridge
+from ._generic import Item, OfItems
+from ._options import BaseClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+    from typing import Literal, Self, Unpack, overload
+
+    from . import _native, types
+    from ._responses import ChatCompletion, ChatCompletionChunk, Fused, FusionEvent
+
+
+class AsyncStream(OfItems[Item]):
+    """Chunks or events as they come. Reading it to its end, closing it or forgetting it ends the connection."""
+
+    def __init__(self, source: _native.Stream) -> None:
+        self._source = source
+        self._ready: list[Item] = []
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        while not self._ready:
+            items = self._source.ready()
+            if items is None:
+                await bridge().ready(self._source)
+            elif items:
+                items.reverse()
+                self._ready = items
+            else:
+                raise StopAsyncIteration
+        return self._ready.pop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the stream and its connection; what had not been read is dropped."""
+        self._source.cancel()
+        self._ready.clear()
+
+    aclose = close
+
+
+async def _opened(source: _native.Stream) -> AsyncStream[Any]:
+    await bridge().ready(source)
+    source.check()
+    return AsyncStream(source)
+
+
+async def _result(call: _native.Call) -> Any:
+    await bridge().ready(call)
+    return call.take()
+
+
+class AsyncCompletions:
+    """``client.chat.completions``"""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def create(
+            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> ChatCompletion: ...
+
+        @overload
+        async def create(
+            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> AsyncStream[ChatCompletionChunk]: ...
+
+        @overload
+        async def create(
+            self, *, stream: bool | None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
+
+    async def create(self, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+        """One answer, or with ``stream=True`` its chunks; as ``Client.chat.completions.create``."""
+        client = self._client
+        request = client._request(request, timeout)
+        if stream:
+            return await _opened(client._native.chat_stream(request, False))
+        return await _result(client._native.start_chat(request))
+
+
+class AsyncChat:
+    """``client.chat``; calling it is short for ``client.chat.completions.create``."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.completions = AsyncCompletions(client)
+        self._create = self.completions.create
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def __call__(
+            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> ChatCompletion: ...
+
+        @overload
+        async def __call__(
+            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> AsyncStream[ChatCompletionChunk]: ...
+
+    async def __call__(self, **request: Any) -> Any:
+        """The same as ``completions.create``."""
+        return await self._create(**request)
+
+
+class AsyncClient(BaseClient):
+    """As ``Client``, for asyncio. May be used from several event loops, one after the other or at the same time."""
+
+    chat: AsyncChat
+
+    def _build(self) -> None:
+        super()._build()
+        self.chat = AsyncChat(self)
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def fuse(
+            self,
+            prompt: str | None = None,
+            *,
+            stream: Literal[False] | None = None,
+            timeout: float | None = None,
+            **request: Unpack[types.FuseParams],
+        ) -> Fused: ...
+
+        @overload
+        async def fuse(
+            self,
+            prompt: str | None = None,
+            *,
+            stream: Literal[True],
+            timeout: float | None = None,
+            **request: Unpack[types.FuseParams],
+        ) -> AsyncStream[FusionEvent]: ...
+
+    async def fuse(
+        self, prompt: str | None = None, *, stream: bool | None = None, timeout: float | None = None, **request: Any
+    ) -> Any:
+        """Asks a pool of models in parallel and has a judge combine the answers; as ``Client.fuse``."""
+        request = self._fusion(prompt, request, timeout)
+        if stream:
+            return await _opened(self._native.fuse_stream(request, False))
+        return await _result(self._native.start_fuse(request))
+
+    async def fuse_stream(
+        self, prompt: str | None = None, *, timeout: float | None = None, **request: Unpack[types.FuseParams]
+    ) -> AsyncStream[FusionEvent]:
+        """The same as ``fuse(..., stream=True)``."""
+        return await self.fuse(prompt, stream=True, timeout=timeout, **request)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,300 @@
+"""The command ``interfuse``: ask one model, fuse several, and see what is configured. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import InterfuseError, __version__, local
+from ._native import render_fused
+from .client import Client
+
+if TYPE_CHECKING:
+    from ._responses import Fused, FusionEvent
+
+EPILOG = """keys are taken from every vendor's usual variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...); `interfuse doctor` says
+which were found. No key at hand: `interfuse local install`, then `interfuse fuse --local "your question"`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit status is 0 when it did what was asked."""
+    arguments = _parser().parse_args(argv)
+    if getattr(arguments, "command", None) == "local":
+        return local.main(arguments.rest)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader left (`| head`); nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (InterfuseError, local.LocalUnavailable, ValueError) as e:
+        _complain(e)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="interfuse", description="One API over every inference provider, and fusion of their answers.", epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=f"interfuse {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, about: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=about, description=about)
+        found.set_defaults(run=run, command=name)
+        return found
+
+    def asking(found: argparse.ArgumentParser) -> None:
+        found.add_argument("prompt", help="the question; - reads it from standard input")
+        found.add_argument("--system", help="instructions put before the question")
+        found.add_argument("--temperature", type=float, help="0 to 2")
+        found.add_argument("--max-tokens", type=int, help="most tokens of an answer")
+        found.add_argument("--timeout", type=float, metavar="S", help="seconds for the whole call")
+        found.add_argument("--json", action="store_true", help="print the whole result as JSON")
+        configured(found)
+
+    def configured(found: argparse.ArgumentParser) -> None:
+        found.add_argument("--config", metavar="FILE", help="TOML or JSON configuration; INTERFUSE_CONFIG by default")
+
+    chat = command("chat", _chat, "Ask one model; its answer is printed as it comes.")
+    asking(chat)
+    chat.add_argument("--model", "-m", help="provider/model, for example openai/gpt-5-mini")
+    chat.add_argument("--local", action="store_true", help="ask the small model on this machine")
+
+    fuse = command("fuse", _fuse, "Ask several models in parallel and have a judge fuse their answers.")
+    asking(fuse)
+    fuse.add_argument("--pool", metavar="A,B,C", help="models, or the name of a pool in the configuration")
+    fuse.add_argument("--judge", metavar="MODEL", help="the model that compares; the pool's first by default")
+    fuse.add_argument("--mode", choices=["merge", "best_of", "debate"], help="merge by default")
+    fuse.add_argument("--max-cost", metavar="USD", help="most the whole may cost, for example 0.05")
+    fuse.add_argument("--local", action="store_true", help="three members and a judge of a small model on this machine")
+
+    models = command("models", _models, "Models of the catalogue: who serves them, at what price.")
+    models.add_argument("words", nargs="*", help="only models whose name has all of these")
+    models.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    configured(models)
+    providers = command("providers", _providers, "Backends, and whether a key was found for each.")
+    providers.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    configured(providers)
+    doctor = command("doctor", _doctor, "What is installed, which keys are found, what can be used.")
+    configured(doctor)
+    own = command("local", None, "A small real model on this machine: install, status.")
+    own.add_argument("rest", nargs="*", metavar="install|status")
+    return parser
+
+
+def _chat(arguments: argparse.Namespace) -> int:
+    if arguments.local:
+        with local.LocalServer() as server:
+            client = Client(server.config())
+            return _print_chat(client, arguments, model=server.model, provider=local.PROVIDER)
+    if not arguments.model:
+        raise ValueError("which model? `--model openai/gpt-5-mini`, or `--local` for the small one on this machine")
+    return _print_chat(Client(arguments.config), arguments, model=arguments.model)
+
+
+def _print_chat(client: Client, arguments: argparse.Namespace, **target: str) -> int:
+    request = {**_shared(arguments), "messages": _messages(arguments), **target}
+    if arguments.json:
+        print(client.chat.completions.create(**request).to_json())
+        return 0
+    wrote = False
+    with client.chat.completions.create(stream=True, **request) as chunks:
+        for chunk in chunks:
+            for choice in chunk.choices[:1]:
+                if text := choice.delta.content:
+                    print(text, end="", flush=True)
+                    wrote = True
+    if not wrote:
+        print("the model answered without text (see --json)", file=sys.stderr)
+    print()
+    return 0
+
+
+def _fuse(arguments: argparse.Namespace) -> int:
+    request = {**_shared(arguments), "messages": _messages(arguments)}
+    for name, value in (("mode", arguments.mode), ("max_cost_usd", arguments.max_cost), ("judge", arguments.judge)):
+        if value is not None:
+            request[name] = value
+    if arguments.pool:
+        pool = [model.strip() for model in arguments.pool.split(",") if model.strip()]
+        # One word without a slash is no model: it names a pool of the configuration.
+        request["pool"] = arguments.pool if len(pool) == 1 and "/" not in pool[0] else pool
+    if not arguments.local:
+        return _print_fusion(Client(arguments.config), request, arguments.json)
+    if arguments.pool or arguments.judge:
+        raise ValueError("--local brings its own pool and judge; leave --pool and --judge out")
+    print(
+        f"a model of 135 million parameters ({local.MODEL}) on this machine: it shows the mechanics of a fusion, not the quality",
+        file=sys.stderr,
+    )
+    with local.LocalServer() as server:
+        return _print_fusion(Client(server.config()), {**request, **local.demo_pool(server)}, arguments.json)
+
+
+def _print_fusion(client: Client, request: dict[str, Any], as_json: bool) -> int:
+    fused: Fused | None = None
+    progress = Progress()
+    try:
+        with client.fuse(stream=True, **request) as events:
+            for event in events:
+                if event.type == "run_done":
+                    fused = event.result
+                else:
+                    progress.show(event)
+    finally:
+        progress.clear()
+    if fused is None:
+        raise ValueError("the fusion ended without a result")
+    print(fused.to_json() if as_json else render_fused(fused).rstrip())
+    return 0
+
+
+class Progress:
+    """Who has answered and what is going on, on standard error: one line that changes, or plain lines when that is no
+    terminal."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._members: list[str] = []
+        self._marks: dict[str, str] = {}
+        self._now = ""
+        self._shown = 0
+
+    def show(self, event: FusionEvent) -> None:
+        """Takes one event of a fusion in."""
+        said = self._say(event)
+        if said is None:
+            return
+        if not self._live:
+            print(said, file=sys.stderr, flush=True)
+            return
+        marks = "  ".join(f"{self._marks.get(name, '…')} {name}" for name in self._members)
+        line = f"{marks}  {self._now}".rstrip()
+        width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        line = line if len(line) <= width else f"{line[: width - 1]}…"
+        print(f"\r{line:<{self._shown}}", end="", file=sys.stderr, flush=True)
+        self._shown = len(line)
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._shown:
+            print(f"\r{' ' * self._shown}\r", end="", file=sys.stderr, flush=True)
+            self._shown = 0
+
+    def _say(self, event: FusionEvent) -> str | None:
+        """What a plain line says of an event; None for what is not worth one."""
+        if event.type == "run_started":
+            self._members = list(event.members)
+            return f"asking {len(self._members)} members; {event.judge} will judge"
+        if event.type == "member_done":
+            self._marks[event.member] = "✓"
+            tokens = "" if event.completion_tokens is None else f", {event.completion_tokens} tokens"
+            return f"{event.member} answered after {event.latency_ms / 1000:.1f} s{tokens}"
+        if event.type == "member_failed":
+            self._marks[event.member] = "✗"
+            return f"{event.member} failed: {event.reason}"
+        if event.type == "member_cancelled":
+            self._marks[event.member] = "–"
+            return f"{event.member} is not waited for"
+        if event.type == "judge_started":
+            self._now = f"the judge works ({event.purpose})"
+            return self._now
+        if event.type == "judge_done":
+            self._now = ""
+            return f"the judge is done ({event.purpose}) after {event.latency_ms / 1000:.1f} s"
+        if event.type == "debate_round":
+            self._now = f"debate, round {event.round}"
+            return self._now
+        if event.type == "degraded":
+            return f"less than asked: {event.degraded.step}: {event.degraded.cause}"
+        return None
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    words = [word.lower() for word in arguments.words]
+    found = [m for m in Client(arguments.config).models.list() if all(word in m.id.lower() for word in words)]
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    if not found:
+        print("no such model in the catalogue; any `provider/model` can be asked all the same", file=sys.stderr)
+        return 1
+    rows = [("MODEL", "CONTEXT", "PROVIDER", "IN $/M", "OUT $/M", "KEY")]
+    for model in found:
+        context = "" if model.context is None else f"{model.context:,}"
+        for offer in model.offers:
+            key = "yes" if offer.ready else "no"
+            rows.append((model.id, context, offer.provider, offer.input_usd or "?", offer.output_usd or "?", key))
+    _table(rows)
+    return 0
+
+
+def _providers(arguments: argparse.Namespace) -> int:
+    found = Client(arguments.config).providers()
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    rows = [("PROVIDER", "NAME", "READY", "KEY")]
+    for provider in found:
+        missing = f"set {provider.key_vars[0]}" if provider.key_vars else "none needed"
+        rows.append((provider.id, provider.name, "yes" if provider.ready else "no", provider.key_from or missing))
+    _table(rows)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    python = ".".join(map(str, sys.version_info[:3]))
+    print(f"interfuse  {__version__}, Python {python}, {sys.platform}")
+    named = arguments.config or os.environ.get("INTERFUSE_CONFIG")
+    print(f"config     {named or 'none (vendors’ usual variables)'}")
+    providers = Client(arguments.config).providers()
+    with_key = [p for p in providers if p.key_from]
+    print(f"providers  {len(providers)} known, keys found for {len(with_key)}")
+    for provider in with_key:
+        print(f"           {provider.id}: {provider.key_from}")
+    found = local.available()
+    print(f"local      {'ready' if found else 'not installed: `interfuse local install`'}")
+    if not with_key and not found:
+        print("\nTo begin: set a vendor's key, for example OPENAI_API_KEY, or run `interfuse local install`.")
+    return 0
+
+
+def _messages(arguments: argparse.Namespace) -> list[dict[str, str]]:
+    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
+    if not prompt.strip():
+        raise ValueError("the question is empty")
+    system = [{"role": "system", "content": arguments.system}] if arguments.system else []
+    return [*system, {"role": "user", "content": prompt}]
+
+
+def _shared(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = {name: getattr(arguments, name) for name in ("temperature", "max_tokens", "timeout")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> None:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _complain(error: Exception) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    if isinstance(error, InterfuseError):
+        for member in error.members:
+            line = f"{member.member}: {member.message}"
+            if line not in str(error):
+                print(f"  {line}", file=sys.stderr)
+        if error.partial is not None and error.partial.text:
+            print(f"what had arrived: {error.partial.text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""The blocking client. Uses no event loop, so it works in any thread and in a notebook's cell."""
+
+from __future__ import annotations
+
+from ._generic import Item, OfItems
+from ._options import BaseClient
+
+TYPE_CHECKING = False  # `typing` costs milliseconds at import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Any, Literal, Self, Unpack, overload
+
+    from . import _native, types
+    from ._responses import ChatCompletion, ChatCompletionChunk, Fused, FusionEvent
+
+
+class Stream(OfItems[Item]):
+    """Chunks or events as they come. Reading it to its end, closing it or forgetting it ends the connection."""
+
+    def __init__(self, source: _native.Stream) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._source
+
+    def __next__(self) -> Item:
+        item: Item = self._source.__next__()
+        return item
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the stream and its connection; what had not been read is dropped."""
+        self._source.cancel()
+
+
+class Completions:
+    """``client.chat.completions``"""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    if TYPE_CHECKING:
+
+        @overload
+        def create(
+            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> ChatCompletion: ...
+
+        @overload
+        def create(
+            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> Stream[ChatCompletionChunk]: ...
+
+        @overload
+        def create(
+            self, *, stream: bool | None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
+
+    def create(self, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+        """One answer, or with ``stream=True`` its chunks.
+
+        Takes openai's arguments, interfuse's own (``models``, ``provider``, ``tags``, ``fusion``) and any other field,
+        which goes to the vendor as it is. ``timeout`` is in seconds and covers retries too.
+        """
+        client = self._client
+        request = client._request(request, timeout)
+        if stream:
+            return Stream(client._native.chat_stream(request, True))
+        return client._native.chat(request)
+
+
+class Chat:
+    """``client.chat``; calling it is short for ``client.chat.completions.create``."""
+
+    def __init__(self, client: Client) -> None:
+        self.completions = Completions(client)
+        self._create = self.completions.create
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(
+            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> ChatCompletion: ...
+
+        @overload
+        def __call__(
+            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+        ) -> Stream[ChatCompletionChunk]: ...
+
+    def __call__(self, **request: Any) -> Any:
+        """The same as ``completions.create``."""
+        return self._create(**request)
+
+
+class Client(BaseClient):
+    """One API over every inference provider, and fusion of their answers. Thread-safe; survives ``fork``; pickles
+    without its keys. Making one costs microseconds and touches no network."""
+
+    chat: Chat
+
+    def _build(self) -> None:
+        super()._build()
+        self.chat = Chat(self)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def fuse(
+            self,
+            prompt: str | None = None,
+            *,
+            stream: Literal[False] | None = None,
+            timeout: float | None = None,
+            **request: Unpack[types.FuseParams],
+        ) -> Fused: ...
+
+        @overload
+        def fuse(
+            self,
+            prompt: str | None = None,
+            *,
+            stream: Literal[True],
+            timeout: float | None = None,
+            **request: Unpack[types.FuseParams],
+        ) -> Stream[FusionEvent]: ...
+
+    def fuse(
+        self, prompt: str | None = None, *, stream: bool | None = None, timeout: float | None = None, **request: Any
+    ) -> Any:
+        """Asks a pool of models in parallel, has a judge combine the answers, and tells how it came about.
+
+        prompt: the question; or ``messages=[...]``.
+        stream: gives the run's events instead; the last one, ``run_done``, has the answer in ``result``.
+        timeout: seconds for the whole fusion.
+        pool: models, or objects with ``model`` and what this member alone gets, or a pool's name in the configuration.
+        judge: the model that compares; the pool's first by default.
+        mode: ``merge`` (default), ``best_of`` or ``debate``.
+        max_cost_usd: most the whole may cost, as text ("0.05").
+        Everything else goes to every member.
+        """
+        request = self._fusion(prompt, request, timeout)
+        if stream:
+            return Stream(self._native.fuse_stream(request, True))
+        return self._native.fuse(request)
+
+    def fuse_stream(
+        self, prompt: str | None = None, *, timeout: float | None = None, **request: Unpack[types.FuseParams]
+    ) -> Stream[FusionEvent]:
+        """The same as ``fuse(..., stream=True)``."""
+        return self.fuse(prompt, stream=True, timeout=timeout, **request)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

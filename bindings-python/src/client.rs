@@ -1,0 +1,132 @@
+//! The client: one method per public method of the core, blocking and as a call in flight.
+
+use interfuse::host::{self, EventStream, ForkSafe};
+use interfuse::types::{ChatRequest, Config, FuseRequest, Fused, ProviderConfig};
+use interfuse::{Client, Error};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::call::{Call, join};
+use crate::convert::{from_python, raise, to_python};
+use crate::stream::Stream;
+
+type Make = Box<dyn Fn() -> interfuse::Result<Client> + Send + Sync>;
+
+/// A client that a forked child makes again from its configuration.
+#[pyclass(frozen, module = "interfuse._native")]
+pub struct Native {
+    config: Config,
+    client: ForkSafe<Client, Make>,
+}
+
+#[pymethods]
+impl Native {
+    /// `config`: a dict, or the text of a document that came from `path`. `own`: what the caller gave for `provider`.
+    #[new]
+    #[pyo3(signature = (config, path, provider, own))]
+    fn new(
+        py: Python<'_>,
+        config: Option<&Bound<'_, PyAny>>,
+        path: Option<&str>,
+        provider: Option<String>,
+        own: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let mut config = read_config(config, path)?;
+        if let (Some(provider), Some(own)) = (provider, own) {
+            let own: ProviderConfig = from_python("configuration", own)?;
+            let target = config.providers.entry(provider).or_default();
+            if own.base_url.is_some() {
+                target.base_url = own.base_url;
+            }
+            if own.api_key.is_some() {
+                target.api_key = own.api_key;
+            }
+        }
+        let again = config.clone();
+        let make: Make = Box::new(move || Client::from_config(again.clone()));
+        let client = ForkSafe::new(make).map_err(|e| raise(py, &e))?;
+        Ok(Native { config, client })
+    }
+
+    /// The configuration, without keys.
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(pythonize::pythonize(py, &self.config)?)
+    }
+
+    fn chat(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        join(py, &self.chat_call(request)?)
+    }
+
+    fn fuse(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        join(py, &self.fuse_call(request)?)
+    }
+
+    fn start_chat(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
+        self.chat_call(request).map(Call::new)
+    }
+
+    fn start_fuse(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
+        self.fuse_call(request).map(Call::new)
+    }
+
+    /// A stream; with `wait`, returns when its first item is there.
+    fn chat_stream(&self, py: Python<'_>, request: &Bound<'_, PyAny>, wait: bool) -> PyResult<Stream> {
+        let (client, request) = (self.client(py)?, from_python::<ChatRequest>("request", request)?);
+        let stream = Stream::new(EventStream::start(async move { client.chat_stream(request).await }));
+        if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
+    }
+
+    /// A stream of events; with `wait`, returns when its first event is there.
+    fn fuse_stream(&self, py: Python<'_>, request: &Bound<'_, PyAny>, wait: bool) -> PyResult<Stream> {
+        let (client, request) = (self.client(py)?, from_python::<FuseRequest>("request", request)?);
+        let stream = Stream::new(EventStream::start(async move { client.fuse_stream(request).await }));
+        if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
+    }
+
+    fn usage<'py>(&self, py: Python<'py>, query: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let report = self.client(py)?.usage(from_python("usage query", query)?);
+        to_python(py, &report.map_err(|e| raise(py, &e))?)
+    }
+
+    fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.client(py)?.models())
+    }
+
+    fn providers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.client(py)?.providers())
+    }
+}
+
+impl Native {
+    fn client(&self, py: Python<'_>) -> PyResult<Client> {
+        self.client.get().cloned().map_err(|e| raise(py, &e))
+    }
+
+    fn chat_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<interfuse::types::ChatCompletion>> {
+        let (client, request) = (self.client(request.py())?, from_python::<ChatRequest>("request", request)?);
+        Ok(host::Call::start(async move { client.chat(request).await }))
+    }
+
+    fn fuse_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<Fused>> {
+        let (client, request) = (self.client(request.py())?, from_python::<FuseRequest>("request", request)?);
+        Ok(host::Call::start(async move { client.fuse(request).await }))
+    }
+}
+
+fn read_config(config: Option<&Bound<'_, PyAny>>, path: Option<&str>) -> PyResult<Config> {
+    let Some(config) = config else { return Ok(Config::default()) };
+    let Ok(text) = config.cast::<PyString>() else { return from_python("configuration", config) };
+    Config::parse(&text.to_cow()?).map_err(|mut e| {
+        if let Some(path) = path {
+            e.body_mut().message = format!("{path}: {}", e.message());
+        }
+        raise(config.py(), &e)
+    })
+}
+
+/// A fusion as text for people: every member, the judge's analysis, the answer, the decision and the cost.
+#[pyfunction]
+pub fn render_fused(fused: &Bound<'_, PyAny>) -> PyResult<String> {
+    let _: Fused = from_python("fused answer", fused)?;
+    Err(raise(fused.py(), &Error::new(interfuse::ErrorKind::Internal, "no renderer yet")))
+}

@@ -1,0 +1,111 @@
+"""Parity runner of the Python package: ``runner.py OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]``, JSON lines on stdout.
+
+Half of the operations go through ``Client``, half through ``AsyncClient``; ``INTERFUSE_PARITY_ASYNC`` set to 1 or 0 sends
+all of them through one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+import interfuse
+
+ASYNC = {"chat_stream", "fuse"}
+
+
+def show(**line: object) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_after: float | None) -> object:
+    if op in ("chat", "fuse"):
+        # A person cancels a blocking call with Ctrl-C.
+        timer = threading.Timer(cancel_after or 0, os.kill, (os.getpid(), signal.SIGINT))
+        if cancel_after is not None:
+            timer.start()
+        try:
+            return client.fuse(**request) if op == "fuse" else client.chat.completions.create(**request)
+        except KeyboardInterrupt:
+            raise interfuse.CallCancelledError("Ctrl-C") from None
+        finally:
+            timer.cancel()
+    chunks = op == "chat_stream"
+    stream: interfuse.Stream[Any]
+    stream = client.chat.completions.create(stream=True, **request) if chunks else client.fuse(stream=True, **request)
+    # A program cancels a stream by closing it, from any thread.
+    timer = threading.Timer(cancel_after or 0, stream.close)
+    if cancel_after is not None:
+        timer.start()
+    try:
+        for item in stream:
+            show(**{"chunk" if chunks else "event": item})
+    finally:
+        timer.cancel()
+    return None
+
+
+async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any]) -> object:
+    if op == "chat":
+        return await client.chat.completions.create(**request)
+    if op == "fuse":
+        return await client.fuse(**request)
+    chunks = op == "chat_stream"
+    stream: interfuse.AsyncStream[Any]
+    if chunks:
+        stream = await client.chat.completions.create(stream=True, **request)
+    else:
+        stream = await client.fuse(stream=True, **request)
+    async for item in stream:
+        show(**{"chunk" if chunks else "event": item})
+    return None
+
+
+def run(op: str, config: dict[str, Any], request: dict[str, Any], cancel_after: float | None) -> object:
+    if op == "client":
+        interfuse.Client(config)
+        return None
+    wanted = os.environ.get("INTERFUSE_PARITY_ASYNC")
+    if not (op in ASYNC if wanted is None else wanted == "1"):
+        return blocking(op, interfuse.Client(config), request, cancel_after)
+
+    async def main() -> object:
+        task = asyncio.ensure_future(waiting(op, interfuse.AsyncClient(config), request))
+        if cancel_after is not None:
+            asyncio.get_running_loop().call_later(cancel_after, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            raise interfuse.CallCancelledError("the task was cancelled") from None
+
+    return asyncio.run(main())
+
+
+def told(error: interfuse.InterfuseError) -> dict[str, object]:
+    """The error's public attributes, under the names all languages share."""
+    names = "kind message retryable provider model status code param request_id body attempts partial members"
+    shown = {name: getattr(error, name) for name in names.split()}
+    if error.retry_after is not None:
+        shown["retry_after_ms"] = round(error.retry_after * 1000)
+    return shown
+
+
+def main() -> None:
+    # A runner started in the background would otherwise ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    op, config, request = sys.argv[1:4]
+    cancel_after = float(sys.argv[4]) / 1000 if len(sys.argv) > 4 else None
+    try:
+        result = run(op, json.loads(config), json.loads(request) or {}, cancel_after)
+    except interfuse.InterfuseError as e:
+        show(error=told(e))
+    else:
+        show(result=result)
+
+
+main()
