@@ -3,5 +3,5 @@
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT/bindings-node"
-npm ci --silent
-npm run --silent build
+npm ci --loglevel=error
+npm run build
