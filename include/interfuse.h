@@ -171,6 +171,19 @@ int32_t interfuse_shutdown(int64_t timeout_ms,
 void interfuse_string_free(char *text);
 
 /**
+ * Reads one value out of a JSON text, for programs without a JSON library. `pointer` is a JSON Pointer (RFC 6901) such as
+ * "/choices/0/message/content"; "" is the whole text. `*text` becomes the text of a JSON string, or any other value in
+ * JSON (free it with interfuse_string_free).
+ *
+ * Returns 0, INTERFUSE_NOT_FOUND when there is no such value or it is null, INTERFUSE_INVALID_REQUEST when `json` is no
+ * JSON, INTERFUSE_DECODE when the text contains a NUL.
+ */
+int32_t interfuse_json_get(const char *json,
+                           const char *pointer,
+                           char **text,
+                           interfuse_error **err);
+
+/**
  * The kind of failure: one of the negative statuses. 0 for NULL.
  */
 int32_t interfuse_error_kind(const interfuse_error *error);

@@ -20,5 +20,5 @@ pub use client::*;
 pub use error::*;
 pub use ready::*;
 pub use stream::*;
-pub use text::interfuse_string_free;
+pub use text::{interfuse_json_get, interfuse_string_free};
 pub use version::*;

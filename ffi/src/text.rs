@@ -4,8 +4,10 @@ use std::ffi::{CStr, CString, c_char};
 
 use interfuse_core::{Error, ErrorKind, Result};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::boundary::{null, quiet};
+use crate::boundary::{Status, null, out, quiet, run};
+use crate::error::interfuse_error;
 
 /// Frees a text that a function gave through an out-parameter. NULL does nothing.
 ///
@@ -18,6 +20,38 @@ pub unsafe extern "C" fn interfuse_string_free(text: *mut c_char) {
             drop(unsafe { CString::from_raw(text) });
         }
     });
+}
+
+/// Reads one value out of a JSON text, for programs without a JSON library. `pointer` is a JSON Pointer (RFC 6901) such as
+/// "/choices/0/message/content"; "" is the whole text. `*text` becomes the text of a JSON string, or any other value in
+/// JSON (free it with interfuse_string_free).
+///
+/// Returns 0, INTERFUSE_NOT_FOUND when there is no such value or it is null, INTERFUSE_INVALID_REQUEST when `json` is no
+/// JSON, INTERFUSE_DECODE when the text contains a NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_json_get(
+    json: *const c_char,
+    pointer: *const c_char,
+    text: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(text, "text")?;
+        // SAFETY: NULL or NUL-terminated, by contract.
+        let (document, pointer) = unsafe { (read(json, "json")?, read(pointer, "pointer")?) };
+        let value: Value = serde_json::from_str(document)
+            .map_err(|e| Error::invalid_request(format!("`json` is not JSON: {e}")).with_param("json"))?;
+        let found = match value.pointer(pointer) {
+            None | Some(Value::Null) => {
+                return Err(Error::new(ErrorKind::NotFound, format!("the JSON text has nothing at `{pointer}`")));
+            }
+            Some(Value::String(text)) => CString::new(text.as_str())
+                .map_err(|_| Error::new(ErrorKind::Decode, format!("the text at `{pointer}` contains a NUL")))?,
+            Some(other) => self::json(other)?,
+        };
+        *place = found.into_raw();
+        Ok(Status::Ok)
+    })
 }
 
 /// Text of the host; refuses NULL and what is not UTF-8.

@@ -1,0 +1,117 @@
+/* Parity runner of the C ABI: `parity-c OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]`, JSON lines on stdout. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "interfuse.h"
+
+typedef int32_t start_call(const interfuse_client *, const char *, interfuse_call **, interfuse_error **);
+typedef int32_t start_stream(const interfuse_client *, const char *, interfuse_stream **, interfuse_error **);
+typedef int32_t ask(const interfuse_client *, const char *, char **, interfuse_error **);
+
+static void line(const char *name, const char *json) {
+    printf("{\"%s\": %s}\n", name, json);
+    fflush(stdout);
+}
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* One answer: the blocking function, or a call handle that is cancelled when its time is up. */
+static int32_t once(const interfuse_client *client, const char *request, ask *blocking, start_call *start, int64_t cancel_ms,
+                    interfuse_error **err) {
+    interfuse_call *call = NULL;
+    char *result = NULL;
+    int32_t status;
+    if (cancel_ms < 0) {
+        status = blocking(client, request, &result, err);
+    } else {
+        status = start(client, request, &call, err);
+        if (status == INTERFUSE_OK) {
+            status = interfuse_call_wait(call, cancel_ms, err);
+            if (status == INTERFUSE_NOT_READY) {
+                interfuse_call_cancel(call);
+            }
+            status = interfuse_call_take(call, &result, err);
+        }
+    }
+    if (status == INTERFUSE_OK) {
+        line("result", result);
+    }
+    interfuse_string_free(result);
+    interfuse_call_free(call);
+    return status;
+}
+
+static int32_t many(const interfuse_client *client, const char *request, start_stream *start, const char *name,
+                    int64_t cancel_ms, interfuse_error **err) {
+    interfuse_stream *stream = NULL;
+    const int64_t deadline = now_ms() + cancel_ms;
+    int32_t status = start(client, request, &stream, err);
+    while (status == INTERFUSE_OK) {
+        char *item = NULL;
+        int64_t left = -1;
+        if (cancel_ms >= 0) {
+            left = deadline - now_ms();
+            if (left < 0) {
+                left = 0;
+            }
+        }
+        status = interfuse_stream_next(stream, left, &item, err);
+        if (status == INTERFUSE_OK) {
+            line(name, item);
+        }
+        if (status == INTERFUSE_NOT_READY) {
+            interfuse_stream_cancel(stream);
+            cancel_ms = -1;
+            status = INTERFUSE_OK;
+        }
+        interfuse_string_free(item);
+    }
+    if (status == INTERFUSE_END) {
+        line("result", "null");
+    }
+    interfuse_stream_free(stream);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    interfuse_client *client = NULL;
+    interfuse_error *err = NULL;
+    int32_t status;
+    if (argc < 4 || argc > 5) {
+        fprintf(stderr, "usage: parity-c OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]\n");
+        return 2;
+    }
+    const char *op = argv[1], *request = argv[3];
+    const int64_t cancel_ms = argc == 5 ? strtoll(argv[4], NULL, 10) : -1;
+
+    status = interfuse_client_new(argv[2], &client, &err);
+    if (status == INTERFUSE_OK) {
+        if (strcmp(op, "chat") == 0) {
+            status = once(client, request, interfuse_chat, interfuse_chat_start, cancel_ms, &err);
+        } else if (strcmp(op, "fuse") == 0) {
+            status = once(client, request, interfuse_fuse, interfuse_fuse_start, cancel_ms, &err);
+        } else if (strcmp(op, "chat_stream") == 0) {
+            status = many(client, request, interfuse_chat_stream, "chunk", cancel_ms, &err);
+        } else if (strcmp(op, "fuse_stream") == 0) {
+            status = many(client, request, interfuse_fuse_stream, "event", cancel_ms, &err);
+        } else if (strcmp(op, "client") == 0) {
+            line("result", "null");
+        } else {
+            fprintf(stderr, "no operation `%s`\n", op);
+            status = 2;
+        }
+    }
+    if (status < 0) {
+        line("error", interfuse_error_json(err));
+    }
+    interfuse_error_free(err);
+    interfuse_client_free(client);
+    return status == 2 ? 2 : 0;
+}
