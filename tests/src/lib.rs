@@ -1,5 +1,6 @@
 //! Everything interfuse is tested with: the scripted upstream, the parity scenarios, code generation.
 
 pub mod codegen;
+pub mod fixtures;
 pub mod parity;
 pub mod upstream;

@@ -1,0 +1,330 @@
+//! Replays recorded exchanges through the wires: one file per exchange, `<provider>/<category>/*.json` with
+//! `{request: {path}, response: {status, body}}`. Knows what the bodies say by reading them a second, simpler way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use interfuse::Catalog;
+use interfuse::error::ErrorKind;
+use interfuse::http::SseParser;
+use interfuse::types::{ChatCompletionChunk, Quirks};
+use interfuse::wire::{Assembler, Protocol, WireTarget, protocol};
+use serde_json::Value;
+
+/// What became of one exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It decodes, and says what it should.
+    Decoded,
+    /// It belongs to another wire or is no chat call.
+    Skipped(String),
+    /// What is wrong.
+    Failed(String),
+}
+
+/// One exchange and what became of it.
+#[derive(Debug)]
+pub struct Checked {
+    /// Path below the folder.
+    pub file: String,
+    /// `chat`, `chat-stream`, `error`.
+    pub category: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Every exchange below `<dir>/<provider>/{chat,chat-stream,error}`, in the order of the file names.
+pub fn check_dir(dir: &Path) -> Vec<Checked> {
+    let catalog = Catalog::builtin();
+    let mut checked = Vec::new();
+    for provider in children(dir) {
+        for category in ["chat", "chat-stream", "error"] {
+            for file in children(&provider.join(category)) {
+                if file.extension().is_none_or(|e| e != "json") {
+                    continue;
+                }
+                let name = name_of(&provider);
+                let quirks = catalog.provider(&name).map(|p| p.quirks.clone()).unwrap_or_default();
+                let outcome = check_file(&file, category, &name, &quirks);
+                let file = file.strip_prefix(dir).unwrap_or(&file).display().to_string();
+                checked.push(Checked { file, category: category.to_owned(), outcome });
+            }
+        }
+    }
+    checked
+}
+
+fn children(dir: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    all.sort();
+    all
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn check_file(file: &Path, category: &str, provider: &str, quirks: &Quirks) -> Outcome {
+    let exchange: Value = match fs::read_to_string(file)
+        .map_err(|e| e.to_string())
+        .and_then(|t| serde_json::from_str(&t).map_err(|e| e.to_string()))
+    {
+        Ok(exchange) => exchange,
+        Err(e) => return Outcome::Failed(format!("unreadable: {e}")),
+    };
+    let path = exchange["request"]["path"].as_str().unwrap_or_default();
+    if let Some(why) = other_wire(path) {
+        return Outcome::Skipped(why.to_owned());
+    }
+    let Some(wire) = protocol("openai-chat") else { return Outcome::Failed("no such wire".into()) };
+    let target = WireTarget { provider, model: "m", quirks };
+    let body = exchange["response"]["body"].as_str().unwrap_or_default().as_bytes();
+    let status = exchange["response"]["status"].as_u64().unwrap_or(200) as u16;
+    let checked = match category {
+        "error" => check_error(wire, status, body, &target),
+        "chat-stream" => check_stream(wire, body, &target),
+        _ => check_answer(wire, body, &target),
+    };
+    checked.map_or_else(Outcome::Failed, |()| Outcome::Decoded)
+}
+
+/// Why a path is none of the chat completions wire.
+fn other_wire(path: &str) -> Option<&'static str> {
+    let path = path.split('?').next().unwrap_or(path);
+    match path {
+        p if p.ends_with("/v2/chat") => Some("Cohere's own wire"),
+        p if p.ends_with("/api/chat") => Some("Ollama's own wire"),
+        p if p.ends_with("/responses") => Some("OpenAI's Responses wire"),
+        p if p.ends_with("/chat/completions") || p.is_empty() => None,
+        _ => Some("no chat completion"),
+    }
+}
+
+fn check_error(wire: &dyn Protocol, status: u16, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
+    let error = wire.decode_error(status, body, target);
+    if matches!(error.kind(), ErrorKind::Decode | ErrorKind::Internal) {
+        return Err(format!("kind {}: {error}", error.kind()));
+    }
+    if error.message().is_empty() || error.message().starts_with('{') {
+        return Err(format!("the vendor's text was not found: {}", error.message()));
+    }
+    Ok(())
+}
+
+fn check_answer(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
+    let raw: Value = serde_json::from_slice(body).map_err(|e| format!("the recording is not JSON: {e}"))?;
+    let decoded = wire.decode(body, target);
+    if !raw["error"].is_null() {
+        return match decoded {
+            Ok(_) => Err("an error was decoded as an answer".into()),
+            Err(e) if e.kind() == ErrorKind::Decode => Err(format!("the error was not recognised: {e}")),
+            Err(_) => Ok(()),
+        };
+    }
+    let answer = decoded.map_err(|e| e.to_string())?;
+    let choices = raw["choices"].as_array().cloned().unwrap_or_default();
+    same("number of choices", answer.choices.len(), choices.len())?;
+    for (got, want) in answer.choices.iter().zip(&choices) {
+        let message = if want["message"].is_null() { &want["delta"] } else { &want["message"] };
+        if let (Value::String(text), None) = (&message["content"], &target.quirks.reasoning_tag) {
+            same("text", got.message.content.as_deref(), Some(text.as_str()))?;
+        }
+        for name in ["reasoning_content", "reasoning"] {
+            if let Some(text) = message[name].as_str().filter(|t| !t.is_empty()) {
+                same("reasoning", got.message.reasoning_content.as_deref(), Some(text))?;
+            }
+        }
+        let calls = message["tool_calls"].as_array().cloned().unwrap_or_default();
+        let got_calls = got.message.tool_calls.as_deref().unwrap_or_default();
+        same("number of tool calls", got_calls.len(), calls.len())?;
+        for (got, want) in got_calls.iter().zip(&calls) {
+            let function = got.function.as_ref().ok_or("a tool call without its function")?;
+            same("tool name", Some(function.name.as_str()), want["function"]["name"].as_str())?;
+            if let Some(arguments) = want["function"]["arguments"].as_str() {
+                same("arguments", function.arguments.as_str(), arguments)?;
+            }
+        }
+    }
+    check_usage(answer.usage.as_ref().map(|u| (u.prompt_tokens, u.total_tokens)), &raw["usage"])
+}
+
+fn check_usage(got: Option<(u64, u64)>, raw: &Value) -> Result<(), String> {
+    if let Some(prompt) = raw["prompt_tokens"].as_u64() {
+        same("prompt tokens", got.map(|g| g.0), Some(prompt))?;
+    }
+    if let Some(total) = raw["total_tokens"].as_u64() {
+        same("total tokens", got.map(|g| g.1), Some(total))?;
+    }
+    Ok(())
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Result<(), String> {
+    if got == want { Ok(()) } else { Err(format!("{what}: got {got:?}, the recording says {want:?}")) }
+}
+
+/// Chunks of a body fed in pieces, the error that ended it, and whether it was complete.
+pub struct Streamed {
+    /// Chunks in order.
+    pub chunks: Vec<ChatCompletionChunk>,
+    /// Kind of the error that ended it.
+    pub error: Option<ErrorKind>,
+    /// Whether the terminal signal came.
+    pub complete: bool,
+}
+
+/// Runs a body through framing and decoding.
+pub fn stream<'a>(
+    wire: &dyn Protocol,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    target: &WireTarget<'_>,
+) -> Streamed {
+    let mut sse = SseParser::new(8 << 20);
+    let mut decoder = wire.decoder(target);
+    let mut chunks = Vec::new();
+    let mut result = Ok(());
+    for piece in pieces {
+        result = sse.push(piece, |frame| decoder.frame(frame, &mut chunks));
+        if result.is_err() {
+            break;
+        }
+    }
+    if result.is_ok() {
+        result = sse.finish(|frame| decoder.frame(frame, &mut chunks));
+    }
+    Streamed { chunks, error: result.err().map(|e| e.kind()), complete: decoder.complete() }
+}
+
+fn check_stream(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
+    let whole = stream(wire, [body], target);
+    says_what_it_should(body, &whole, target)?;
+
+    let by_byte = stream(wire, body.chunks(1), target);
+    if (&by_byte.chunks, by_byte.error, by_byte.complete) != (&whole.chunks, whole.error, whole.complete) {
+        return Err("fed byte by byte it gives other events".into());
+    }
+    // Between two blank lines the framing starts afresh, so cutting every pair of neighbours at every byte covers every
+    // cut of the whole.
+    for window in windows(body) {
+        let want = frames(&[window]);
+        for cut in 1..window.len() {
+            if frames(&[&window[..cut], &window[cut..]]) != want {
+                return Err(format!(
+                    "cut at byte {cut} of {:?} it gives other events",
+                    String::from_utf8_lossy(window)
+                ));
+            }
+        }
+    }
+    truncated_is_no_success(wire, body, target)
+}
+
+/// Text, tool arguments and usage of the stream, read the simple way.
+fn says_what_it_should(body: &[u8], got: &Streamed, target: &WireTarget<'_>) -> Result<(), String> {
+    let events: Vec<Value> = String::from_utf8_lossy(body)
+        .lines()
+        .filter_map(|l| serde_json::from_str(l.strip_prefix("data:")?.trim()).ok())
+        .collect();
+    let has_error = events.iter().any(|e| !e["error"].is_null());
+    if has_error {
+        return if got.error.is_some() { Ok(()) } else { Err("an error event was not seen".into()) };
+    }
+    let (mut text, mut arguments, mut usage) = (String::new(), String::new(), &Value::Null);
+    for event in &events {
+        for choice in event["choices"].as_array().into_iter().flatten() {
+            text.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+                arguments.push_str(call["function"]["arguments"].as_str().unwrap_or_default());
+            }
+        }
+        if event["usage"].is_object() {
+            usage = &event["usage"];
+        }
+    }
+    if let Some(kind) = got.error {
+        // A recording may itself end in the middle of an event.
+        return if body.ends_with(b"\n") { Err(format!("error {kind}")) } else { Ok(()) };
+    }
+    let mut assembler = Assembler::default();
+    let (mut got_text, mut got_arguments) = (String::new(), String::new());
+    for chunk in &got.chunks {
+        assembler.add(chunk);
+        for choice in &chunk.choices {
+            let blocks = target.quirks.content_blocks;
+            if !blocks {
+                got_text.push_str(choice.delta.content.as_deref().unwrap_or_default());
+            }
+            for call in choice.delta.tool_calls.iter().flatten() {
+                got_arguments.push_str(call.function.as_ref().and_then(|f| f.arguments.as_deref()).unwrap_or_default());
+            }
+        }
+    }
+    if !target.quirks.content_blocks {
+        same("text", got_text.as_str(), text.as_str())?;
+    }
+    same("arguments", got_arguments.as_str(), arguments.as_str())?;
+    let answer = assembler.finish();
+    check_usage(answer.usage.as_ref().map(|u| (u.prompt_tokens, u.total_tokens)), usage)?;
+    if !got.complete {
+        return Err("the terminal signal was not seen".into());
+    }
+    Ok(())
+}
+
+/// Pairs of neighbouring events with their blank lines.
+fn windows(body: &[u8]) -> Vec<&[u8]> {
+    let mut ends = vec![0];
+    let mut line_empty = true;
+    for (i, b) in body.iter().enumerate() {
+        match b {
+            b'\n' if line_empty => ends.push(i + 1),
+            b'\n' => line_empty = true,
+            b'\r' => {}
+            _ => line_empty = false,
+        }
+    }
+    if ends.last() != Some(&body.len()) {
+        ends.push(body.len());
+    }
+    let pairs: Vec<&[u8]> = ends.windows(3).map(|w| &body[w[0]..w[2]]).collect();
+    if pairs.is_empty() { vec![body] } else { pairs }
+}
+
+fn frames(pieces: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
+    let mut out = Vec::new();
+    let mut sse = SseParser::new(8 << 20);
+    let mut keep = |frame: interfuse::wire::Frame<'_>| {
+        out.push((frame.event.to_owned(), frame.data.to_vec()));
+        Ok(())
+    };
+    for piece in pieces {
+        let _ = sse.push(piece, &mut keep);
+    }
+    let _ = sse.finish(&mut keep);
+    out
+}
+
+/// Once the decoder calls the stream complete, no text may follow: a cut before that point is never a success, a cut
+/// after it has lost nothing.
+fn truncated_is_no_success(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
+    let mut sse = SseParser::new(8 << 20);
+    let mut decoder = wire.decoder(target);
+    let mut late = None;
+    let mut chunks = Vec::new();
+    let _ = sse.push(body, |frame| {
+        let complete = decoder.complete();
+        chunks.clear();
+        decoder.frame(frame, &mut chunks)?;
+        let text = chunks
+            .iter()
+            .flat_map(|c| &c.choices)
+            .any(|c| c.delta.content.as_ref().is_some_and(|t| !t.is_empty()) || c.delta.tool_calls.is_some());
+        if complete && text {
+            late = Some(String::from_utf8_lossy(frame.data).into_owned());
+        }
+        Ok(())
+    });
+    match late {
+        Some(event) => Err(format!("text after the stream counted as complete: {event}")),
+        None => Ok(()),
+    }
+}

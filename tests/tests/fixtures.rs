@@ -1,0 +1,52 @@
+//! Recorded exchanges decode: the project's own always, the large collection beside the checkout when it is there.
+
+use std::path::Path;
+
+use interfuse_tests::fixtures::{Checked, Outcome, check_dir};
+
+fn report(name: &str, checked: &[Checked]) -> Vec<String> {
+    let count = |category: &str, pick: fn(&Outcome) -> bool| {
+        checked.iter().filter(|c| c.category == category && pick(&c.outcome)).count()
+    };
+    for category in ["chat", "chat-stream", "error"] {
+        println!(
+            "{name}: {category}: {} decoded, {} skipped, {} failed",
+            count(category, |o| *o == Outcome::Decoded),
+            count(category, |o| matches!(o, Outcome::Skipped(_))),
+            count(category, |o| matches!(o, Outcome::Failed(_))),
+        );
+    }
+    for c in checked {
+        if let Outcome::Skipped(why) = &c.outcome {
+            println!("  skipped {}: {why}", c.file);
+        }
+    }
+    checked
+        .iter()
+        .filter_map(|c| match &c.outcome {
+            Outcome::Failed(why) => Some(format!("{}: {why}", c.file)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn our_own_exchanges_decode() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let checked = check_dir(&dir);
+    let failed = report("own", &checked);
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(checked.iter().filter(|c| c.outcome == Outcome::Decoded).count() >= 10, "the fixtures are missing");
+}
+
+#[test]
+fn the_recorded_collection_decodes() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/openai-compatible");
+    if !dir.is_dir() {
+        println!("recorded collection: not present beside the checkout, nothing was run");
+        return;
+    }
+    let checked = check_dir(&dir);
+    let failed = report("recorded", &checked);
+    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+}
