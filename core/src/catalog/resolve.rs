@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use super::models::{Model, Models, Offer, OfferStatus};
-use super::nearest::did_you_mean;
+use super::nearest::{did_you_mean, nearest};
 use super::prices::Price;
 use super::providers::{Provider, ProviderKind, ProviderStatus};
 use super::target::{Policy, is_virtual, split_head, split_suffix};
@@ -337,7 +337,12 @@ impl Catalog {
     }
 
     fn unknown(&self, model: &str) -> Error {
-        let near = self.models().map(|m| did_you_mean(model, m.names())).unwrap_or_default();
+        // In `gorq/some-model` it is the provider that is misspelt.
+        let providers = split_head(model).zip(self.table().ok()).map(|((head, rest), table)| {
+            nearest(head, table.names()).into_iter().map(|name| format!("{name}/{rest}")).collect::<Vec<_>>()
+        });
+        let providers = providers.iter().flatten().map(String::as_str);
+        let near = self.models().map(|m| did_you_mean(model, m.names().chain(providers))).unwrap_or_default();
         let why = format!(
             "unknown model `{model}`{near}; a model the catalogue does not list needs its provider: \
              `provider/{model}`, or `provider` beside `model`"

@@ -58,7 +58,7 @@ pub(super) async fn make(call: &mut Call<'_>, place: usize, waited: Duration) ->
             Ok(Answer::Open(open))
         }
         Err(error) => {
-            let error = error.with_provider(target.endpoint.id()).with_model(&target.model);
+            let error = target.endpoint.redact(error).with_provider(target.endpoint.id()).with_model(&target.model);
             let body = error.body();
             attempt.error = Some(error.kind());
             attempt.status = body.status;
@@ -127,7 +127,7 @@ async fn exchange(call: &Call<'_>, target: &Target, booking: &mut Booking) -> Re
         return Ok(Exchanged::Open(open));
     }
     let body = read_whole(&mut response).await?;
-    let answer = protocol.decode(&body, &wire).map_err(|e| with_id(e, served.request_id.as_ref()))?;
+    let answer = protocol.decode(&body, &wire).map_err(|e| told(e, served.request_id.as_ref(), &body))?;
     served.priced = price(target, answer.usage.as_ref(), &answer.extra);
     booking.usage(answer.usage.as_ref(), served.priced);
     Ok(Exchanged::Whole { answer: Box::new(answer), served })
@@ -139,8 +139,11 @@ pub(super) fn price(target: &Target, usage: Option<&Usage>, extra: &Extra) -> Pr
     Priced::of(usage, extra, target.endpoint.provider.quirks.cost.as_ref(), price)
 }
 
-fn with_id(mut error: Error, id: Option<&String>) -> Error {
-    error.body_mut().request_id = id.cloned();
+/// An error found in an answer, with what shows its cause.
+fn told(mut error: Error, id: Option<&String>, body: &[u8]) -> Error {
+    let told = error.body_mut();
+    told.request_id = id.cloned();
+    told.body = Some(String::from_utf8_lossy(&body[..body.len().min(net::MAX_ERROR_BODY)]).into_owned());
     error
 }
 

@@ -142,7 +142,8 @@ impl Open {
 
     /// Keeps an error until everything before it is handed on.
     fn fail(&mut self, mut error: Error) -> Result<()> {
-        error = error.with_provider(self.target.endpoint.id()).with_model(&self.target.model);
+        let endpoint = &self.target.endpoint;
+        error = endpoint.redact(error).with_provider(endpoint.id()).with_model(&self.target.model);
         if !self.saw_output {
             return Err(error);
         }

@@ -26,6 +26,8 @@ pub struct Endpoint {
     /// The address, when no model stands in it.
     url: Option<Arc<url::Url>>,
     headers: HeaderMap,
+    /// The key, to take it out of what a vendor says.
+    secret: Option<Secret>,
 }
 
 impl Endpoint {
@@ -59,6 +61,18 @@ impl Endpoint {
             headers.insert(name, value);
         }
         Ok(headers)
+    }
+
+    /// Takes the key out of everything an error tells: some vendors repeat the key they refuse.
+    pub fn redact(&self, mut error: Error) -> Error {
+        // A placeholder such as `x` is no secret, and replacing it would garble the text.
+        let Some(key) = self.secret.as_ref().map(Secret::expose).filter(|key| key.len() >= 8) else { return error };
+        let told = error.body_mut();
+        let texts = [Some(&mut told.message), told.body.as_mut(), told.code.as_mut(), told.param.as_mut()];
+        for text in texts.into_iter().flatten().filter(|text| text.contains(key)) {
+            *text = text.replace(key, "***");
+        }
+        error
     }
 
     fn new(provider: Provider, config: Option<&ProviderConfig>, env: Env<'_>) -> Result<Self> {
@@ -97,6 +111,7 @@ impl Endpoint {
         }
         Ok(Endpoint {
             protocol,
+            secret: key.as_ref().map(|(secret, _)| secret.clone()),
             key_from: key.map(|(_, from)| from),
             models: given.models.clone(),
             base_url,

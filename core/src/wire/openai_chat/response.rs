@@ -161,9 +161,17 @@ fn looks_like_html(body: &[u8]) -> bool {
     head.starts_with("<!doctype html") || head.starts_with("<html")
 }
 
-/// The first 300 characters, on one line.
+/// What a page says to people, as far as that can be told without reading HTML: its text outside of tags.
+fn without_tags(html: &str) -> String {
+    html.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+}
+
+/// The first 300 characters, on one line; of a page only its text.
 pub(super) fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(1200)]);
+    let mut text = String::from_utf8_lossy(&body[..body.len().min(1200)]).into_owned();
+    if looks_like_html(body) {
+        text = without_tags(&text);
+    }
     let mut out: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
     if text.chars().count() > 300 {
         out.push('…');
