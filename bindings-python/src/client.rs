@@ -89,11 +89,11 @@ impl Native {
     }
 
     fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_python(py, &self.client(py)?.models())
+        to_python(py, &self.client(py)?.models().map_err(|e| raise(py, &e))?)
     }
 
     fn providers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_python(py, &self.client(py)?.providers())
+        to_python(py, &self.client(py)?.providers().map_err(|e| raise(py, &e))?)
     }
 }
 

@@ -78,13 +78,12 @@ impl Client {
     }
 
     /// Models of the catalogue, with who serves them at what price.
-    pub fn models(&self) -> Vec<ModelInfo> {
-        Vec::new()
+    pub fn models(&self) -> Result<Vec<ModelInfo>> {
+        self.0.engine.router().models()
     }
 
     /// Backends, with whether a key was found (never the key).
     pub fn providers(&self) -> Result<Vec<ProviderInfo>> {
-        let router = self.0.engine.router();
-        router.endpoints.infos(&router.catalog)
+        self.0.engine.router().providers()
     }
 }

@@ -231,7 +231,7 @@ pub unsafe extern "C" fn interfuse_models(
         let place = out(models, "models")?;
         // SAFETY: NULL or a live handle, by contract.
         let client = unsafe { handle::look(client) }?;
-        *place = text::json(&client.get()?.models())?.into_raw();
+        *place = text::json(&client.get()?.models()?)?.into_raw();
         Ok(Status::Ok)
     })
 }
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn interfuse_providers(
         let place = out(providers, "providers")?;
         // SAFETY: NULL or a live handle, by contract.
         let client = unsafe { handle::look(client) }?;
-        *place = text::json(&client.get()?.providers())?.into_raw();
+        *place = text::json(&client.get()?.providers()?)?.into_raw();
         Ok(Status::Ok)
     })
 }

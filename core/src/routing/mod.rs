@@ -1,5 +1,7 @@
 //! Where a request may go: an ordered plan of targets, decided before anything is sent. Pure.
 
+mod listing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,0 +1,37 @@
+//! What can be reached: models and backends as told to users.
+
+use super::Router;
+use crate::catalog::Resolved;
+use crate::error::Result;
+use crate::types::{ModelInfo, ModelOffer, ProviderInfo};
+
+impl Router {
+    /// Models of the catalogue that some backend serves, with prices and whether its key is there.
+    pub fn models(&self) -> Result<Vec<ModelInfo>> {
+        let models = self.catalog.models()?;
+        let mut infos = Vec::with_capacity(models.rows().len());
+        for model in models.rows() {
+            let offers: Vec<ModelOffer> = self.catalog.candidates(model).into_iter().map(|r| self.offer(r)).collect();
+            if !offers.is_empty() {
+                infos.push(ModelInfo { id: model.id.clone(), context: model.context, offers });
+            }
+        }
+        Ok(infos)
+    }
+
+    /// Every backend, with where its key was found (never the key).
+    pub fn providers(&self) -> Result<Vec<ProviderInfo>> {
+        self.endpoints.infos(&self.catalog)
+    }
+
+    fn offer(&self, found: Resolved) -> ModelOffer {
+        let ready = self.endpoint(&found.provider_id).is_ok_and(|e| e.ready());
+        ModelOffer {
+            input_usd: found.price().map(|p| p.input.to_string()),
+            output_usd: found.price().map(|p| p.output.to_string()),
+            provider: found.provider_id,
+            model: found.model_id,
+            ready,
+        }
+    }
+}
