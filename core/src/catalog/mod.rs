@@ -78,7 +78,7 @@ impl Catalog {
     pub fn provider(&self, name: &str) -> Result<&Provider> {
         let table = self.table()?;
         table.get(name).ok_or_else(|| {
-            if self.models().is_ok_and(|m| m.lists(name)) {
+            if table.lacks_wire(name) {
                 let why = format!("this version has no wire for the provider `{name}` yet");
                 return Error::new(ErrorKind::Unsupported, why).with_param("provider");
             }
@@ -95,7 +95,7 @@ impl Catalog {
     pub fn models(&self) -> Result<&Models> {
         match &self.models {
             Some(own) => Ok(own),
-            None => Ok(MODELS.get_or_try_init(|| Models::parse(MODELS_JSON).map(Arc::new))?),
+            None => Ok(MODELS.get_or_try_init(|| Models::read(MODELS_JSON).map(Arc::new))?),
         }
     }
 

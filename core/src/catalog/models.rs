@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use once_cell::sync::OnceCell;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::prices::Price;
 use crate::error::{Error, Result};
 
 /// One model, wherever it is served.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// Canonical id: the Hugging Face repository of open weights, `vendor/model` otherwise.
@@ -40,9 +42,26 @@ pub struct Model {
     /// Reasons before it answers; absent: unknown.
     #[serde(default)]
     pub reasoning: Option<bool>,
+    /// Offers as text: most models are never asked for, and reading all of them would show in a program's start.
+    serves: Box<RawValue>,
+    #[serde(skip)]
+    offers: OnceCell<Offers>,
+}
+
+impl Model {
     /// Offers by provider name, in the document's order.
-    #[serde(deserialize_with = "ordered")]
-    pub serves: Vec<(String, Arc<Offer>)>,
+    pub fn serves(&self) -> &[(String, Arc<Offer>)] {
+        // A document of one's own was checked when it came in, the embedded one is by the tests.
+        self.offers.get_or_init(|| serde_json::from_str(self.serves.get()).unwrap_or_default()).as_slice()
+    }
+
+    /// Reads the offers now.
+    fn check(&self) -> Result<()> {
+        let mut de = serde_json::Deserializer::from_str(self.serves.get());
+        serde_path_to_error::deserialize::<_, Offers>(&mut de)
+            .map(drop)
+            .map_err(|e| Error::invalid_config(format!("models.{}.serves.{}", self.id, e.path()), e.inner()))
+    }
 }
 
 /// One provider's offer of a model.
@@ -157,29 +176,40 @@ struct Document {
     models: Vec<Model>,
 }
 
-/// A place in the table: model and offer.
-type Place = (usize, usize);
-
 /// All models, found by any of their names or by a provider's id.
 #[derive(Debug, Clone)]
 pub struct Models {
     rows: Vec<Model>,
     /// Canonical ids and aliases, lower case.
     by_name: HashMap<String, usize>,
-    /// Ids at providers, lower case; the same id may stand at several.
-    by_offer: HashMap<String, Vec<Place>>,
-    /// Providers with at least one row.
-    listed: HashSet<String>,
+    by_offer: OnceCell<OfferIndex>,
     as_of: String,
     sources: Vec<Source>,
 }
 
+/// Where ids of providers stand; made when the first of them is looked up.
+#[derive(Debug, Clone, Default)]
+struct OfferIndex {
+    /// Model and offer by id, lower case; the same id may stand at several providers.
+    places: HashMap<String, Vec<(usize, usize)>>,
+    /// Providers with at least one row.
+    listed: HashSet<String>,
+}
+
 impl Models {
-    /// Parses a document in the format of `models.json`.
+    /// Parses and checks a document in the format of `models.json`.
     ///
     /// # Errors
     /// `invalid_config` naming row and field.
     pub fn parse(text: &str) -> Result<Models> {
+        let models = Models::read(text)?;
+        models.rows.iter().try_for_each(Model::check)?;
+        models.check_ids()?;
+        Ok(models)
+    }
+
+    /// Parses a document that is known to be sound, without looking at its offers.
+    pub(super) fn read(text: &str) -> Result<Models> {
         let document: Document = match serde_json::from_str(text) {
             Ok(document) => document,
             // Only a faulty document pays for knowing where.
@@ -189,49 +219,52 @@ impl Models {
             let why = format!("schema {} is unknown, this version reads schema 1", document.schema);
             return Err(Error::invalid_config("models.json", why));
         }
-        let mut models = Models {
-            by_name: HashMap::with_capacity(document.models.len() * 6),
-            by_offer: HashMap::with_capacity(document.models.len() * 8),
-            listed: HashSet::new(),
-            rows: document.models,
-            as_of: document.as_of,
-            sources: document.sources,
-        };
-        models.index()?;
-        Ok(models)
-    }
-
-    fn index(&mut self) -> Result<()> {
-        for (at, model) in self.rows.iter().enumerate() {
+        let rows = document.models;
+        let mut by_name = HashMap::with_capacity(rows.len() * 6);
+        for (at, model) in rows.iter().enumerate() {
             for name in std::iter::once(&model.id).chain(&model.aliases) {
-                if let Some(other) = self.by_name.insert(name.to_lowercase(), at) {
-                    let why = format!("the name `{name}` belongs to `{}` already", self.rows[other].id);
+                if let Some(other) = by_name.insert(name.to_lowercase(), at) {
+                    let why = format!("the name `{name}` belongs to `{}` already", rows[other].id);
                     return Err(Error::invalid_config(format!("models.{}.aliases", model.id), why));
                 }
             }
-            for (n, (provider, offer)) in model.serves.iter().enumerate() {
-                if !self.listed.contains(provider) {
-                    self.listed.insert(provider.clone());
-                }
-                for id in std::iter::once(&offer.id).chain(offer.other_ids.values()) {
-                    self.by_offer.entry(id.to_lowercase()).or_default().push((at, n));
-                }
-            }
         }
-        for places in self.by_offer.values() {
-            for (i, (model, n)) in places.iter().enumerate() {
-                let (provider, offer) = &self.rows[*model].serves[*n];
-                let twice = |(m, n): &Place| (*m != *model).then(|| &self.rows[*m].serves[*n].0) == Some(provider);
-                if places[i + 1..].iter().any(twice) {
-                    let why = format!("two models have the id `{}` there", offer.id);
-                    return Err(Error::invalid_config(
-                        format!("models.{}.serves.{provider}", self.rows[*model].id),
-                        why,
-                    ));
+        let (as_of, sources) = (document.as_of, document.sources);
+        Ok(Models { rows, by_name, by_offer: OnceCell::new(), as_of, sources })
+    }
+
+    /// No id may mean two models at one provider.
+    fn check_ids(&self) -> Result<()> {
+        let mut seen: HashMap<(&str, String), &str> = HashMap::new();
+        for model in &self.rows {
+            for (provider, offer) in model.serves() {
+                for id in std::iter::once(&offer.id).chain(offer.other_ids.values()) {
+                    let other = seen.insert((provider, id.to_lowercase()), &model.id);
+                    if let Some(other) = other.filter(|other| *other != model.id) {
+                        let why = format!("the id `{id}` belongs to `{other}` already");
+                        return Err(Error::invalid_config(format!("models.{}.serves.{provider}", model.id), why));
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    fn by_offer(&self) -> &OfferIndex {
+        self.by_offer.get_or_init(|| {
+            let mut index = OfferIndex::default();
+            for (at, model) in self.rows.iter().enumerate() {
+                for (n, (provider, offer)) in model.serves().iter().enumerate() {
+                    if !index.listed.contains(provider) {
+                        index.listed.insert(provider.clone());
+                    }
+                    for id in std::iter::once(&offer.id).chain(offer.other_ids.values()) {
+                        index.places.entry(id.to_lowercase()).or_default().push((at, n));
+                    }
+                }
+            }
+            index
+        })
     }
 
     /// All models, in the document's order.
@@ -249,22 +282,22 @@ impl Models {
         &'a self,
         id: &str,
     ) -> impl Iterator<Item = (&'a Model, &'a str, &'a Arc<Offer>)> + use<'a> {
-        let places = self.by_offer.get(&id.to_lowercase()).map_or(&[][..], Vec::as_slice);
+        let places = self.by_offer().places.get(&id.to_lowercase()).map_or(&[][..], Vec::as_slice);
         places.iter().map(|(m, n)| {
             let model = &self.rows[*m];
-            let (provider, offer) = &model.serves[*n];
+            let (provider, offer) = &model.serves()[*n];
             (model, provider.as_str(), offer)
         })
     }
 
     /// Whether any row names this provider.
     pub fn lists(&self, provider: &str) -> bool {
-        self.listed.contains(&provider.to_lowercase())
+        self.by_offer().listed.contains(&provider.to_lowercase())
     }
 
     /// Providers named by rows.
     pub fn listed(&self) -> impl Iterator<Item = &str> {
-        self.listed.iter().map(String::as_str)
+        self.by_offer().listed.iter().map(String::as_str)
     }
 
     /// Every canonical id and alias.
@@ -298,120 +331,43 @@ fn located(text: &str) -> Option<Error> {
     Some(Error::invalid_config(id().unwrap_or_else(whole), e.inner()))
 }
 
-/// A JSON object as a list of pairs, in its order; a key that comes twice is refused.
-fn ordered<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(String, Arc<Offer>)>, D::Error> {
-    struct Pairs;
+/// Offers in the document's order; a provider that comes twice is refused.
+#[derive(Debug, Clone, Default)]
+struct Offers(Vec<(String, Arc<Offer>)>);
 
-    impl<'de> Visitor<'de> for Pairs {
-        type Value = Vec<(String, Arc<Offer>)>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object of offers by provider")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut pairs: Self::Value = Vec::with_capacity(8);
-            while let Some((provider, offer)) = map.next_entry::<String, Offer>()? {
-                if pairs.iter().any(|(p, _)| *p == provider) {
-                    return Err(serde::de::Error::custom(format!("provider `{provider}` twice")));
-                }
-                pairs.push((provider, Arc::new(offer)));
-            }
-            Ok(pairs)
-        }
+impl Offers {
+    fn as_slice(&self) -> &[(String, Arc<Offer>)] {
+        &self.0
     }
+}
 
-    d.deserialize_map(Pairs)
+impl<'de> Deserialize<'de> for Offers {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Offers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of offers by provider")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Offers, A::Error> {
+                let mut pairs: Vec<(String, Arc<Offer>)> = Vec::with_capacity(8);
+                while let Some((provider, offer)) = map.next_entry::<String, Offer>()? {
+                    if pairs.iter().any(|(p, _)| *p == provider) {
+                        return Err(serde::de::Error::custom(format!("provider `{provider}` twice")));
+                    }
+                    pairs.push((provider, Arc::new(offer)));
+                }
+                Ok(Offers(pairs))
+            }
+        }
+
+        d.deserialize_map(Pairs)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::catalog::{Catalog, MODELS_JSON};
-
-    /// Providers that models name and that no row of `providers.toml` answers to, because their wire is not written yet.
-    const WIRE_MISSING: [&str; 1] = ["vertex"];
-
-    #[test]
-    fn every_embedded_row_parses_and_is_sound() {
-        let models = Models::parse(MODELS_JSON).unwrap();
-        assert_eq!(models.rows().len(), 197);
-        let tags: Vec<&str> = models.sources().iter().map(|s| s.tag.as_str()).collect();
-        let mut priced = 0;
-        for model in models.rows() {
-            let id = &model.id;
-            assert!(!model.serves.is_empty() && !model.modalities_in.is_empty(), "{id}");
-            assert!(model.max_output.is_none_or(|m| model.context.is_none_or(|c| m <= c)), "{id}");
-            for (provider, offer) in &model.serves {
-                let at = format!("{id} at {provider}");
-                assert!(tags.iter().any(|tag| offer.source.contains(tag)) || offer.source.contains("list"), "{at}");
-                assert!(
-                    offer.status != OfferStatus::Retired
-                        || offer.ends.is_some()
-                        || offer.note.is_some()
-                        || offer.price.is_some(),
-                    "{at}"
-                );
-                for date in std::iter::once(&offer.as_of).chain(&offer.ends) {
-                    let parts: Vec<usize> = date.split('-').map(str::len).collect();
-                    assert_eq!(parts, [4, 2, 2], "{at}: {date}");
-                }
-                let Some(price) = &offer.price else { continue };
-                priced += 1;
-                assert!(
-                    price.cache_read.is_none_or(|r| r <= price.input),
-                    "{at}: cached tokens dearer than fresh ones"
-                );
-                assert!(price.long_context.iter().all(|t| t.input >= price.input && t.above_input_tokens > 0), "{at}");
-                assert!(price.batch.is_none_or(|b| b.input <= price.input), "{at}");
-            }
-        }
-        assert!(priced > 900, "{priced}");
-    }
-
-    #[test]
-    fn every_provider_named_has_a_row_or_is_known_to_lack_a_wire() {
-        let catalog = Catalog::builtin();
-        let models = catalog.models().unwrap();
-        let rowless: BTreeSet<&str> = models.listed().filter(|p| catalog.provider(p).is_err()).collect();
-        assert_eq!(rowless, BTreeSet::from(WIRE_MISSING));
-        for model in models.rows() {
-            for (_, offer) in &model.serves {
-                assert!(offer.via.as_deref().is_none_or(|via| catalog.provider(via).is_ok()), "{}", model.id);
-            }
-        }
-    }
-
-    const ONE: &str = r#"{"schema": 1, "as_of": "2026-01-01", "sources": [], "models": [
-        {"id": "v/m", "vendor": "v", "aliases": ["m"], "modalities_in": ["text"], "serves": {
-        "groq": {"id": "m-1", "price": {"input": "1", "output": "2"}, "confidence": "high", "source": "x", "as_of": "2026-01-01"}}}]}"#;
-
-    #[test]
-    fn faults_name_row_and_field() {
-        Models::parse(ONE).unwrap();
-        for (from, to, parts) in [
-            (r#""input": "1""#, r#""input": "1e3""#, &["models.v/m.serves", "1e3"][..]),
-            (r#""input": "1""#, r#""input": 1"#, &["models.v/m.serves", "string"]),
-            (r#""input": "1", "#, "", &["models.v/m.serves", "input"]),
-            (r#""vendor": "v""#, r#""vendr": "v""#, &["models.v/m", "vendr"]),
-            (r#""high""#, r#""hihg""#, &["models.v/m.serves", "hihg"]),
-            (r#"["m"]"#, r#"["V/M"]"#, &["models.v/m.aliases", "already"]),
-            (r#""schema": 1"#, r#""schema": 2"#, &["schema 2"]),
-            (r#"{"schema""#, r#"{,"schema""#, &["models.json", "line 1"]),
-        ] {
-            let e = Models::parse(&ONE.replacen(from, to, 1)).unwrap_err();
-            assert_eq!(e.kind(), crate::ErrorKind::InvalidConfig);
-            assert!(parts.iter().all(|p| e.message().contains(p)), "{to} -> {e}");
-        }
-        let two = ONE.replace(r#"]}"#, "]}").replace(
-            r#"}}}]}"#,
-            r#"}}},
-            {"id": "v/n", "vendor": "v", "aliases": [], "modalities_in": ["text"], "serves": {
-            "groq": {"id": "M-1", "confidence": "high", "source": "x", "as_of": "2026-01-01"}}}]}"#,
-        );
-        let e = Models::parse(&two).unwrap_err();
-        assert!(e.message().contains("two models have the id"), "{e}");
-    }
-}
+#[path = "models_tests.rs"]
+mod tests;

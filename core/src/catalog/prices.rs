@@ -249,16 +249,19 @@ impl Price {
         };
         let mut pico: u128 = 0;
         let mut fallbacks = Vec::new();
-        let lines: [(u64, &[(&'static str, Option<Rate>)]); 5] = [
-            (tokens.input, &[("input", Some(input))]),
-            (tokens.cache_read, &[("cache_read", read), ("input", Some(input))]),
-            (tokens.cache_write, &[("cache_write", write), ("input", Some(input))]),
-            (tokens.cache_write_1h, &[("cache_write_1h", write_1h), ("cache_write", write), ("input", Some(input))]),
-            (tokens.output, &[("output", Some(output))]),
+        let input = ("input", Some(input));
+        let write = ("cache_write", write);
+        // Each class with the rates to try, its own first.
+        let lines = [
+            (tokens.input, [input; 3]),
+            (tokens.cache_read, [("cache_read", read), input, input]),
+            (tokens.cache_write, [write, input, input]),
+            (tokens.cache_write_1h, [("cache_write_1h", write_1h), write, input]),
+            (tokens.output, [("output", Some(output)); 3]),
         ];
-        for (count, rates) in lines.into_iter().filter(|(count, _)| *count > 0) {
+        for (count, rates) in lines.iter().filter(|(count, _)| *count > 0) {
             let (used, rate) = rates.iter().find_map(|(class, rate)| rate.map(|r| (*class, r)))?;
-            pico = pico.checked_add(u128::from(count) * u128::from(rate.0))?;
+            pico = pico.checked_add(u128::from(*count) * u128::from(rate.0))?;
             if used != rates[0].0 {
                 fallbacks.push((rates[0].0, used));
             }

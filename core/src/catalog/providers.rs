@@ -83,7 +83,7 @@ pub enum ProviderKind {
     Cloud,
     /// Passes requests on to others.
     Aggregator,
-    /// A server on the user's own machine or network.
+    /// A server of the user's own, here or elsewhere: it calls its models what it likes, so names go out as written.
     Local,
 }
 
@@ -123,7 +123,7 @@ impl Provider {
             id: id.to_owned(),
             aliases: Vec::new(),
             name: id.to_owned(),
-            kind: ProviderKind::Cloud,
+            kind: ProviderKind::Local,
             status: ProviderStatus::Active,
             status_note: None,
             wire: "openai-chat".to_owned(),
@@ -287,6 +287,8 @@ fn placeholders(template: &str) -> impl Iterator<Item = &str> {
 struct Document {
     schema: u32,
     as_of: String,
+    #[serde(default)]
+    without_wire: Vec<String>,
     provider: Vec<Provider>,
 }
 
@@ -295,6 +297,7 @@ struct Document {
 pub struct Providers {
     rows: Vec<Provider>,
     by_name: HashMap<String, usize>,
+    without_wire: Vec<String>,
     as_of: String,
 }
 
@@ -304,24 +307,23 @@ impl Providers {
     /// # Errors
     /// `invalid_config` naming row and field.
     pub fn parse(text: &str) -> Result<Providers> {
-        let whole = |why: &dyn std::fmt::Display| Error::invalid_config("providers.toml", why);
-        let de = toml::Deserializer::parse(text).map_err(|e| whole(&e))?;
-        let document: Document = serde_path_to_error::deserialize(de)
-            .map_err(|e| Error::invalid_config(named_row(text, &e.path().to_string()), e.inner().message()))?;
+        // Only a faulty document pays for knowing where.
+        let document: Document = toml::from_str(text).map_err(|e| located(text, &e))?;
         if document.schema != 1 {
-            return Err(whole(&format!("schema {} is unknown, this version reads schema 1", document.schema)));
+            let why = format!("schema {} is unknown, this version reads schema 1", document.schema);
+            return Err(Error::invalid_config("providers.toml", why));
         }
-        Providers::index(document.provider, document.as_of)
+        Providers::index(document.provider, document.without_wire, document.as_of)
     }
 
     /// With one more row; one of the same id is replaced.
     pub(super) fn with(&self, row: Provider) -> Result<Providers> {
         let mut rows: Vec<Provider> = self.rows.iter().filter(|r| r.id != row.id).cloned().collect();
         rows.push(row);
-        Providers::index(rows, self.as_of.clone())
+        Providers::index(rows, self.without_wire.clone(), self.as_of.clone())
     }
 
-    fn index(rows: Vec<Provider>, as_of: String) -> Result<Providers> {
+    fn index(rows: Vec<Provider>, without_wire: Vec<String>, as_of: String) -> Result<Providers> {
         let mut by_name = HashMap::with_capacity(rows.len() * 2);
         for (at, row) in rows.iter().enumerate() {
             row.validate()?;
@@ -332,7 +334,7 @@ impl Providers {
                 }
             }
         }
-        Ok(Providers { rows, by_name, as_of })
+        Ok(Providers { rows, by_name, without_wire, as_of })
     }
 
     /// By id or alias, in any letter case.
@@ -343,6 +345,11 @@ impl Providers {
     /// All rows, in the document's order.
     pub fn rows(&self) -> &[Provider] {
         &self.rows
+    }
+
+    /// Whether this is a provider that models name and that has no row, because its wire is not written yet.
+    pub fn lacks_wire(&self, name: &str) -> bool {
+        self.without_wire.iter().any(|n| n.eq_ignore_ascii_case(name))
     }
 
     /// Every id and alias.
@@ -356,15 +363,23 @@ impl Providers {
     }
 }
 
-/// `provider[3].kind` with the row's id in place of its number, where it has one.
-fn named_row(text: &str, path: &str) -> String {
-    let id = || {
-        let number: usize = path.strip_prefix("provider[")?.split(']').next()?.parse().ok()?;
-        let table: toml::Table = text.parse().ok()?;
-        let id = table.get("provider")?.get(number)?.get("id")?.as_str()?.to_owned();
-        Some(path.replacen(&format!("provider[{number}]"), &format!("providers.{id}"), 1))
+/// The fault of a document with the row's id in its path (`provider[3].kind`), where a second look finds it.
+fn located(text: &str, fault: &toml::de::Error) -> Error {
+    let path = || {
+        let de = toml::Deserializer::parse(text).ok()?;
+        let path = serde_path_to_error::deserialize::<_, Document>(de).err()?.path().to_string();
+        let id = || {
+            let number: usize = path.strip_prefix("provider[")?.split(']').next()?.parse().ok()?;
+            let table: toml::Table = text.parse().ok()?;
+            let id = table.get("provider")?.get(number)?.get("id")?.as_str()?.to_owned();
+            Some(path.replacen(&format!("provider[{number}]"), &format!("providers.{id}"), 1))
+        };
+        Some(id().unwrap_or_else(|| path.clone()))
     };
-    id().unwrap_or_else(|| path.to_owned())
+    match path() {
+        Some(path) => Error::invalid_config(path, fault.message()),
+        None => Error::invalid_config("providers.toml", fault),
+    }
 }
 
 #[cfg(test)]

@@ -89,11 +89,9 @@ impl Catalog {
     pub fn candidates(&self, model: &Model) -> Vec<Resolved> {
         let mut ranked: Vec<(_, Resolved)> = Vec::new();
         let first_party = self.provider(&model.vendor).ok().map(|p| p.id.as_str());
-        for (name, offer) in &model.serves {
-            let Some((row, resolved)) = self.provider(name).ok().and_then(|p| self.offered(p, model, offer).ok())
-            else {
-                continue;
-            };
+        for (name, offer) in model.serves() {
+            let Some(row) = self.backend(name, offer) else { continue };
+            let resolved = resolved(row, model, offer);
             let rank = (
                 offer.confidence == Confidence::Low,
                 first_party != Some(row.id.as_str()),
@@ -116,6 +114,16 @@ impl Catalog {
 
     fn at(&self, provider: &str, model: &str) -> Result<Resolution> {
         let row = self.provider(provider)?;
+        let as_written = |canonical: Option<String>| Resolved {
+            provider_id: row.id.clone(),
+            model_id: model.to_owned(),
+            canonical,
+            offer: None,
+            priced: false,
+        };
+        if row.kind == ProviderKind::Local {
+            return self.only(as_written(None), None);
+        }
         let models = self.models()?;
         if let Some((known, offer, priced)) = find(models, row, model) {
             return self.only(self.called(row, known, offer, priced, model)?, None);
@@ -151,22 +159,28 @@ impl Catalog {
         if let Some(known) = known.filter(|_| !row.any_model && names(row).any(|n| models.lists(n))) {
             return Err(self.not_served(row, known));
         }
-        let canonical = known.map(|m| m.id.clone());
-        let resolved =
-            Resolved { provider_id: row.id.clone(), model_id: model.to_owned(), canonical, offer: None, priced: false };
-        self.only(resolved, None)
+        self.only(as_written(known.map(|m| m.id.clone())), None)
     }
 
     fn anywhere(&self, model: &str) -> Result<Resolution> {
-        let models = self.models()?;
         let head = split_head(model).filter(|(head, _)| self.names_provider(head));
-        if let Some((head, rest)) = head
-            && models.get(model).is_none()
-            && self.provider(head).is_ok_and(|p| p.own_suffixes)
+        let row = head.and_then(|(head, _)| self.provider(head).ok());
+        if let (Some((head, rest)), Some(row)) = (head, row)
+            && row.kind == ProviderKind::Local
         {
             return self.at(head, rest);
         }
-        if models.get(model).is_some() || models.offers_called(model).next().is_some() {
+        let models = self.models()?;
+        if models.get(model).is_some() {
+            return self.plain(model);
+        }
+        // The common case, answered without looking through the ids of all providers.
+        if let (Some((head, rest)), Some(row)) = (head, row)
+            && (row.own_suffixes || by_canonical_name(models, row, rest).is_some())
+        {
+            return self.at(head, rest);
+        }
+        if models.offers_called(model).next().is_some() {
             return self.plain(model);
         }
         let Some((stem, suffix)) = split_suffix(model) else { return self.plain(model) };
@@ -256,7 +270,7 @@ impl Catalog {
 
     /// An offer found under `asked`, which stays as written where it is another of the offer's ids.
     fn called(&self, row: &Provider, model: &Model, offer: &Arc<Offer>, priced: bool, asked: &str) -> Result<Resolved> {
-        let (_, mut resolved) = self.offered(row, model, offer)?;
+        let mut resolved = self.offered(row, model, offer)?;
         if offer.other_ids.values().any(|id| id.eq_ignore_ascii_case(asked)) && offer.via.is_none() {
             resolved.model_id = asked.to_owned();
         }
@@ -264,34 +278,35 @@ impl Catalog {
         Ok(resolved)
     }
 
+    /// Who takes calls for an offer of `provider`; `None` when nobody can.
+    fn backend(&self, provider: &str, offer: &Offer) -> Option<&Provider> {
+        let row = self.table().ok()?.get(offer.via.as_deref().unwrap_or(provider))?;
+        let speaks = offer.api.as_deref().is_none_or(|api| api == row.wire);
+        (offer.status != OfferStatus::Retired && speaks).then_some(row)
+    }
+
     /// An offer as a target, or why it is none.
-    fn offered(&self, row: &Provider, model: &Model, offer: &Arc<Offer>) -> Result<(&Provider, Resolved)> {
-        if offer.status == OfferStatus::Retired {
-            let since = offer.ends.as_deref().map(|d| format!(" on {d}")).unwrap_or_default();
-            let why = format!("{} stopped serving `{}`{since}{}", row.name, model.id, self.served_by(model));
-            return Err(Error::new(ErrorKind::NotFound, why).with_provider(&row.id).with_model(&offer.id));
+    fn offered(&self, row: &Provider, model: &Model, offer: &Arc<Offer>) -> Result<Resolved> {
+        if let Some(backend) = self.backend(&row.id, offer) {
+            return Ok(resolved(backend, model, offer));
         }
-        let row = match &offer.via {
-            Some(via) => self.provider(via)?,
-            None => self.provider(&row.id)?,
+        let others = self.served_by(model);
+        let (kind, why) = match (offer.status, &offer.api) {
+            (OfferStatus::Retired, _) => {
+                let since = offer.ends.as_deref().map(|d| format!(" on {d}")).unwrap_or_default();
+                (ErrorKind::NotFound, format!("{} stopped serving `{}`{since}{others}", row.name, model.id))
+            }
+            (_, Some(api)) => {
+                let why = format!("{} serves `{}` over the protocol `{api}`", row.name, model.id);
+                (ErrorKind::Unsupported, format!("{why}, which this version does not speak{others}"))
+            }
+            (_, None) => {
+                let via = offer.via.as_deref().unwrap_or_default();
+                let why = format!("{} serves `{}` by the provider `{via}`", row.name, model.id);
+                (ErrorKind::Unsupported, format!("{why}, which has no row{others}"))
+            }
         };
-        if let Some(api) = offer.api.as_deref().filter(|api| *api != row.wire) {
-            let why = format!(
-                "{} serves `{}` over the protocol `{api}`, which this version does not speak{}",
-                row.name,
-                model.id,
-                self.served_by(model)
-            );
-            return Err(Error::new(ErrorKind::Unsupported, why).with_provider(&row.id).with_model(&offer.id));
-        }
-        let resolved = Resolved {
-            provider_id: row.id.clone(),
-            model_id: offer.id.clone(),
-            canonical: Some(model.id.clone()),
-            offer: Some(Arc::clone(offer)),
-            priced: true,
-        };
-        Ok((row, resolved))
+        Err(Error::new(kind, why).with_provider(&row.id).with_model(&offer.id))
     }
 
     fn not_served(&self, row: &Provider, model: &Model) -> Error {
@@ -309,7 +324,7 @@ impl Catalog {
     fn nowhere(&self, model: &Model) -> Error {
         let mut kind = ErrorKind::NotFound;
         let mut reasons = Vec::new();
-        for (name, offer) in &model.serves {
+        for (name, offer) in model.serves() {
             match self.provider(name).and_then(|row| self.offered(row, model, offer)) {
                 Err(e) if offer.status != OfferStatus::Retired => {
                     kind = ErrorKind::Unsupported;
@@ -325,11 +340,9 @@ impl Catalog {
     /// `; served by a, b`, of those that can be called.
     fn served_by(&self, model: &Model) -> String {
         let mut ids: Vec<&str> = Vec::new();
-        for (name, offer) in &model.serves {
-            let Ok(row) = self.provider(name) else { continue };
-            let row = offer.via.as_deref().and_then(|via| self.provider(via).ok()).unwrap_or(row);
-            let speaks = offer.api.as_deref().is_none_or(|api| api == row.wire);
-            if offer.status != OfferStatus::Retired && speaks && !ids.contains(&row.id.as_str()) {
+        for (name, offer) in model.serves() {
+            let Some(row) = self.backend(name, offer) else { continue };
+            if !ids.contains(&row.id.as_str()) {
                 ids.push(&row.id);
             }
         }
@@ -352,24 +365,42 @@ impl Catalog {
 
     /// Whether a word is a provider's name, be it one without a wire.
     fn names_provider(&self, word: &str) -> bool {
-        self.table().is_ok_and(|t| t.get(word).is_some()) || self.models().is_ok_and(|m| m.lists(word))
+        self.table().is_ok_and(|t| t.get(word).is_some() || t.lacks_wire(word))
+    }
+}
+
+fn resolved(row: &Provider, model: &Model, offer: &Arc<Offer>) -> Resolved {
+    Resolved {
+        provider_id: row.id.clone(),
+        model_id: offer.id.clone(),
+        canonical: Some(model.id.clone()),
+        offer: Some(Arc::clone(offer)),
+        priced: true,
     }
 }
 
 /// The offer of `name` at a provider, and whether the offer's price holds for that name.
 fn find<'a>(models: &'a Models, row: &Provider, name: &str) -> Option<(&'a Model, &'a Arc<Offer>, bool)> {
-    let here = |provider: &str| names(row).any(|n| n.eq_ignore_ascii_case(provider));
-    if let Some(model) = models.get(name)
-        && let Some((_, offer)) = model.serves.iter().find(|(provider, _)| here(provider))
-    {
+    if let Some((model, offer)) = by_canonical_name(models, row, name) {
         return Some((model, offer, true));
     }
-    let (model, _, offer) = models.offers_called(name).find(|(_, provider, _)| here(provider))?;
+    let (model, _, offer) = models.offers_called(name).find(|(_, provider, _)| answers_to(row, provider))?;
     // Ids that only spell the version out cost the same; `fast` and `turbo` do not.
     let same = ["dated", "explicit-version", "openai-compatible", "old-alias"];
     let spelt_out = |(label, id): (&String, &String)| same.contains(&label.as_str()) && id.eq_ignore_ascii_case(name);
     let priced = offer.id.eq_ignore_ascii_case(name) || offer.other_ids.iter().any(spelt_out);
     Some((model, offer, priced))
+}
+
+/// The offer at a provider of the model that goes by this canonical name or alias.
+fn by_canonical_name<'a>(models: &'a Models, row: &Provider, name: &str) -> Option<(&'a Model, &'a Arc<Offer>)> {
+    let model = models.get(name)?;
+    let (_, offer) = model.serves().iter().find(|(provider, _)| answers_to(row, provider))?;
+    Some((model, offer))
+}
+
+fn answers_to(row: &Provider, name: &str) -> bool {
+    names(row).any(|n| n.eq_ignore_ascii_case(name))
 }
 
 fn names(row: &Provider) -> impl Iterator<Item = &str> {

@@ -229,7 +229,7 @@ fn every_embedded_model_leads_somewhere_or_says_why() {
             }
             Err(e) => assert!(e.message().len() > 40, "{}: {e}", model.id),
         }
-        for (provider, offer) in &model.serves {
+        for (provider, offer) in model.serves() {
             match c.resolve(&model.id, Some(provider)) {
                 Ok(found) => {
                     assert_eq!(found.candidates[0].model_id, offer.id, "{} at {provider}", model.id);
