@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::catalog::{Catalog, Env, Provider};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::types::{Config, ProviderConfig, ProviderInfo};
 use crate::wire::{self, Protocol};
@@ -23,6 +23,8 @@ pub struct Endpoint {
     /// The user's model names -> ids sent.
     pub models: BTreeMap<String, String>,
     base_url: String,
+    /// The configuration gave the address, so keys for the vendor's own do not go there.
+    moved: bool,
     /// The address, when no model stands in it.
     url: Option<Arc<url::Url>>,
     headers: HeaderMap,
@@ -39,6 +41,20 @@ impl Endpoint {
     /// Whether calls can be made.
     pub fn ready(&self) -> bool {
         self.key_from.is_some() || self.provider.key_optional
+    }
+
+    /// The error for a call without a key: what to set.
+    pub fn missing_key(&self) -> Error {
+        if !self.moved {
+            return self.provider.missing_key();
+        }
+        let at = format!("providers.{}", self.id());
+        let why = format!(
+            "no key for {} at {}: the vendor's usual variables hold keys for its own address; set `{at}.api_key` or \
+             `{at}.api_key_env` beside `{at}.base_url`",
+            self.provider.name, self.base_url
+        );
+        Error::new(ErrorKind::Authentication, why).with_provider(self.id())
     }
 
     /// Address of a call.
@@ -115,6 +131,7 @@ impl Endpoint {
             key_from: key.map(|(_, from)| from),
             models: given.models.clone(),
             base_url,
+            moved: given.base_url.is_some(),
             url,
             headers,
             provider,

@@ -105,7 +105,7 @@ impl Router {
             }
         };
         if !target.endpoint.ready() {
-            return Err(target.endpoint.provider.missing_key().with_model(model));
+            return Err(target.endpoint.missing_key().with_model(model));
         }
         Ok(target)
     }
@@ -140,7 +140,7 @@ impl Router {
                 continue;
             }
             if !endpoint.ready() {
-                reasons.push(endpoint.provider.missing_key().with_model(model));
+                reasons.push(endpoint.missing_key().with_model(model));
                 continue;
             }
             let place = named(&preferences.order).unwrap_or(usize::MAX);
