@@ -1,1 +1,5 @@
-//! interfuse
+//! The native half of the Node package: JSON text in, JSON text out, on napi's own runtime. What users see is in `js/`.
+
+mod call;
+mod client;
+mod stream;

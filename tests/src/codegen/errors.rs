@@ -72,20 +72,29 @@ pub fn javascript() -> String {
     for class in classes() {
         out += &format!("\n/** {} */\nclass {} extends {} {{}}\n", class.doc, class.name, class.parent);
     }
-    out += "\n// Kind, class, and the HTTP status shown where the vendor's own is not known.\nconst KINDS = {\n";
+    out += "\nconst BY_KIND = {\n";
     for row in KINDS {
-        out += &format!("  {}: [{}, {}],\n", row.name, row.class, row.status);
+        out += &format!("  {}: {},\n", row.name, row.class);
     }
-    out += "}\n\nmodule.exports = {\n  KINDS,\n  InterfuseError,\n";
+    out += "}\n\nmodule.exports = {\n  BY_KIND,\n  InterfuseError,\n";
     for class in classes() {
         out += &format!("  {},\n", class.name);
     }
     out + "}\n"
 }
 
-/// `errors.d.ts`.
+/// `index.mjs`: the names of `index.cjs` for `import`. One implementation, so that `instanceof` holds across both.
+pub fn esm() -> String {
+    let mut out = format!("// {MARKER}\nimport interfuse from './index.cjs'\n\nexport const {{\n");
+    for name in ["Interfuse", "Stream", BASE].into_iter().chain(classes().iter().map(|class| class.name)) {
+        out += &format!("  {name},\n");
+    }
+    out + "} = interfuse\n"
+}
+
+/// `errors.d.cts`.
 pub fn typescript() -> String {
-    let mut out = format!("// {MARKER}\nimport {{ {BASE} }} from './error'\nexport {{ {BASE} }}\n");
+    let mut out = format!("// {MARKER}\nimport {{ {BASE} }} from './error.cjs'\nexport {{ {BASE} }}\n");
     for class in classes() {
         out.push('\n');
         typescript::doc(&mut out, "", class.doc);

@@ -1,0 +1,186 @@
+// The client as users see it. Objects become JSON text on the way in and back on the way out; the rest is native.
+'use strict'
+
+const { readFileSync } = require('node:fs')
+
+const { load } = require('./native.cjs')
+const { aborted, badConfig, fromNative, misuse } = require('./raise.cjs')
+const { Stream } = require('./stream.cjs')
+
+/** Name of the provider that `baseURL` without `provider` makes. */
+const OWN = 'default'
+
+/** The native half; loaded for the first client, so that importing costs nothing. */
+let native
+const addon = () => (native ??= load())
+
+class Interfuse {
+  #native
+  #defaults
+
+  constructor(options = {}) {
+    const own = {}
+    let { provider } = options
+    if (options.baseURL != null) {
+      provider ??= OWN
+      own.base_url = options.baseURL
+    }
+    if (options.apiKey != null) {
+      if (provider == null) {
+        throw badConfig(
+          "apiKey without a provider: a key belongs to one vendor. Write new Interfuse({ provider: 'openai', apiKey }), " +
+            'or new Interfuse({ baseURL, apiKey }) for a server of your own.',
+        )
+      }
+      own.api_key = options.apiKey
+    }
+    const { NativeClient } = addon()
+    const document = readDocument(options.config)
+    this.#native = told(() => new NativeClient(document, provider, Object.keys(own).length ? JSON.stringify(own) : undefined))
+    this.#defaults = {
+      provider,
+      timeout_ms: options.timeout,
+      max_retries: options.maxRetries,
+      extra_headers: options.defaultHeaders,
+      tags: options.tags,
+    }
+    for (const [name, value] of Object.entries(this.#defaults)) if (value == null) delete this.#defaults[name]
+    this.chat = { completions: { create: (body, options) => this.#chat(body, options) } }
+    this.models = { list: async () => JSON.parse(told(() => this.#open().models())) }
+  }
+
+  async #chat(body, options) {
+    const request = JSON.stringify(this.#request(body, options))
+    if (body.stream) return this.#stream((client, cancel) => client.chatStream(request, cancel), options?.signal)
+    return this.#call((client, cancel) => client.chat(request, cancel), options?.signal)
+  }
+
+  async fuse(prompt, body, options) {
+    const [request, rest] = fusion(prompt, body, options)
+    return request.stream ? this.fuseStream(request, rest) : this.#fuse(request, rest)
+  }
+
+  #fuse(body, options) {
+    const request = JSON.stringify(deadline(this.#request(body, options)))
+    return this.#call((client, cancel) => client.fuse(request, cancel), options?.signal)
+  }
+
+  async fuseStream(prompt, body, options) {
+    const [asked, rest] = fusion(prompt, body, options)
+    const { stream: _, ...request } = deadline(this.#request(asked, rest))
+    const text = JSON.stringify(request)
+    return this.#stream((client, cancel) => client.fuseStream(text, cancel), rest?.signal)
+  }
+
+  async usage({ by = [], since, until, where = {} } = {}) {
+    const query = { by: typeof by === 'string' ? [by] : by, where, since_ms: moment(since), until_ms: moment(until) }
+    return JSON.parse(told(() => this.#open().usage(JSON.stringify(query))))
+  }
+
+  async providers() {
+    return JSON.parse(told(() => this.#open().providers()))
+  }
+
+  /** Ends the use of this client; calls in flight are not touched. */
+  close() {
+    this.#native = null
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.close()
+  }
+
+  #open() {
+    if (this.#native) return this.#native
+    throw misuse('this client is closed; make a new one')
+  }
+
+  /** The caller's body with the options of the call and this client's defaults. */
+  #request(body, options) {
+    if (body === null || typeof body !== 'object') throw new TypeError('the request must be an object')
+    const given = {}
+    if (options?.timeout != null) given.timeout_ms = options.timeout
+    if (options?.maxRetries != null) given.max_retries = options.maxRetries
+    if (options?.headers != null) given.extra_headers = options.headers
+    return merged(merged(body, given), this.#defaults)
+  }
+
+  async #call(start, signal) {
+    const client = this.#open()
+    if (!signal) {
+      try {
+        return JSON.parse(await start(client))
+      } catch (fault) {
+        throw fromNative(fault)
+      }
+    }
+    if (signal.aborted) throw aborted(signal)
+    const cancel = new (addon().Cancel)()
+    const onAbort = () => cancel.cancel()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return JSON.parse(await start(client, cancel))
+    } catch (fault) {
+      throw signal.aborted ? aborted(signal) : fromNative(fault)
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #stream(start, signal) {
+    const client = this.#open()
+    return Stream.open((cancel) => start(client, cancel), new (addon().Cancel)(), signal)
+  }
+}
+
+/** `fuse(prompt, body, options)` and `fuse(body, options)` as one. */
+function fusion(prompt, body, options) {
+  return typeof prompt === 'string' ? [{ ...body, prompt }, options] : [prompt, body]
+}
+
+/** Of a fusion, a timeout is the deadline of the whole. */
+function deadline({ timeout_ms, ...request }) {
+  return timeout_ms == null ? request : { deadline_ms: timeout_ms, ...request }
+}
+
+/** `request` with what it leaves open taken from `defaults`; objects of both are laid over each other. */
+function merged(request, defaults) {
+  let result = request
+  for (const name in defaults) {
+    const [asked, usual] = [request[name], defaults[name]]
+    if (asked == null) {
+      result = { ...result, [name]: usual }
+    } else if (typeof asked === 'object' && typeof usual === 'object') {
+      result = { ...result, [name]: { ...usual, ...asked } }
+    }
+  }
+  return result
+}
+
+/** The configuration as text: given as an object or a path, or the file that INTERFUSE_CONFIG names. */
+function readDocument(config) {
+  const path = config ?? (process.env.INTERFUSE_CONFIG || undefined)
+  if (path === undefined) return undefined
+  if (typeof path !== 'string' && !(path instanceof URL)) return JSON.stringify(path)
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const said = config == null ? `the file ${path} that INTERFUSE_CONFIG names` : `the file ${path}`
+    throw badConfig(`configuration: ${said} cannot be read: ${cause.message}`, { cause })
+  }
+}
+
+function moment(when) {
+  return when instanceof Date ? when.getTime() : when
+}
+
+/** Runs a native function that throws at once. */
+function told(native) {
+  try {
+    return native()
+  } catch (fault) {
+    throw fromNative(fault)
+  }
+}
+
+module.exports = { Interfuse }

@@ -1,0 +1,8 @@
+// What `require('interfuse')` gives; `index.mjs` re-exports the same objects.
+'use strict'
+
+const { BY_KIND: _, ...errors } = require('./errors.cjs')
+const { Interfuse } = require('./client.cjs')
+const { Stream } = require('./stream.cjs')
+
+module.exports = { Interfuse, Stream, ...errors }

@@ -1,0 +1,125 @@
+/// <reference lib="esnext.disposable" />
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatRequest,
+  Config,
+  FuseRequest,
+  Fused,
+  FusionEvent,
+  Message,
+  ModelInfo,
+  ProviderInfo,
+  UsageReport,
+} from './types'
+
+export * from './errors.cjs'
+export type * from './types'
+
+/** How a client is made. Everything is optional. */
+export interface ClientOptions {
+  /**
+   * The configuration: an object, or the path of a TOML or JSON file. Without it the file that `INTERFUSE_CONFIG` names;
+   * without that every vendor's usual key variables, read now.
+   */
+  config?: Config | string | URL
+  /** The backend of every request that names none. */
+  provider?: string
+  /** Key for `provider` or `baseURL`; it is never sent anywhere else. */
+  apiKey?: string
+  /** Any OpenAI-compatible server (`http://localhost:8000/v1`); serves every request that names no provider. */
+  baseURL?: string
+  /** Milliseconds for one whole call, retries included. */
+  timeout?: number
+  /** Retries after the first attempt, per target. */
+  maxRetries?: number
+  /** Headers added to every request. */
+  defaultHeaders?: Record<string, string>
+  /** Labels for the ledger (`{ project: 'search' }`). */
+  tags?: Record<string, string>
+}
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Aborting it closes the connection and rejects with `CallCancelledError` (name `AbortError`). */
+  signal?: AbortSignal | null
+  /** Milliseconds for the whole call, retries included. */
+  timeout?: number
+  /** Retries after the first attempt, per target. */
+  maxRetries?: number
+  /** Headers added to the vendor's request. */
+  headers?: Record<string, string>
+}
+
+/** A chat request as `create` takes it. */
+export type ChatBody = ChatRequest & { messages: readonly Message[] }
+
+/** A question to the ledger. */
+export interface UsageOptions {
+  /** One row per `provider`, `model`, `purpose`, `outcome` or the value of a tag; nothing means one row. */
+  by?: string | readonly string[]
+  /** Only attempts since; a number is milliseconds since 1970-01-01 UTC. */
+  since?: Date | number
+  /** Only attempts before; a number is milliseconds since 1970-01-01 UTC. */
+  until?: Date | number
+  /** Only attempts with these values. */
+  where?: Record<string, string>
+}
+
+/** One API over every inference provider, and fusion of their answers. */
+export class Interfuse {
+  /** Does not touch the network. Throws `ConfigError` naming the place of a fault. */
+  constructor(options?: ClientOptions)
+
+  readonly chat: {
+    readonly completions: {
+      /** One answer, or with `stream: true` its chunks. */
+      create(body: ChatBody & { stream?: false | null }, options?: CallOptions): Promise<ChatCompletion>
+      create(body: ChatBody & { stream: true }, options?: CallOptions): Promise<Stream<ChatCompletionChunk>>
+      create(body: ChatBody, options?: CallOptions): Promise<ChatCompletion | Stream<ChatCompletionChunk>>
+    }
+  }
+
+  /** Asks a pool of models and combines their answers, or with `stream: true` tells how it goes on. */
+  fuse(body: FuseRequest & { stream: true }, options?: CallOptions): Promise<Stream<FusionEvent>>
+  fuse(body: FuseRequest & { stream?: false | null }, options?: CallOptions): Promise<Fused>
+  fuse(prompt: string, body: FuseRequest & { stream: true }, options?: CallOptions): Promise<Stream<FusionEvent>>
+  fuse(prompt: string, body?: FuseRequest & { stream?: false | null }, options?: CallOptions): Promise<Fused>
+
+  /** The same as `fuse` with `stream: true`; the last event, `run_done`, has the result. */
+  fuseStream(body: FuseRequest, options?: CallOptions): Promise<Stream<FusionEvent>>
+  fuseStream(prompt: string, body?: FuseRequest, options?: CallOptions): Promise<Stream<FusionEvent>>
+
+  /** What this client's calls used and cost. */
+  usage(options?: UsageOptions): Promise<UsageReport>
+
+  readonly models: {
+    /** Models of the catalogue, with who serves them at what price. Asks no vendor. */
+    list(): Promise<ModelInfo[]>
+  }
+
+  /** Backends, with whether a key was found and where; never the key. */
+  providers(): Promise<ProviderInfo[]>
+
+  /** Ends the use of this client; later calls reject with `MisuseError`. Calls in flight are not touched. */
+  close(): void
+
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Chunks or events as they come; read once. Leaving the loop early closes the connection. */
+export class Stream<Item> implements AsyncIterable<Item> {
+  private constructor()
+  [Symbol.asyncIterator](): AsyncIterableIterator<Item>
+  /** The next item. */
+  next(): Promise<IteratorResult<Item, undefined>>
+  /** Ends the stream and closes its connection; what had not been read is dropped. */
+  return(): Promise<IteratorResult<Item, undefined>>
+  /** Ends the stream now, quietly: a loop over it is left, a waiting `next()` is done. */
+  abort(): void
+  /** Aborting it is the same as `abort()`. */
+  readonly controller: AbortController
+  /** The items as lines of JSON, for a response of one's own server. */
+  toReadableStream(): ReadableStream<Uint8Array>
+  [Symbol.asyncDispose](): Promise<void>
+}

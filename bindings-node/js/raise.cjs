@@ -1,0 +1,45 @@
+// From the native half's JSON text to an error of the right class.
+'use strict'
+
+const { BY_KIND, CallCancelledError, InterfuseError } = require('./errors.cjs')
+
+/** The error that a fault of the native half stands for. */
+function fromNative(fault) {
+  let body
+  try {
+    body = JSON.parse(fault.message)
+  } catch {
+    return fault
+  }
+  if (typeof body?.kind !== 'string') return fault
+  return make(body)
+}
+
+/** The error of a kind's class. */
+function make(body, options) {
+  const Class = BY_KIND[body.kind] ?? InterfuseError
+  return new Class(body, options)
+}
+
+/** What an aborted call rejects with: interfuse's class, with the name and code that `fetch` has taught. */
+function aborted(signal) {
+  const error = new CallCancelledError(
+    { kind: 'cancelled', message: 'the call was aborted', retryable: false },
+    { cause: signal.reason },
+  )
+  error.name = 'AbortError'
+  error.code = 'ABORT_ERR'
+  return error
+}
+
+/** An error made here, in JavaScript. */
+function misuse(message) {
+  return make({ kind: 'misuse', message, retryable: false })
+}
+
+/** A fault of the options or the configuration. */
+function badConfig(message, options) {
+  return make({ kind: 'invalid_config', message, retryable: false }, options)
+}
+
+module.exports = { aborted, badConfig, fromNative, misuse }

@@ -1,0 +1,138 @@
+// A stream as users see it: an async iterable of objects, pulled in batches from the native half.
+'use strict'
+
+const { aborted, fromNative, misuse } = require('./raise.cjs')
+
+/** Chunks or events as they come. Leaving the loop early closes the connection. */
+class Stream {
+  #source
+  #cancel
+  #settle
+  /** Shared with the listeners, which must not keep the stream itself alive. */
+  #state
+  #batch = []
+  #at = 0
+  #ended = false
+  #reading = null
+  #taken = false
+  #controller
+
+  /** Starts a stream: `start(cancel)` promises the native one. Not for users. */
+  static async open(start, cancel, signal) {
+    if (signal?.aborted) throw aborted(signal)
+    const state = { aborted: null, left: false }
+    const onAbort = () => {
+      state.aborted = signal
+      cancel.cancel()
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const settle = () => signal?.removeEventListener('abort', onAbort)
+    try {
+      return new Stream(await start(cancel), cancel, state, settle)
+    } catch (fault) {
+      settle()
+      throw state.aborted ? aborted(signal) : fromNative(fault)
+    }
+  }
+
+  constructor(source, cancel, state, settle) {
+    this.#source = source
+    this.#cancel = cancel
+    this.#state = state
+    this.#settle = settle
+  }
+
+  /** Aborting it ends the stream quietly, like `abort()`. */
+  get controller() {
+    if (!this.#controller) {
+      const [cancel, state] = [this.#cancel, this.#state]
+      this.#controller = new AbortController()
+      this.#controller.signal.addEventListener('abort', () => {
+        state.left = true
+        cancel.cancel()
+      })
+    }
+    return this.#controller
+  }
+
+  [Symbol.asyncIterator]() {
+    if (this.#taken) throw misuse('this stream is being read already; a stream can be read once')
+    this.#taken = true
+    return { next: () => this.next(), return: () => this.return(), [Symbol.asyncIterator]() { return this } }
+  }
+
+  /** The next item. */
+  next() {
+    if (this.#at < this.#batch.length && !this.#state.left && !this.#state.aborted) {
+      return Promise.resolve({ value: this.#batch[this.#at++], done: false })
+    }
+    if (this.#reading) return this.#reading.then(() => this.next(), () => this.next())
+    if (this.#ended) return Promise.resolve({ value: undefined, done: true })
+    this.#reading = this.#read().finally(() => { this.#reading = null })
+    return this.#reading
+  }
+
+  async #read() {
+    let batch
+    try {
+      batch = await this.#source.next()
+    } catch (fault) {
+      const quiet = this.#ended || this.#state.left
+      this.#end()
+      if (quiet) return { value: undefined, done: true }
+      throw this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
+    }
+    if (batch === null || this.#ended) {
+      this.#end()
+      return { value: undefined, done: true }
+    }
+    this.#batch = JSON.parse(batch)
+    this.#at = 1
+    return { value: this.#batch[0], done: false }
+  }
+
+  #end() {
+    this.#ended = true
+    this.#batch = []
+    this.#at = 0
+    this.#settle()
+  }
+
+  /** Ends the stream and closes its connection; what had not been read is dropped. */
+  async return() {
+    if (!this.#ended) {
+      this.#end()
+      this.#cancel.cancel()
+      // The native stream lets go of its connection when it sees the cancellation.
+      await this.#source.next().catch(() => null)
+    }
+    return { value: undefined, done: true }
+  }
+
+  /** Ends the stream now, quietly: a loop over it is left, a waiting `next()` is done. */
+  abort() {
+    this.controller.abort()
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.return()
+  }
+
+  /** The items as lines of JSON, for a response of one's own server. */
+  toReadableStream() {
+    const items = this[Symbol.asyncIterator]()
+    const encoder = new TextEncoder()
+    return new ReadableStream({
+      async pull(controller) {
+        const { value, done } = await items.next()
+        if (done) controller.close()
+        else controller.enqueue(encoder.encode(JSON.stringify(value) + '\n'))
+      },
+      async cancel() {
+        await items.return()
+      },
+    })
+  }
+}
+
+module.exports = { Stream }

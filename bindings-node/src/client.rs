@@ -1,0 +1,125 @@
+//! The client: one method per public method of the core.
+
+use futures_util::StreamExt as _;
+use interfuse::types::{Config, ProviderConfig, from_json};
+use interfuse::{Client, Error};
+use napi::Env;
+use napi::bindgen_prelude::PromiseRaw;
+use napi_derive::napi;
+
+use crate::call::{Cancel, closing, json, raise, run};
+use crate::stream::NativeStream;
+
+/// A client as `js/client.cjs` sees it.
+#[napi]
+pub struct NativeClient {
+    client: Client,
+    closing: Cancel,
+}
+
+#[napi]
+impl NativeClient {
+    /// `document` is TOML or JSON text; `own` is a provider's configuration as JSON, laid over the one of that name.
+    #[napi(constructor)]
+    pub fn new(
+        env: &Env,
+        document: Option<String>,
+        provider: Option<String>,
+        own: Option<String>,
+    ) -> napi::Result<Self> {
+        let client = make(document.as_deref(), provider, own.as_deref()).map_err(|error| raise(&error))?;
+        Ok(NativeClient { client, closing: closing(env)? })
+    }
+
+    /// One answer.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn chat<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        cancel: Option<&Cancel>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.cloned(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { json(&client.chat(from_json("request", &request)?).await?) };
+            run(work, cancel.as_ref(), &closing).await
+        })
+    }
+
+    /// One answer as it is written; resolves when its first chunk is there.
+    #[napi(ts_return_type = "Promise<NativeStream>")]
+    pub fn chat_stream<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        cancel: &Cancel,
+    ) -> napi::Result<PromiseRaw<'env, NativeStream>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { client.chat_stream(from_json("request", &request)?).await };
+            let chunks = run(work, Some(&cancel), &closing).await?;
+            Ok(NativeStream::new(chunks.map(|chunk| chunk.and_then(|chunk| json(&chunk))), cancel, closing))
+        })
+    }
+
+    /// One fusion.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn fuse<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        cancel: Option<&Cancel>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.cloned(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { json(&client.fuse(from_json("request", &request)?).await?) };
+            run(work, cancel.as_ref(), &closing).await
+        })
+    }
+
+    /// One fusion, told as it goes on.
+    #[napi(ts_return_type = "Promise<NativeStream>")]
+    pub fn fuse_stream<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        cancel: &Cancel,
+    ) -> napi::Result<PromiseRaw<'env, NativeStream>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { client.fuse_stream(from_json("request", &request)?).await };
+            let events = run(work, Some(&cancel), &closing).await?;
+            Ok(NativeStream::new(events.map(|event| event.and_then(|event| json(&event))), cancel, closing))
+        })
+    }
+
+    /// Sums over the ledger.
+    #[napi]
+    pub fn usage(&self, query: String) -> napi::Result<String> {
+        let sums = from_json("query", &query).and_then(|query| self.client.usage(query));
+        sums.and_then(|report| json(&report)).map_err(|error| raise(&error))
+    }
+
+    /// Models of the catalogue.
+    #[napi]
+    pub fn models(&self) -> napi::Result<String> {
+        json(&self.client.models()).map_err(|error| raise(&error))
+    }
+
+    /// Backends.
+    #[napi]
+    pub fn providers(&self) -> napi::Result<String> {
+        json(&self.client.providers()).map_err(|error| raise(&error))
+    }
+}
+
+fn make(document: Option<&str>, provider: Option<String>, own: Option<&str>) -> Result<Client, Error> {
+    let mut config = document.map(Config::parse).transpose()?.unwrap_or_default();
+    if let (Some(provider), Some(own)) = (provider, own) {
+        let own: ProviderConfig = from_json("configuration", own)?;
+        let target = config.providers.entry(provider).or_default();
+        target.base_url = own.base_url.or(target.base_url.take());
+        target.api_key = own.api_key.or(target.api_key.take());
+    }
+    Client::from_config(config)
+}
