@@ -468,7 +468,10 @@ export interface NetworkConfig {
 
 /** Ledger. */
 export interface LedgerConfig {
-  /** Records kept in memory; beyond it the oldest are dropped and counted; 100000 by default. */
+  /**
+   * Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
+   * by default.
+   */
   max_records?: number
 }
 
@@ -1279,8 +1282,8 @@ export interface UsageReport {
   rows: UsageRow[]
   /** Sum over all rows. */
   total: UsageRow
-  /** Records that no longer fit in memory and are in no sum. */
-  dropped_records: number
+  /** Whether the times asked for lie within the records kept; when false, older attempts are missing from the sums. */
+  complete: boolean
 }
 
 /** Sums over one group. */

@@ -7,8 +7,9 @@ use std::task::Poll;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use interfuse::Error;
 use napi::Env;
-use napi::bindgen_prelude::{PromiseRaw, within_runtime_if_available};
+use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::call::{Cancel, run};
@@ -29,16 +30,18 @@ struct Source {
     items: Option<BoxStream<'static, Result<String, Error>>>,
     /// An error that came right after items; those are handed out first.
     failed: Option<Error>,
+    /// Where its connection lives.
+    runtime: Handle,
 }
 
 impl NativeStream {
-    /// `items` are JSON texts.
+    /// `items` are JSON texts. Called on the runtime.
     pub fn new(
         items: impl Stream<Item = Result<String, Error>> + Send + 'static,
         cancel: Cancel,
         closing: Cancel,
     ) -> Self {
-        let source = Source { items: Some(items.fuse().boxed()), failed: None };
+        let source = Source { items: Some(items.fuse().boxed()), failed: None, runtime: Handle::current() };
         NativeStream { source: Arc::new(Mutex::new(source)), cancel, closing }
     }
 }
@@ -63,9 +66,10 @@ impl NativeStream {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // The garbage collector drops streams on a thread without a runtime, which ending a connection may need.
-        let items = self.items.take();
-        within_runtime_if_available(|| drop(items));
+        // The garbage collector drops streams on JavaScript's thread, and ending a connection may need the runtime. The
+        // handle may be entered even when, at the end of the process, the runtime is gone.
+        let _runtime = self.runtime.enter();
+        self.items = None;
     }
 }
 

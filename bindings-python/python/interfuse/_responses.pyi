@@ -736,8 +736,8 @@ class UsageReport(Record):
     """One row per group, ordered by its key."""
     total: UsageRow
     """Sum over all rows."""
-    dropped_records: int
-    """Records that no longer fit in memory and are in no sum."""
+    complete: bool
+    """Whether the times asked for lie within the records kept; when false, older attempts are missing from the sums."""
 
 class UsageRow(Record):
     """Sums over one group."""

@@ -505,7 +505,8 @@ class LedgerConfig(TypedDict, total=False):
     """Ledger."""
 
     max_records: int
-    """Records kept in memory; beyond it the oldest are dropped and counted; 100000 by default."""
+    """Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
+    by default."""
 
 
 class UsageQuery(TypedDict, total=False):
