@@ -1,0 +1,8 @@
+// The same package from CommonJS.
+import interfuse = require('interfuse')
+
+const client: interfuse.Interfuse = new interfuse.Interfuse({ apiKey: 'k', baseURL: 'http://localhost:8000/v1' })
+const answer: Promise<interfuse.ChatCompletion> = client.chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'hi' }] })
+answer.catch((error: unknown) => {
+  if (error instanceof interfuse.ConfigError) console.log(error.kind === 'invalid_config', error.param)
+})

@@ -1,0 +1,62 @@
+// What a user writes in TypeScript; checked, not run. Each `@ts-expect-error` is a mistake that must be found.
+import { Interfuse, InterfuseError, RateLimitError, Stream } from 'interfuse'
+import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
+
+const config: Config = { providers: { own: { base_url: 'http://localhost:8000/v1' } }, pools: { default: { pool: ['a/b'] } } }
+const client = new Interfuse({ config, timeout: 30_000, tags: { project: 'search' } })
+
+const messages: Message[] = [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }]
+const answer = await client.chat.completions.create({ model: 'openai/gpt-5-mini', messages, tools: [], provider: { order: ['groq'] } })
+const text: string | null = answer.choices[0]!.message.content
+const cost: string | undefined = answer.interfuse?.cost_usd
+messages.push(answer.choices[0]!.message)
+
+const stream = await client.chat.completions.create({ model: 'a/b', messages, stream: true }, { signal: AbortSignal.timeout(1000) })
+const checked: Stream<ChatCompletionChunk> = stream
+for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '')
+checked.controller.abort()
+
+const pool: Pool = ['a/b', { model: 'c/d', temperature: 0 }]
+const fused = await client.fuse('Which?', { pool, judge: 'e/f', mode: 'best_of', max_cost_usd: '0.05' })
+const scores: number | undefined = fused.report.members[0]?.scores?.correctness
+
+function show(event: FusionEvent): string {
+  switch (event.type) {
+    case 'member_failed':
+      return event.reason
+    case 'run_done':
+      return event.result.text
+    default:
+      return event.type
+  }
+}
+for await (const event of await client.fuse({ messages, pool, stream: true })) show(event)
+for await (const event of await client.fuseStream('Which?', { pool })) show(event)
+
+try {
+  await client.models.list()
+} catch (error) {
+  if (error instanceof RateLimitError) console.log(error.retry_after_ms, error.attempts?.length)
+  else if (error instanceof InterfuseError && error.kind === 'budget_exceeded') console.log(error.cost_nanos)
+  else throw error
+}
+
+const { rows } = await client.usage({ by: ['project', 'provider'], since: new Date() })
+rows.map((row) => row.cost_usd)
+{
+  await using short = new Interfuse()
+  void short.providers()
+}
+
+// @ts-expect-error a misspelt field
+await client.chat.completions.create({ model: 'a/b', messages, temprature: 1 })
+// @ts-expect-error no messages
+await client.chat.completions.create({ model: 'a/b' })
+// @ts-expect-error no such mode
+await client.fuse('Which?', { pool, mode: 'vote-twice' })
+// @ts-expect-error a field that is not there is not a string
+const missing: string = answer.choises
+// @ts-expect-error a fusion is no stream unless asked
+for await (const event of await client.fuse('Which?', { pool })) void event
+
+void [text, cost, scores, missing]
