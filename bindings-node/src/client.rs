@@ -103,13 +103,13 @@ impl NativeClient {
     /// Models of the catalogue.
     #[napi]
     pub fn models(&self) -> napi::Result<String> {
-        json(&self.client.models()).map_err(|error| raise(&error))
+        self.client.models().and_then(|models| json(&models)).map_err(|error| raise(&error))
     }
 
     /// Backends.
     #[napi]
     pub fn providers(&self) -> napi::Result<String> {
-        json(&self.client.providers()).map_err(|error| raise(&error))
+        self.client.providers().and_then(|providers| json(&providers)).map_err(|error| raise(&error))
     }
 }
 
