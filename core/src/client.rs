@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
 use crate::clock::SystemClock;
 use crate::engine::{CallContext, ChatStream, Engine, Parts};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fusion::{self, FusionStream};
 use crate::types::{
     ChatCompletion, ChatRequest, Config, FuseRequest, Fused, ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
@@ -49,12 +49,18 @@ impl Client {
 
     /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.
     pub async fn chat(&self, request: ChatRequest) -> Result<ChatCompletion> {
+        if is_fusion(&request)? {
+            return fusion::chat(&self.0.engine, self.0.engine.config(), request).await;
+        }
         let cx = CallContext::new(Purpose::Chat, request.tags.clone().unwrap_or_default());
         self.0.engine.chat(&request, &cx).await
     }
 
     /// One streamed answer.
     pub async fn chat_stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        if is_fusion(&request)? {
+            return fusion::chat_stream(&self.0.engine, self.0.engine.config(), request).await;
+        }
         let cx = CallContext::new(Purpose::Chat, request.tags.clone().unwrap_or_default());
         self.0.engine.stream(&request, &cx).await
     }
@@ -86,4 +92,14 @@ impl Client {
     pub fn providers(&self) -> Result<Vec<ProviderInfo>> {
         self.0.engine.router().providers()
     }
+}
+
+/// Whether a chat request asks for a fusion.
+fn is_fusion(request: &ChatRequest) -> Result<bool> {
+    let fusion = catalog::is_virtual(&request.model);
+    if !fusion && request.fusion.is_some() {
+        let message = "`fusion`: it needs a model `interfuse/best-of`, `interfuse/merge` or `interfuse/debate`";
+        return Err(Error::invalid_request(message).with_param("fusion"));
+    }
+    Ok(fusion)
 }

@@ -4,7 +4,7 @@
 //! documents are parsed on first use, once per process, and never change after.
 
 pub(crate) mod models;
-mod nearest;
+pub(crate) mod nearest;
 mod prices;
 mod providers;
 mod resolve;

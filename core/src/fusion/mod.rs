@@ -1,13 +1,57 @@
 //! Fusion: a pool of members in parallel, combined by a judge. Sees no socket, no key and no clock of its own.
+//!
+//! The way of a run: [`plan`] refuses what is wrong before anything is sent; [`collect`] asks all members at once; a
+//! [`strategy`] combines answers that differ; [`run`] keeps the books and writes the report. What a judge cannot do is
+//! decided without it and stands in `degraded`; a judge never makes a call fail.
+//!
+//! Waiting: until all members answered, or `quorum` usable answers and then `grace_ms`, or 70 % of the deadline. The
+//! anchor is the first member; ties and failures fall to its answer. It is not waited for any longer than the others,
+//! because a quorum says that speed matters more than one voice; if it has no answer, the next in the pool stands in.
+//!
+//! Chance: labels and orders come from `fastrand` (wyrand), seeded with FNV-1a of conversation, pool, mode and the
+//! caller's `seed`. The same answers give the same decision and report, times and run id apart.
+//!
+//! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
+//! not fit in what is left. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
+//! models without a known price are asked and named in a warning.
+
+mod agreement;
+mod analysis;
+mod ask;
+mod best_of;
+mod candidate;
+mod chat_route;
+mod collect;
+mod debate;
+mod events;
+mod judge;
+mod merge;
+mod parse;
+mod plan;
+mod prompts;
+mod repair;
+mod run;
+mod shield;
+mod strategy;
+mod verdict;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::types::{Config, FuseRequest, Fused, FusionEvent};
+
+pub use chat_route::{chat, chat_stream};
+
+use events::RunStream;
+use plan::Plan;
+use run::Run;
+use strategy::STRATEGIES;
 
 /// Events of one fusion; the last is `run_done` with the result. Dropping it cancels every call of the run.
 pub struct FusionStream(BoxStream<'static, Result<FusionEvent>>);
@@ -34,12 +78,22 @@ impl Stream for FusionStream {
 
 /// Runs one fusion to its end.
 pub async fn fuse(engine: &Engine, config: &Config, request: FuseRequest) -> Result<Fused> {
-    let _ = (engine, config, request);
-    Err(Error::new(ErrorKind::Internal, "not wired yet"))
+    run(engine, plan::from_fuse(request, config)?, false).execute().await
 }
 
-/// Runs one fusion and tells its progress.
+/// Runs one fusion and tells its progress. Nothing is sent before the stream is polled.
+///
+/// # Errors
+/// What is wrong with the request; failures of the run come as the stream's last item.
 pub async fn fuse_stream(engine: &Engine, config: &Config, request: FuseRequest) -> Result<FusionStream> {
-    let _ = (engine, config, request);
-    Err(Error::new(ErrorKind::Internal, "not wired yet"))
+    Ok(stream(run(engine, plan::from_fuse(request, config)?, true)))
+}
+
+fn run(engine: &Engine, plan: Plan, listened: bool) -> Run {
+    Run::new(plan, Arc::new(engine.clone()), listened)
+}
+
+fn stream(run: Run) -> FusionStream {
+    let events = run.events.clone();
+    FusionStream::new(RunStream::new(run.execute().boxed(), events))
 }

@@ -1,0 +1,200 @@
+//! The one door from fusion to the models, and what comes back through it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::catalog::TokenClasses;
+use crate::engine::{CallContext, ChatStream, Engine};
+use crate::error::{Dispatch, Error, ErrorKind, Result};
+use crate::types::{ChatCompletion, ChatRequest, ResponseMeta, StreamOptions, Usage};
+use crate::wire::Assembler;
+
+use super::events::Events;
+
+/// Whoever answers: the engine, or recorded answers.
+pub(crate) trait Ask: Send + Sync + 'static {
+    /// One answer, until `cx.deadline`.
+    fn chat<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatCompletion>>;
+    /// One streamed answer.
+    fn stream<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatStream>>;
+    /// Wall clock, milliseconds since 1970-01-01 UTC.
+    fn unix_ms(&self) -> u64;
+    /// What the call may cost, nano-USD; absent when its price is unknown.
+    fn estimate(&self, request: &ChatRequest) -> Option<u64>;
+}
+
+impl Ask for Engine {
+    fn chat<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatCompletion>> {
+        Engine::chat(self, request, cx).boxed()
+    }
+
+    fn stream<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatStream>> {
+        Engine::stream(self, request, cx).boxed()
+    }
+
+    fn unix_ms(&self) -> u64 {
+        self.clock().unix_ms()
+    }
+
+    /// At the first target's price: a token per three bytes of prompt, which is more than most texts have, and as many
+    /// tokens of answer as the request allows, [`ASSUMED_ANSWER`] where it sets no limit.
+    fn estimate(&self, request: &ChatRequest) -> Option<u64> {
+        let targets = self.router().plan(request).ok()?;
+        let (price, _) = targets.first()?.price.as_ref()?;
+        let prompt = serde_json::to_string(&(&request.messages, &request.tools, &request.response_format)).ok()?;
+        let output = request.max_completion_tokens.or(request.max_tokens).unwrap_or(ASSUMED_ANSWER);
+        let tokens = TokenClasses { input: prompt.len() as u64 / 3 + 1, output, ..Default::default() };
+        price.cost(&tokens).map(|cost| cost.amount.nanos())
+    }
+}
+
+/// Tokens that an answer without a limit is taken to have.
+const ASSUMED_ANSWER: u64 = 1024;
+
+/// What a call cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cost {
+    Known(u64),
+    Unknown,
+}
+
+impl Cost {
+    pub fn nanos(self) -> Option<u64> {
+        match self {
+            Cost::Known(nanos) => Some(nanos),
+            Cost::Unknown => None,
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub result: Result<ChatCompletion>,
+    pub latency_ms: u64,
+}
+
+impl Reply {
+    pub fn meta(&self) -> Option<&ResponseMeta> {
+        self.result.as_ref().ok()?.interfuse.as_ref()
+    }
+
+    pub fn provider(&self) -> Option<String> {
+        match &self.result {
+            Ok(_) => self.meta().map(|m| m.provider.clone()).filter(|p| !p.is_empty()),
+            Err(e) => e.body().provider.clone(),
+        }
+    }
+
+    pub fn usage(&self) -> Option<&Usage> {
+        self.result.as_ref().ok()?.usage.as_ref()
+    }
+
+    pub fn error(&self) -> Option<&Error> {
+        self.result.as_ref().err()
+    }
+
+    /// Text of the answer, empty when there is none.
+    pub fn text(&self) -> &str {
+        self.result.as_ref().map(ChatCompletion::text).unwrap_or_default()
+    }
+
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.result.as_ref().ok()?.choices.first()?.finish_reason.as_deref()
+    }
+
+    pub fn attempts(&self) -> u32 {
+        let attempts = match &self.result {
+            Ok(_) => self.meta().map_or(1, |m| m.attempts.len().max(1)),
+            Err(e) => e.body().attempts.len(),
+        };
+        u32::try_from(attempts).unwrap_or(u32::MAX)
+    }
+
+    /// What it cost. A failed call cost nothing if each of its attempts was either never sent or refused with an HTTP
+    /// status; otherwise the vendor may have billed it, so its cost is unknown.
+    pub fn cost(&self) -> Cost {
+        match &self.result {
+            Ok(_) => self.meta().and_then(|m| m.cost_nanos).map_or(Cost::Unknown, Cost::Known),
+            Err(e) => match e.body().cost_nanos {
+                Some(nanos) => Cost::Known(nanos),
+                None if unbilled(e) => Cost::Known(0),
+                None => Cost::Unknown,
+            },
+        }
+    }
+}
+
+fn unbilled(error: &Error) -> bool {
+    let body = error.body();
+    let refused = |status: Option<u16>| status.is_some_and(|s| s >= 400);
+    let free = body.attempts.iter().all(|a| refused(a.status) || a.dispatch == Some(Dispatch::NotSent));
+    // Without any attempt the call was refused before it was sent, unless time ran out under it.
+    free && (!body.attempts.is_empty()
+        || refused(body.status)
+        || !matches!(body.kind, ErrorKind::DeadlineExceeded | ErrorKind::Timeout | ErrorKind::Cancelled))
+}
+
+/// The engine ends a call at its deadline by itself and books it; this is how much later a call that did not is dropped.
+const GUARD: Duration = Duration::from_millis(250);
+
+/// Makes one call that is over by `limit`.
+pub(crate) async fn call(ask: Arc<dyn Ask>, request: ChatRequest, mut cx: CallContext, limit: Instant) -> Reply {
+    cx.deadline = Some(limit);
+    let started = Instant::now();
+    let result = match tokio::time::timeout_at(limit + GUARD, ask.chat(&request, &cx)).await {
+        Ok(result) => result,
+        Err(_) => Err(too_late(started, limit)),
+    };
+    Reply { result, latency_ms: ms(started.elapsed()) }
+}
+
+/// Makes one streamed call that is over by `limit`; its text goes to `events` as it comes. Tells also whether any did.
+pub(crate) async fn call_streamed(
+    ask: Arc<dyn Ask>,
+    mut request: ChatRequest,
+    mut cx: CallContext,
+    limit: Instant,
+    events: &Events,
+) -> (Reply, bool) {
+    cx.deadline = Some(limit);
+    // Usage is the report's, whether or not the caller wants to see it.
+    request.stream_options = Some(StreamOptions { include_usage: Some(true), ..Default::default() });
+    let started = Instant::now();
+    let mut sent = false;
+    let read = async {
+        let mut stream = ask.stream(&request, &cx).await?;
+        let mut whole = Assembler::default();
+        let mut meta = None;
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk?;
+            if !chunk.text().is_empty() {
+                sent = true;
+                events.final_delta(chunk.text());
+            }
+            whole.add(&chunk);
+            meta = chunk.interfuse.or(meta);
+        }
+        let mut answer = whole.finish();
+        answer.interfuse = meta.map(|m| *m);
+        Ok(answer)
+    };
+    let result = match tokio::time::timeout_at(limit + GUARD, read).await {
+        Ok(result) => result,
+        Err(_) => Err(too_late(started, limit)),
+    };
+    (Reply { result, latency_ms: ms(started.elapsed()) }, sent)
+}
+
+fn too_late(started: Instant, limit: Instant) -> Error {
+    let allowed = ms(limit.saturating_duration_since(started));
+    Error::new(ErrorKind::DeadlineExceeded, format!("no answer within {allowed} ms"))
+}
+
+pub(crate) fn ms(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}

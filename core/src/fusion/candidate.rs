@@ -1,0 +1,104 @@
+//! One usable answer, and what makes an answer usable.
+
+use crate::types::{AssistantMessage, ChatCompletion, ResponseFormat, ToolCall};
+
+use super::{agreement, parse, shield};
+
+/// One usable answer in the running.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    /// Place of its member in the pool.
+    pub member: usize,
+    /// Whether it is the member's second answer, given in a debate.
+    pub revised: bool,
+    pub message: AssistantMessage,
+    pub finish_reason: Option<String>,
+    /// Equal for answers that say the same.
+    pub key: String,
+    /// Members that stand by it.
+    pub votes: u32,
+    /// It was cut off by a token limit.
+    pub truncated: bool,
+    /// It speaks to the judge instead of the asker.
+    pub instructs_judge: bool,
+}
+
+impl Candidate {
+    pub fn new(member: usize, message: AssistantMessage, finish_reason: Option<String>) -> Self {
+        let key = agreement::key(&message);
+        let truncated = finish_reason.as_deref() == Some("length");
+        let instructs_judge = shield::instructs_judge(message.content.as_deref().unwrap_or_default());
+        Candidate { member, revised: false, message, finish_reason, key, votes: 1, truncated, instructs_judge }
+    }
+
+    /// Its text, empty when it only calls tools.
+    pub fn text(&self) -> &str {
+        self.message.content.as_deref().unwrap_or_default()
+    }
+
+    /// Its tool calls, empty when there are none.
+    pub fn tool_calls(&self) -> &[ToolCall] {
+        self.message.tool_calls.as_deref().unwrap_or_default()
+    }
+
+    /// Marks for the report.
+    pub fn flags(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.truncated {
+            flags.push("truncated".to_owned());
+        }
+        if self.instructs_judge {
+            flags.push("instructs_judge".to_owned());
+        }
+        flags
+    }
+}
+
+/// The usable answer in a response, or why there is none. Usable: not filtered, and some text beside the model's
+/// thinking or a tool call; when the request binds the answer to JSON, the text must be JSON.
+pub(crate) fn usable(
+    member: usize,
+    response: &ChatCompletion,
+    format: Option<&ResponseFormat>,
+) -> Result<Candidate, String> {
+    let choice = response.choices.first().ok_or("the response holds no answer")?;
+    if choice.finish_reason.as_deref() == Some("content_filter") {
+        return Err("the vendor's content filter stopped the answer".to_owned());
+    }
+    let message = &choice.message;
+    let calls_tools = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+    let text = message.content.as_deref().unwrap_or_default();
+    let said = parse::after_thinking(text).trim();
+    if said.is_empty() && !calls_tools {
+        return Err(match &message.refusal {
+            Some(refusal) if !refusal.trim().is_empty() => format!("the model refused: {}", excerpt(refusal, 200)),
+            _ if choice.finish_reason.as_deref() == Some("length") => {
+                "the answer is empty: the token limit was used up before any text (raise max_tokens)".to_owned()
+            }
+            _ => "the answer is empty".to_owned(),
+        });
+    }
+    if !calls_tools && binds_json(format) && !is_json(text) {
+        return Err("the answer is not JSON, though response_format asks for it".to_owned());
+    }
+    Ok(Candidate::new(member, message.clone(), choice.finish_reason.clone()))
+}
+
+/// Whether the caller's format asks for JSON.
+pub(crate) fn binds_json(format: Option<&ResponseFormat>) -> bool {
+    format.is_some_and(|f| matches!(f.r#type.as_str(), "json_object" | "json_schema"))
+}
+
+/// Whether a text is one JSON document.
+pub(crate) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text.trim()).is_ok()
+}
+
+/// The first `max` characters, on one line.
+pub(crate) fn excerpt(text: &str, max: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(max) {
+        Some((at, _)) => format!("{}…", line[..at].trim_end()),
+        None => line,
+    }
+}

@@ -1,0 +1,172 @@
+//! A fusion that is called and answers like a chat: `model="interfuse/merge"`. The report stands in `interfuse.fusion`.
+
+use futures_util::stream;
+
+use crate::engine::{ChatStream, Engine};
+use crate::error::{Error, ErrorKind, Partial, Result};
+use crate::types::{
+    ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, ChunkChoice, Config, Delta, FunctionCallDelta, Fused,
+    FusionStep, ResponseMeta, ToolCallDelta, Usage,
+};
+
+use super::{FusionStream, plan, run};
+
+/// One answer of a fusion, in the shape of a chat response.
+///
+/// # Errors
+/// As [`super::fuse`]; `not_found` for a model `interfuse/...` that does not exist.
+pub async fn chat(engine: &Engine, config: &Config, request: ChatRequest) -> Result<ChatCompletion> {
+    let model = request.model.clone();
+    let fused = run(engine, plan::from_chat(request, config)?, false).execute().await?;
+    Ok(completion(fused, model))
+}
+
+/// One streamed answer of a fusion, in the shape of a chat stream. Comes back when the first text of the final answer is
+/// there. A merged answer that breaks off after its first text ends the stream with `interrupted`, because chunks
+/// cannot be taken back.
+pub async fn chat_stream(engine: &Engine, config: &Config, request: ChatRequest) -> Result<ChatStream> {
+    let model = request.model.clone();
+    let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
+    let plan = plan::from_chat(request, config)?;
+    let mut chunks = Chunks {
+        events: super::stream(run(engine, plan, true)),
+        head: ChatCompletionChunk {
+            object: "chat.completion.chunk".to_owned(),
+            created: engine.clock().unix_ms() / 1000,
+            model,
+            ..Default::default()
+        },
+        with_usage,
+        partial: String::new(),
+        ttft_ms: None,
+        ready: Vec::new(),
+        over: false,
+    };
+    let first = match chunks.next().await {
+        Some(Err(error)) if chunks.partial.is_empty() => return Err(error),
+        first => first,
+    };
+    let rest = stream::unfold(chunks, |mut chunks| async move { chunks.next().await.map(|item| (item, chunks)) });
+    Ok(ChatStream::new(futures_util::StreamExt::chain(stream::iter(first), rest)))
+}
+
+fn completion(fused: Fused, model: String) -> ChatCompletion {
+    ChatCompletion {
+        id: fused.id.clone(),
+        object: "chat.completion".to_owned(),
+        created: fused.report.started_ms / 1000,
+        usage: usage(&fused),
+        interfuse: Some(meta(&fused, &model, None)),
+        choices: vec![Choice { message: fused.message, finish_reason: fused.finish_reason, ..Default::default() }],
+        model,
+        ..Default::default()
+    }
+}
+
+/// The sum, unless no call reported any.
+fn usage(fused: &Fused) -> Option<Usage> {
+    (fused.usage != Usage::default()).then(|| fused.usage.clone())
+}
+
+fn meta(fused: &Fused, model: &str, ttft_ms: Option<u64>) -> ResponseMeta {
+    ResponseMeta {
+        provider: "interfuse".to_owned(),
+        model: model.to_owned(),
+        cost_nanos: fused.report.cost.total_nanos,
+        cost_usd: fused.report.cost.total_usd.clone(),
+        latency_ms: fused.report.latency.total_ms,
+        ttft_ms,
+        fusion: Some(Box::new(fused.report.clone())),
+        ..Default::default()
+    }
+}
+
+/// Turns the events of a run into chunks.
+struct Chunks {
+    events: FusionStream,
+    /// What all chunks have in common.
+    head: ChatCompletionChunk,
+    with_usage: bool,
+    partial: String,
+    /// When the first text came.
+    ttft_ms: Option<u64>,
+    /// Chunks to hand out, the next one last.
+    ready: Vec<ChatCompletionChunk>,
+    over: bool,
+}
+
+impl Chunks {
+    async fn next(&mut self) -> Option<Result<ChatCompletionChunk>> {
+        loop {
+            if let Some(chunk) = self.ready.pop() {
+                return Some(Ok(chunk));
+            }
+            if self.over {
+                return None;
+            }
+            let event = match self.events.next().await? {
+                Ok(event) => event,
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(error));
+                }
+            };
+            match event.step {
+                FusionStep::FinalDelta { text } => {
+                    self.ttft_ms = self.ttft_ms.or(Some(event.at_ms));
+                    let role = self.partial.is_empty().then(|| "assistant".to_owned());
+                    self.partial.push_str(&text);
+                    let delta = Delta { role, content: Some(text), ..Default::default() };
+                    return Some(Ok(self.chunk(&event.run_id, delta, None)));
+                }
+                FusionStep::FinalRestarted { reason } => {
+                    self.over = true;
+                    let text = std::mem::take(&mut self.partial);
+                    let message = format!("the merged answer broke off: {reason}");
+                    let partial = Partial { text, ..Default::default() };
+                    return Some(Err(Error::new(ErrorKind::Interrupted, message).with_partial(partial)));
+                }
+                FusionStep::RunDone { result } => {
+                    self.over = true;
+                    self.ready = self.end(*result);
+                    self.ready.reverse();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn chunk(&self, id: &str, delta: Delta, finish_reason: Option<String>) -> ChatCompletionChunk {
+        let choice = ChunkChoice { delta, finish_reason, ..Default::default() };
+        ChatCompletionChunk { id: id.to_owned(), choices: vec![choice], ..self.head.clone() }
+    }
+
+    /// Tool calls, the reason of the end, and usage if the caller wants it; what interfuse adds stands on the last one.
+    fn end(&self, fused: Fused) -> Vec<ChatCompletionChunk> {
+        let id = fused.id.clone();
+        let mut chunks = Vec::new();
+        if let Some(calls) = fused.message.tool_calls.as_ref().filter(|c| !c.is_empty()) {
+            let whole = |(i, call): (usize, &crate::types::ToolCall)| ToolCallDelta {
+                index: u32::try_from(i).unwrap_or(u32::MAX),
+                id: Some(call.id.clone()),
+                r#type: Some(call.r#type.clone()),
+                function: call
+                    .function
+                    .as_ref()
+                    .map(|f| FunctionCallDelta { name: Some(f.name.clone()), arguments: Some(f.arguments.clone()) }),
+                extra: call.extra.clone(),
+            };
+            let role = self.partial.is_empty().then(|| "assistant".to_owned());
+            let tool_calls = Some(calls.iter().enumerate().map(whole).collect());
+            chunks.push(self.chunk(&id, Delta { role, tool_calls, ..Default::default() }, None));
+        }
+        chunks.push(self.chunk(&id, Delta::default(), fused.finish_reason.clone()));
+        if self.with_usage {
+            chunks.push(ChatCompletionChunk { id, usage: usage(&fused), ..self.head.clone() });
+        }
+        if let Some(last) = chunks.last_mut() {
+            last.interfuse = Some(Box::new(meta(&fused, &self.head.model, self.ttft_ms)));
+        }
+        chunks
+    }
+}

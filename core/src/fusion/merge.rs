@@ -1,0 +1,215 @@
+//! `merge`: the judge compares the answers (held to a schema), then writes one from them. Two calls on top of the
+//! members', so N + 2 in all; the second is streamed to whoever listens.
+//!
+//! Two calls instead of one that does both: the comparison can then be held to its schema by the vendor, which is what
+//! makes it readable with small models, and the answer's text needs no mark to be told from it.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::error::ErrorKind;
+use crate::types::{
+    Analysis, AssistantMessage, ChatRequest, FinalSource, FusionMode, FusionStep, JudgeReport, Message, Purpose,
+};
+
+use super::ask::{self, Reply};
+use super::candidate::{self, Candidate};
+use super::run::{Answer, Run};
+use super::strategy::Strategy;
+use super::{analysis, best_of, prompts, shield};
+
+/// The mode `merge`.
+pub(crate) struct Merge;
+
+impl Strategy for Merge {
+    fn mode(&self) -> FusionMode {
+        FusionMode::Merge
+    }
+
+    fn combine<'a>(&'a self, run: &'a mut Run, candidates: Vec<Candidate>) -> BoxFuture<'a, Answer> {
+        async move { merge(run, &candidates).await }.boxed()
+    }
+}
+
+async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
+    if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
+        run.degrade("synthesis", "tool calls cannot be merged; the judge picks one answer instead", None);
+        return best_of::choose(run, candidates).await;
+    }
+    let shown = Shown::new(run, candidates);
+    let analysis = shown.analysis_request(run);
+    if let Some(why) = run.unaffordable(&[&analysis, &shown.synthesis_request(run, None)]) {
+        run.degrade("budget", format!("no judge was asked: {why}"), None);
+        return Answer::local(candidates);
+    }
+    let seen = analyse(run, &shown, analysis).await;
+    let request = shown.synthesis_request(run, seen.as_ref());
+    if let Some(why) = run.unaffordable(&[&request]) {
+        run.degrade("budget", format!("nothing was merged: {why}"), None);
+        return Answer::local(candidates);
+    }
+    match synthesise(run, request, shown.ids()).await {
+        Ok((message, finish_reason, streamed)) => Answer {
+            source: FinalSource::Merged,
+            members: candidates.iter().map(|c| c.member).collect(),
+            method: "judge",
+            swap_consistent: None,
+            why: format!("the judge wrote it from {} answers", candidates.len()),
+            message,
+            finish_reason,
+            streamed,
+        },
+        Err(fault) => {
+            let choice = Answer::local(candidates);
+            let step = if fault.kind == Some(ErrorKind::DeadlineExceeded) { "deadline" } else { "synthesis" };
+            run.degrade(step, format!("one member's answer instead of a merged one: {}", fault.cause), fault.kind);
+            if fault.streamed {
+                run.events.emit(FusionStep::FinalRestarted { reason: fault.cause });
+            }
+            choice
+        }
+    }
+}
+
+/// What the judge is shown: the question, and the answers under codes in an order of chance.
+struct Shown<'a> {
+    candidates: Vec<(&'a Candidate, String, String)>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(run: &mut Run, candidates: &'a [Candidate]) -> Self {
+        let texts: Vec<&str> = candidates.iter().map(Candidate::text).collect();
+        let labels = shield::labels(&mut run.rng, candidates.len(), &texts);
+        let mut shown: Vec<_> = candidates.iter().zip(labels).map(|(c, label)| (c, label, run.name_of(c))).collect();
+        run.rng.shuffle(&mut shown);
+        Shown { candidates: shown }
+    }
+
+    fn labels(&self) -> Vec<&str> {
+        self.candidates.iter().map(|(_, label, _)| label.as_str()).collect()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.candidates.iter().map(|(_, _, id)| id.clone()).collect()
+    }
+
+    fn lines(&self, run: &Run) -> Vec<serde_json::Value> {
+        let answers = self.candidates.iter().map(|(c, label, _)| shield::answer(label, c));
+        std::iter::once(shield::question(&run.plan.base.messages)).chain(answers).collect()
+    }
+
+    fn analysis_request(&self, run: &Run) -> ChatRequest {
+        let data = shield::envelope(&run.nonce(), &self.lines(run));
+        let task = prompts::analysis_task(&self.labels(), run.plan.judge.criteria.as_deref());
+        let form = prompts::analysis_schema(&self.labels());
+        run.judge_request(prompts::analysis_system(), format!("{data}\n\n{task}"), form, 2048)
+    }
+
+    /// The synthesis gets what binds the form of the caller's answer (limits, stops, format), never the tools.
+    fn synthesis_request(&self, run: &Run, analysis: Option<&Analysis>) -> ChatRequest {
+        let base = &run.plan.base;
+        let mut lines = self.lines(run);
+        if let Some(analysis) = analysis {
+            lines.push(serde_json::json!({ "comparison": analysis }));
+        }
+        let data = shield::envelope(&run.nonce(), &lines);
+        let longest = self.candidates.iter().map(|(c, ..)| c.text().split_whitespace().count()).max().unwrap_or(0);
+        let json = candidate::binds_json(base.response_format.as_ref());
+        // A quarter longer than the longest answer: merging adds, padding does not.
+        let task = prompts::synthesis_task((longest * 5 / 4).max(40), run.plan.judge.criteria.as_deref(), json);
+        ChatRequest {
+            model: run.plan.judge.model.clone(),
+            provider: run.plan.judge.provider.clone(),
+            messages: vec![Message::system(prompts::synthesis_system()), Message::user(format!("{data}\n\n{task}"))],
+            temperature: run.plan.judge.temperature.or(base.temperature),
+            max_tokens: base.max_tokens,
+            max_completion_tokens: base.max_completion_tokens,
+            stop: base.stop.clone(),
+            response_format: base.response_format.clone(),
+            seed: base.seed,
+            max_retries: base.max_retries,
+            ..Default::default()
+        }
+    }
+}
+
+/// Has the answers compared; the comparison as the judge wrote it, in its codes. The report gets it in members' ids.
+async fn analyse(run: &mut Run, shown: &Shown<'_>, request: ChatRequest) -> Option<Analysis> {
+    let labels = shown.labels();
+    // The synthesis needs its half of what is left.
+    let now = Instant::now();
+    let end = now + run.deadline().saturating_duration_since(now) / 2;
+    let asked = run
+        .ask_judge("analysis", request, end, |text: &str| {
+            let (analysis, step) = analysis::read(text, &labels, &labels)?;
+            Ok(((analysis, text.to_owned()), step))
+        })
+        .await;
+    let ids = shown.ids();
+    run.book_judge("analysis", &ids, &asked, None);
+    run.degrade_judge(&asked, "merged without a comparison");
+    let (analysis, text) = asked.value?;
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    run.report.analysis = analysis::read(&text, &labels, &ids).ok().map(|(a, _)| a);
+    Some(analysis)
+}
+
+/// Why there is no merged answer.
+struct Fault {
+    cause: String,
+    kind: Option<ErrorKind>,
+    /// A part of it has been told already.
+    streamed: bool,
+}
+
+async fn synthesise(
+    run: &mut Run,
+    mut request: ChatRequest,
+    order: Vec<String>,
+) -> Result<(AssistantMessage, Option<String>, bool), Fault> {
+    let limit = run.judge_limit(run.deadline());
+    let (reply, streamed) = loop {
+        run.events.emit(FusionStep::JudgeStarted { purpose: "synthesis".to_owned() });
+        let (ask, cx) = (run.ask.clone(), run.context(Purpose::Synthesis));
+        let (reply, streamed) = if run.events.listened() {
+            let events = run.events.clone();
+            ask::call_streamed(ask, request.clone(), cx, limit, &events).await
+        } else {
+            (ask::call(ask, request.clone(), cx, limit).await, false)
+        };
+        run.events.emit(FusionStep::JudgeDone { purpose: "synthesis".to_owned(), latency_ms: reply.latency_ms });
+        let row = JudgeReport { order: order.clone(), ..run.judge_row("synthesis", &reply) };
+        let cost_nanos = run.book("synthesis", &reply);
+        run.report.judges.push(JudgeReport { cost_nanos, ..row });
+        // Some models refuse a temperature; the caller's format is not given up.
+        let refused = reply.error().is_some_and(|e| {
+            matches!(e.kind(), ErrorKind::InvalidRequest | ErrorKind::Unsupported)
+                && e.message().to_lowercase().contains("temperature")
+        });
+        if refused && request.temperature.take().is_some() {
+            run.warn(format!("judge_field: `{}` refused `temperature`, so it was asked without", run.plan.judge.model));
+            continue;
+        }
+        break (reply, streamed);
+    };
+    let fault = |cause: String, kind| Err(Fault { cause, kind, streamed });
+    match written(run, &reply) {
+        Ok((message, finish_reason)) => Ok((message, finish_reason, streamed)),
+        Err((cause, kind)) => fault(cause, kind),
+    }
+}
+
+type Written = (AssistantMessage, Option<String>);
+
+/// The merged message, if the reply is a usable answer; by the same measure as a member's.
+fn written(run: &Run, reply: &Reply) -> Result<Written, (String, Option<ErrorKind>)> {
+    let answer = reply.result.as_ref().map_err(|e| (e.message().to_owned(), Some(e.kind())))?;
+    let format = run.plan.base.response_format.as_ref();
+    let usable = candidate::usable(0, answer, format).map_err(|why| (why, None))?;
+    let message = AssistantMessage { tool_calls: None, ..usable.message };
+    if message.content.as_deref().unwrap_or_default().trim().is_empty() {
+        return Err(("the judge called a tool that it was not given".to_owned(), None));
+    }
+    Ok((message, usable.finish_reason))
+}

@@ -1,0 +1,303 @@
+//! One run: what it knows, what it spent, and the way from the plan to the fused answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::CallContext;
+use crate::error::{Error, ErrorKind, MemberFailure, Result};
+use crate::money::NanoUsd;
+use crate::types::{
+    AssistantMessage, ChatRequest, CostReport, Decision, Degraded, FinalSource, Fused, FusionReport, FusionStep,
+    MemberStatus, Purpose, REPORT_SCHEMA, Usage,
+};
+
+use super::agreement;
+use super::ask::{Ask, Cost, Reply, ms};
+use super::candidate::Candidate;
+use super::collect;
+use super::events::Events;
+use super::plan::Plan;
+use super::prompts::PROMPT_VERSION;
+use super::strategy;
+
+/// State of one run.
+pub(crate) struct Run {
+    pub plan: Plan,
+    pub ask: Arc<dyn Ask>,
+    pub events: Events,
+    pub report: FusionReport,
+    /// Decides labels and orders; the same for the same request.
+    pub rng: fastrand::Rng,
+    pub started: Instant,
+    run_id: String,
+    usage: Usage,
+}
+
+/// The final answer and how it came about.
+pub(crate) struct Answer {
+    pub source: FinalSource,
+    /// Places in the pool of those whose answers went into it.
+    pub members: Vec<usize>,
+    pub method: &'static str,
+    pub swap_consistent: Option<bool>,
+    pub why: String,
+    pub message: AssistantMessage,
+    pub finish_reason: Option<String>,
+    /// Its text has been told as it came.
+    pub streamed: bool,
+}
+
+impl Answer {
+    /// One candidate's answer, word for word.
+    pub fn verbatim(candidate: &Candidate, method: &'static str, swap_consistent: Option<bool>, why: String) -> Self {
+        Answer {
+            source: FinalSource::Member,
+            members: vec![candidate.member],
+            method,
+            swap_consistent,
+            why,
+            message: candidate.message.clone(),
+            finish_reason: candidate.finish_reason.clone(),
+            streamed: false,
+        }
+    }
+
+    /// The choice that is made without a judge.
+    pub fn local(candidates: &[Candidate]) -> Self {
+        let choice = agreement::choose(candidates);
+        Self::verbatim(&candidates[choice.index], choice.method, None, choice.why)
+    }
+}
+
+impl Run {
+    pub fn new(plan: Plan, ask: Arc<dyn Ask>, listened: bool) -> Self {
+        let cx = CallContext::new(Purpose::Member, plan.tags.clone());
+        let started = Instant::now();
+        let report = FusionReport {
+            schema: REPORT_SCHEMA,
+            run_id: cx.run_id.clone(),
+            mode: plan.mode,
+            started_ms: ask.unix_ms(),
+            prompt_version: PROMPT_VERSION,
+            decision: Decision { anchor: plan.members[0].id.clone(), ..Default::default() },
+            warnings: plan.warnings.clone(),
+            cost: CostReport { cap_nanos: plan.cap.map(NanoUsd::nanos), ..Default::default() },
+            ..Default::default()
+        };
+        Run {
+            events: Events::new(cx.run_id.clone(), started, listened),
+            rng: fastrand::Rng::with_seed(plan.seed),
+            run_id: cx.run_id,
+            usage: Usage::default(),
+            plan,
+            ask,
+            report,
+            started,
+        }
+    }
+
+    /// The whole run.
+    pub async fn execute(mut self) -> Result<Fused> {
+        let strategy = strategy::of(self.plan.mode);
+        self.events.emit(FusionStep::RunStarted {
+            mode: self.plan.mode,
+            members: self.plan.ids(),
+            judge: self.plan.judge.model.clone(),
+        });
+        let candidates = collect::first_answers(&mut self, strategy.first_answers_share()).await?;
+        self.report.latency.members_ms = ms(self.started.elapsed());
+        let answer = match candidates.as_slice() {
+            [] => return Err(self.all_failed()),
+            [only] => Answer::verbatim(only, "single_answer", None, "there was no other usable answer".to_owned()),
+            all if agreement::all_agree(all) => {
+                let mut answer = Answer::verbatim(
+                    &all[agreement::stand_in(all)],
+                    "agreement",
+                    None,
+                    "all usable answers say the same, so no judge was asked".to_owned(),
+                );
+                answer.members = all.iter().map(|c| c.member).collect();
+                answer
+            }
+            _ => strategy.combine(&mut self, candidates).await,
+        };
+        Ok(self.finish(answer))
+    }
+
+    fn finish(mut self, answer: Answer) -> Fused {
+        let text = answer.message.content.clone().unwrap_or_default();
+        if !answer.streamed && !text.is_empty() {
+            self.events.final_delta(&text);
+        }
+        let report = &mut self.report;
+        report.decision.source = answer.source;
+        report.decision.members = answer.members.iter().map(|i| self.plan.members[*i].id.clone()).collect();
+        report.decision.method = answer.method.to_owned();
+        report.decision.swap_consistent = answer.swap_consistent;
+        report.decision.why = answer.why;
+        report.cost.anchor_nanos =
+            report.members.first().filter(|m| m.status == MemberStatus::Ok).and_then(|m| m.cost_nanos);
+        self.settle();
+        Fused {
+            id: self.run_id,
+            text,
+            message: answer.message,
+            finish_reason: answer.finish_reason,
+            usage: self.usage,
+            report: self.report,
+        }
+    }
+
+    /// Totals of cost and time.
+    fn settle(&mut self) {
+        let cost = &mut self.report.cost;
+        if cost.unknown_calls == 0 {
+            cost.total_nanos = Some(cost.known_nanos);
+            cost.total_usd = NanoUsd::from_nanos(cost.known_nanos).map(|n| n.to_string());
+        }
+        let latency = &mut self.report.latency;
+        latency.total_ms = ms(self.started.elapsed());
+        latency.judge_ms = latency.total_ms.saturating_sub(latency.members_ms);
+    }
+
+    fn all_failed(mut self) -> Error {
+        self.settle();
+        let failures: Vec<MemberFailure> = self
+            .report
+            .members
+            .iter()
+            .map(|m| MemberFailure {
+                member: m.id.clone(),
+                model: m.model.clone(),
+                kind: m.error.unwrap_or(match m.status {
+                    MemberStatus::Timeout => ErrorKind::DeadlineExceeded,
+                    MemberStatus::Cancelled => ErrorKind::Cancelled,
+                    MemberStatus::Skipped => ErrorKind::BudgetExceeded,
+                    // An answer that is there but cannot be used.
+                    _ => ErrorKind::Decode,
+                }),
+                message: m.reason.clone().unwrap_or_default(),
+            })
+            .collect();
+        let listed: Vec<String> = failures.iter().map(|f| format!("{}: {}: {}", f.member, f.kind, f.message)).collect();
+        let message = format!("no member of the pool gave a usable answer; {}", listed.join("; "));
+        let mut error = Error::new(ErrorKind::AllMembersFailed, message);
+        let body = error.body_mut();
+        // Trying again helps if it can help any member.
+        body.retryable = failures.iter().any(|f| f.kind.retryable());
+        body.cost_nanos = self.report.cost.total_nanos;
+        body.members = failures;
+        error
+    }
+
+    /// A context for a call of this run.
+    pub fn context(&self, purpose: Purpose) -> CallContext {
+        CallContext { run_id: self.run_id.clone(), purpose, deadline: None, tags: self.plan.tags.clone() }
+    }
+
+    /// When the whole run must be over.
+    pub fn deadline(&self) -> Instant {
+        self.started + self.plan.deadline
+    }
+
+    /// When this share of the deadline has passed.
+    pub fn at_share(&self, share: f64) -> Instant {
+        self.started + self.plan.deadline.mul_f64(share)
+    }
+
+    /// The end of a judge's call that may last until `end`.
+    pub fn judge_limit(&self, end: Instant) -> Instant {
+        match self.plan.judge.timeout_ms {
+            Some(timeout) => end.min(Instant::now() + Duration::from_millis(timeout)),
+            None => end,
+        }
+    }
+
+    /// Books a call under a stage: `members`, `judge`, `synthesis` or `debate`.
+    pub fn book(&mut self, stage: &str, reply: &Reply) -> Option<u64> {
+        self.book_cost(stage, reply.cost());
+        if let Some(usage) = reply.usage() {
+            add_usage(&mut self.usage, usage);
+        }
+        reply.cost().nanos()
+    }
+
+    /// Books a call of which only the cost, or not even that, is known.
+    pub fn book_cost(&mut self, stage: &str, cost: Cost) {
+        let total = &mut self.report.cost;
+        total.calls += 1;
+        match cost {
+            Cost::Known(nanos) => {
+                total.known_nanos += nanos;
+                *total.by_stage.entry(stage.to_owned()).or_default() += nanos;
+            }
+            Cost::Unknown => total.unknown_calls += 1,
+        }
+    }
+
+    /// Records that less was done than asked.
+    pub fn degrade(&mut self, step: &str, cause: impl Into<String>, error: Option<ErrorKind>) {
+        let degraded = Degraded { step: step.to_owned(), cause: cause.into(), error };
+        self.events.emit(FusionStep::Degraded { degraded: degraded.clone() });
+        self.report.degraded.push(degraded);
+    }
+
+    /// Adds a warning, once.
+    pub fn warn(&mut self, warning: String) {
+        if !self.report.warnings.contains(&warning) {
+            self.report.warnings.push(warning);
+        }
+    }
+
+    /// Why these calls may not start under the caller's cap. A call without a known price passes, with a warning.
+    pub fn unaffordable(&mut self, requests: &[&ChatRequest]) -> Option<String> {
+        let cap = self.plan.cap?.nanos();
+        let spent = self.report.cost.known_nanos;
+        let usd = |nanos| NanoUsd::from_nanos(nanos).map_or_else(|| format!("{nanos} nano-"), |n| n.to_string());
+        if spent >= cap {
+            return Some(format!("{} USD are spent of a cap of {} USD", usd(spent), usd(cap)));
+        }
+        let mut estimate = 0u64;
+        for request in requests {
+            match self.ask.estimate(request) {
+                Some(nanos) => estimate = estimate.saturating_add(nanos),
+                None => self.warn(format!(
+                    "unknown_price: the price of `{}` is unknown, so max_cost_usd does not hold for it",
+                    request.model
+                )),
+            }
+        }
+        (spent.saturating_add(estimate) > cap).then(|| {
+            format!(
+                "up to {} USD more on top of {} USD would pass the cap of {} USD",
+                usd(estimate),
+                usd(spent),
+                usd(cap)
+            )
+        })
+    }
+}
+
+fn add_usage(sum: &mut Usage, more: &Usage) {
+    fn add(sum: &mut Option<u64>, more: Option<u64>) {
+        if let Some(more) = more {
+            *sum.get_or_insert(0) += more;
+        }
+    }
+    sum.prompt_tokens += more.prompt_tokens;
+    sum.completion_tokens += more.completion_tokens;
+    sum.total_tokens += more.total_tokens;
+    if let Some(more) = &more.prompt_tokens_details {
+        let details = sum.prompt_tokens_details.get_or_insert_default();
+        add(&mut details.cached_tokens, more.cached_tokens);
+        add(&mut details.cache_write_tokens, more.cache_write_tokens);
+        add(&mut details.audio_tokens, more.audio_tokens);
+    }
+    if let Some(more) = &more.completion_tokens_details {
+        let details = sum.completion_tokens_details.get_or_insert_default();
+        add(&mut details.reasoning_tokens, more.reasoning_tokens);
+        add(&mut details.audio_tokens, more.audio_tokens);
+    }
+}

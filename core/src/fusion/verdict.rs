@@ -1,0 +1,282 @@
+//! A judge's verdict: read tolerantly, and two of them in opposite orders combined.
+
+use serde_json::Value;
+
+use crate::types::Scores;
+
+use super::agreement;
+use super::candidate::Candidate;
+use super::parse::{self, Object, Step};
+
+/// One verdict, in places of the candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Verdict {
+    pub best: usize,
+    pub scores: Vec<Option<Scores>>,
+    pub reason: Option<String>,
+}
+
+/// Reads a verdict. `labels[i]` is the code of candidate `i`.
+///
+/// # Errors
+/// What is wrong with the reply, in words the judge can be told.
+pub(crate) fn read(text: &str, labels: &[&str]) -> Result<(Verdict, Step), String> {
+    let wanted = |o: &Object| field(o, BEST).is_some() || field(o, SCORES).is_some();
+    if let Some((object, step)) = parse::object(text, &wanted) {
+        let scores = scores(field(&object, SCORES), labels);
+        let named = field(&object, BEST).and_then(|v| place(v, labels));
+        if let Some(best) = named.or_else(|| highest(&scores)) {
+            let reason = field(&object, REASON).and_then(Value::as_str).map(str::trim);
+            let reason = reason.filter(|r| !r.is_empty()).map(str::to_owned);
+            return Ok((Verdict { best, scores, reason }, step));
+        }
+    }
+    if let Some(best) = parse::label(text, labels).and_then(|l| labels.iter().position(|x| *x == l)) {
+        return Ok((Verdict { best, scores: vec![None; labels.len()], reason: None }, Step::Label));
+    }
+    Err(match text.trim().is_empty() {
+        true => "it was empty".to_owned(),
+        false => format!("it names none of {} as `best`", labels.join(", ")),
+    })
+}
+
+const BEST: &[&str] = &["best", "winner", "choice", "best_answer"];
+const SCORES: &[&str] = &["scores", "ratings", "evaluations"];
+const REASON: &[&str] = &["reason", "why", "explanation"];
+const LABEL: &[&str] = &["answer", "id", "label", "candidate", "name"];
+const CORRECTNESS: &[&str] = &["correctness", "accuracy", "correct"];
+const INSTRUCTION: &[&str] = &["instruction", "instructions", "instruction_following"];
+const COMPLETENESS: &[&str] = &["completeness", "complete"];
+
+fn field<'a>(object: &'a Object, names: &[&str]) -> Option<&'a Value> {
+    names.iter().find_map(|n| object.get(*n)).filter(|v| !v.is_null())
+}
+
+/// The candidate whose code a value names: the code itself, or the only code in a text or object.
+pub(super) fn place(value: &Value, labels: &[&str]) -> Option<usize> {
+    match value {
+        Value::String(text) => {
+            let words = text.split(|c: char| !c.is_alphanumeric());
+            let mut found = words.filter_map(|w| labels.iter().position(|l| l.eq_ignore_ascii_case(w)));
+            let first = found.next()?;
+            found.all(|p| p == first).then_some(first)
+        }
+        Value::Object(o) => field(o, LABEL).and_then(|v| if v.is_string() { place(v, labels) } else { None }),
+        _ => None,
+    }
+}
+
+fn scores(value: Option<&Value>, labels: &[&str]) -> Vec<Option<Scores>> {
+    let mut all = vec![None; labels.len()];
+    match value {
+        Some(Value::Array(list)) => {
+            for row in list {
+                if let (Some(at), Value::Object(o)) = (place(row, labels), row) {
+                    all[at] = all[at].or(three(o));
+                }
+            }
+        }
+        // {"KTX": {...}} or {"KTX": 7}
+        Some(Value::Object(by_label)) => {
+            for (key, row) in by_label {
+                let Some(at) = place(&Value::from(key.as_str()), labels) else { continue };
+                all[at] = match row {
+                    Value::Object(o) => three(o),
+                    v => number(v).map(|n| Scores { correctness: n, instruction: n, completeness: n }),
+                };
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+fn three(row: &Object) -> Option<Scores> {
+    let get = |names| field(row, names).and_then(number);
+    Some(Scores { correctness: get(CORRECTNESS)?, instruction: get(INSTRUCTION)?, completeness: get(COMPLETENESS)? })
+}
+
+/// A score from 0 to 10: a number, or text such as "8" or "8/10".
+fn number(value: &Value) -> Option<f64> {
+    let n = match value {
+        Value::Number(n) => n.as_f64()?,
+        Value::String(s) => s.split('/').next()?.trim().parse().ok()?,
+        _ => return None,
+    };
+    f64::is_finite(n).then(|| n.clamp(0.0, 10.0))
+}
+
+fn sum(s: &Scores) -> f64 {
+    s.correctness + s.instruction + s.completeness
+}
+
+/// The only candidate with the highest scores.
+fn highest(scores: &[Option<Scores>]) -> Option<usize> {
+    let sums: Vec<(usize, f64)> = scores.iter().enumerate().filter_map(|(i, s)| Some((i, sum(s.as_ref()?)))).collect();
+    let top = sums.iter().map(|s| s.1).fold(f64::NEG_INFINITY, f64::max);
+    let mut at_top = sums.iter().filter(|s| s.1 == top);
+    let first = at_top.next()?.0;
+    at_top.next().is_none().then_some(first)
+}
+
+/// A choice made with the judge's verdicts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Choice {
+    /// Place among the candidates.
+    pub index: usize,
+    /// `judge`, `anchor` or `evidence`.
+    pub method: &'static str,
+    pub swap_consistent: Option<bool>,
+    pub why: String,
+}
+
+/// Combines the verdicts of two opposite orders. The same choice twice stands. Two different choices mean that the order
+/// decided, not the answers: then the anchor's answer if it is one of the two, else the one of the two that more
+/// members give or that is more like the rest. One verdict alone stands; none at all leaves [`agreement::choose`].
+pub(crate) fn combine(verdicts: &[Verdict], candidates: &[Candidate]) -> Choice {
+    match verdicts {
+        [] => {
+            let local = agreement::choose(candidates);
+            Choice { index: local.index, method: local.method, swap_consistent: None, why: local.why }
+        }
+        [only] => Choice {
+            index: only.best,
+            method: "judge",
+            swap_consistent: None,
+            why: reason(only, "the judge chose it in its only verdict"),
+        },
+        [a, b, ..] if candidates[a.best].key == candidates[b.best].key => Choice {
+            // Equal answers: the one earlier in the pool.
+            index: a.best.min(b.best),
+            method: "judge",
+            swap_consistent: Some(true),
+            why: reason(a, "the judge chose it in both orders"),
+        },
+        [a, b, ..] => {
+            let anchor = agreement::stand_in(candidates);
+            if a.best == anchor || b.best == anchor {
+                return Choice {
+                    index: anchor,
+                    method: "anchor",
+                    swap_consistent: Some(false),
+                    why: "the judge's choice changed with the order of the answers; the anchor was one of the two"
+                        .to_owned(),
+                };
+            }
+            let mut pair = [a.best, b.best];
+            pair.sort_unstable();
+            let votes =
+                |i: usize| candidates.iter().filter(|c| c.key == candidates[i].key).map(|c| c.votes).sum::<u32>();
+            let likeness = |i: usize| {
+                let others = (0..candidates.len()).filter(|j| *j != i);
+                others.map(|j| agreement::similarity(candidates[i].text(), candidates[j].text())).sum::<f64>()
+            };
+            let order = votes(pair[0]).cmp(&votes(pair[1])).then(likeness(pair[0]).total_cmp(&likeness(pair[1])));
+            Choice {
+                index: if order.is_lt() { pair[1] } else { pair[0] },
+                method: "evidence",
+                swap_consistent: Some(false),
+                why:
+                    "the judge's choice changed with the order of the answers; of the two, the one closer to all others"
+                        .to_owned(),
+            }
+        }
+    }
+}
+
+fn reason(verdict: &Verdict, otherwise: &str) -> String {
+    verdict.reason.clone().unwrap_or_else(|| otherwise.to_owned())
+}
+
+/// Mean of the scores that each candidate got.
+pub(crate) fn mean_scores(verdicts: &[Verdict], candidate: usize) -> Option<Scores> {
+    let all: Vec<Scores> = verdicts.iter().filter_map(|v| v.scores[candidate]).collect();
+    let mean = |get: fn(&Scores) -> f64| all.iter().map(get).sum::<f64>() / all.len() as f64;
+    (!all.is_empty()).then(|| Scores {
+        correctness: mean(|s| s.correctness),
+        instruction: mean(|s| s.instruction),
+        completeness: mean(|s| s.completeness),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::AssistantMessage;
+
+    const LABELS: &[&str] = &["KTX", "QRS", "WZB"];
+
+    fn says(member: usize, text: &str) -> Candidate {
+        let message = AssistantMessage { content: Some(text.to_owned()), ..Default::default() };
+        Candidate::new(member, message, Some("stop".to_owned()))
+    }
+
+    fn chose(best: usize) -> Verdict {
+        Verdict { best, scores: vec![None; 3], reason: None }
+    }
+
+    #[test]
+    fn verdicts_are_read_in_many_dresses() {
+        for (text, best, step) in [
+            (r#"{"scores":[],"reason":"r","best":"QRS"}"#, 1, Step::Strict),
+            (r#"{"best":"Answer QRS"}"#, 1, Step::Strict),
+            (r#"{"best":{"id":"wzb"}}"#, 2, Step::Strict),
+            (r#"{"winner":"WZB"}"#, 2, Step::Strict),
+            (r#"{"scores":{"KTX":3,"QRS":"9/10"}}"#, 1, Step::Strict),
+            (
+                r#"{"scores":[{"id":"KTX","correctness":9,"instruction":9,"completeness":9},{"id":"QRS","correctness":1,"instruction":1,"completeness":1}],"best":"neither"}"#,
+                0,
+                Step::Strict,
+            ),
+            ("```json\n{\"best\": \"KTX\",}\n```", 0, Step::Repaired),
+            ("I choose WZB.", 2, Step::Label),
+        ] {
+            let (verdict, by) = read(text, LABELS).unwrap();
+            assert_eq!((verdict.best, by), (best, step), "{text}");
+        }
+        for text in ["", "no idea", r#"{"best":"AAA"}"#, r#"{"best":3}"#, r#"{"scores":{"KTX":5,"QRS":5}}"#, "KTX, QRS"]
+        {
+            assert!(read(text, LABELS).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn scores_are_clamped_and_averaged() {
+        let row = |n: i64| {
+            format!(
+                r#"{{"scores":[{{"answer":"KTX","correctness":{n},"instruction":5,"completeness":5}}],"best":"KTX"}}"#
+            )
+        };
+        let a = read(&row(99), LABELS).unwrap().0;
+        let b = read(&row(-4), LABELS).unwrap().0;
+        assert_eq!(a.scores[0].unwrap().correctness, 10.0);
+        assert_eq!(mean_scores(&[a.clone(), b], 0).unwrap().correctness, 5.0);
+        assert_eq!(mean_scores(&[a], 1), None);
+    }
+
+    #[test]
+    fn the_same_choice_twice_stands() {
+        let all = [says(0, "a"), says(1, "b"), says(2, "c")];
+        let choice = combine(&[chose(2), chose(2)], &all);
+        assert_eq!((choice.index, choice.method, choice.swap_consistent), (2, "judge", Some(true)));
+    }
+
+    #[test]
+    fn a_choice_that_follows_the_order_falls_to_the_anchor_or_the_evidence() {
+        let all = [says(0, "a"), says(1, "b"), says(2, "c")];
+        let choice = combine(&[chose(2), chose(0)], &all);
+        assert_eq!((choice.index, choice.method, choice.swap_consistent), (0, "anchor", Some(false)));
+        let all = [says(0, "a"), says(1, "b"), says(2, "c"), says(3, "c")];
+        let wide = |best| Verdict { best, scores: vec![None; 4], reason: None };
+        assert_eq!(combine(&[wide(1), wide(2)], &all).index, 2, "two members say c");
+        let all = [says(0, "x"), says(1, "b"), says(2, "c")];
+        assert_eq!(combine(&[chose(1), chose(2)], &all).index, 1, "a tie goes to the earlier one");
+    }
+
+    #[test]
+    fn one_verdict_or_none() {
+        let all = [says(0, "a"), says(1, "b"), says(2, "b")];
+        assert_eq!((combine(&[chose(2)], &all).index, combine(&[chose(2)], &all).swap_consistent), (2, None));
+        assert_eq!((combine(&[], &all).index, combine(&[], &all).method), (1, "evidence"));
+    }
+}
