@@ -20,12 +20,19 @@ struct Inner {
 }
 
 impl Client {
-    /// A client with every vendor's usual key variables, read now.
+    /// A client with every vendor's usual key variables, read now, and the configuration that `INTERFUSE_CONFIG` names,
+    /// if that is set.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the path of the fault.
     pub fn new() -> Result<Self> {
-        Self::from_config(Config::default())
+        Self::from_config(Config::from_environment()?)
     }
 
     /// A client with a configuration built in code or parsed.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the path of the fault.
     pub fn from_config(config: Config) -> Result<Self> {
         let parts = Parts { catalog: Catalog::builtin(), transport: None, ledger: None, clock: Arc::new(SystemClock) };
         Self::with_parts(config, parts)

@@ -6,7 +6,7 @@ use std::future::Future;
 use futures_util::StreamExt as _;
 use interfuse_core::host::{Call, EventStream, ForkSafe};
 use interfuse_core::types::{Config, UsageQuery, from_json};
-use interfuse_core::{Client, Error, Result};
+use interfuse_core::{Client, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,8 +31,9 @@ impl Handle for interfuse_client {
     const NAME: &'static str = "client";
 }
 
-/// Makes a client. `config` is a TOML or JSON document, or NULL for the defaults: every vendor at its usual address with
-/// the key from its usual environment variable. Keys are read now. Makes no connection.
+/// Makes a client. `config` is a TOML or JSON document, or NULL for the file that the variable INTERFUSE_CONFIG names,
+/// or, when that is not set, the defaults: every vendor at its usual address with the key from its usual environment
+/// variable. Keys are read now. Makes no connection.
 ///
 /// Returns 0 and the client in `*client` (free it with interfuse_client_free), or INTERFUSE_INVALID_CONFIG with the path
 /// of the fault, or INTERFUSE_INVALID_REQUEST when the text is not UTF-8.
@@ -47,7 +48,7 @@ pub unsafe extern "C" fn interfuse_client_new(
         // SAFETY: NULL or NUL-terminated, by contract.
         let config = match unsafe { text::read_optional(config, "config") }? {
             Some(document) => Config::parse(document)?,
-            None => Config::default(),
+            None => Config::from_environment()?,
         };
         *place = make(config)?;
         Ok(Status::Ok)
@@ -66,9 +67,7 @@ pub unsafe extern "C" fn interfuse_client_from_file(
         let place = out(client, "client")?;
         // SAFETY: NULL or NUL-terminated, by contract.
         let path = unsafe { text::read(path, "path") }?;
-        let document = std::fs::read_to_string(path)
-            .map_err(|e| Error::invalid_config(".", format!("cannot read `{path}`: {e}")))?;
-        *place = make(Config::parse(&document)?)?;
+        *place = make(Config::from_file(path)?)?;
         Ok(Status::Ok)
     })
 }

@@ -43,6 +43,31 @@ pub struct Config {
 }
 
 impl Config {
+    /// The document that the variable `INTERFUSE_CONFIG` names, or the defaults when it is not set.
+    ///
+    /// # Errors
+    /// `invalid_config` when the file cannot be read or is faulty.
+    pub fn from_environment() -> Result<Self> {
+        match std::env::var("INTERFUSE_CONFIG") {
+            Ok(path) if !path.is_empty() => Self::from_file(&path),
+            _ => Ok(Config::default()),
+        }
+    }
+
+    /// Reads a TOML or JSON file.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the file, and the path of the fault in it.
+    pub fn from_file(path: &str) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::invalid_config(".", format!("the file {path} cannot be read: {e}")))?;
+        Self::parse(&text).map_err(|mut e| {
+            let message = format!("{} (in {path})", e.message());
+            e.body_mut().message = message;
+            e
+        })
+    }
+
     /// Parses a TOML or JSON document.
     ///
     /// # Errors

@@ -213,6 +213,31 @@ pub struct FuseRequest {
     pub chat: ChatRequest,
 }
 
+impl FuseRequest {
+    /// A question; pool and judge are those of the configuration until they are named.
+    pub fn new(prompt: impl Into<String>) -> Self {
+        FuseRequest { prompt: Some(prompt.into()), ..Default::default() }
+    }
+
+    /// Names the members, the best one first.
+    pub fn pool<M: Into<Member>>(mut self, members: impl IntoIterator<Item = M>) -> Self {
+        self.fusion.pool = Some(Pool::Members(members.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// Names the judge.
+    pub fn judge(mut self, judge: impl Into<Judge>) -> Self {
+        self.fusion.judge = Some(judge.into());
+        self
+    }
+
+    /// Sets how the answers are combined.
+    pub fn mode(mut self, mode: FusionMode) -> Self {
+        self.fusion.mode = Some(mode);
+        self
+    }
+}
+
 /// The fused answer and the evidence for it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
