@@ -211,8 +211,9 @@ const char *interfuse_error_json(const interfuse_error *error);
 void interfuse_error_free(interfuse_error *error);
 
 /**
- * Makes a client. `config` is a TOML or JSON document, or NULL for the defaults: every vendor at its usual address with
- * the key from its usual environment variable. Keys are read now. Makes no connection.
+ * Makes a client. `config` is a TOML or JSON document, or NULL for the file that the variable INTERFUSE_CONFIG names,
+ * or, when that is not set, the defaults: every vendor at its usual address with the key from its usual environment
+ * variable. Keys are read now. Makes no connection.
  *
  * Returns 0 and the client in `*client` (free it with interfuse_client_free), or INTERFUSE_INVALID_CONFIG with the path
  * of the fault, or INTERFUSE_INVALID_REQUEST when the text is not UTF-8.
