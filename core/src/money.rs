@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-
 /// An amount in nano-USD, at most 2^53 - 1 (about nine million USD), so that every language can hold it exactly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
@@ -102,19 +100,32 @@ impl fmt::Display for NanoUsd {
 }
 
 impl FromStr for NanoUsd {
-    type Err = Error;
+    type Err = NotAnAmount;
 
-    /// Parses USD as plain decimal text (`0.05`).
-    ///
-    /// # Errors
-    /// `invalid_request` for a sign, an exponent, more than nine decimals, or an amount above [`NanoUsd::MAX`].
-    fn from_str(text: &str) -> Result<Self> {
+    /// Parses USD as plain decimal text (`0.05`). A sign, an exponent, more than nine decimals and amounts above
+    /// [`NanoUsd::MAX`] are refused.
+    fn from_str(text: &str) -> Result<Self, NotAnAmount> {
         let nanos = parse_decimal(text, DECIMALS);
-        nanos.and_then(|n| Self::from_nanos(n).ok_or("larger than can be held")).map_err(|why| {
-            Error::invalid_request(format!("`{text}` is not an amount in USD: {why}; write it like \"0.05\""))
-        })
+        nanos
+            .and_then(|n| Self::from_nanos(n).ok_or("larger than can be held"))
+            .map_err(|why| NotAnAmount { text: text.to_owned(), why })
     }
 }
+
+/// Why a text is no amount in USD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAnAmount {
+    text: String,
+    why: &'static str,
+}
+
+impl fmt::Display for NotAnAmount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not an amount in USD: {}; write it like \"0.05\"", self.text, self.why)
+    }
+}
+
+impl std::error::Error for NotAnAmount {}
 
 /// `text` times 10^`decimals`, exactly.
 pub(crate) fn parse_decimal(text: &str, decimals: u32) -> Result<u64, &'static str> {
@@ -166,7 +177,7 @@ mod tests {
         for bad in ["", "-1", "+1", "1e3", ".5", "5.", "0.0000000001", "9007199.254740992", "1,5", "NaN", " 1", "1.2.3"]
         {
             let e = bad.parse::<NanoUsd>().unwrap_err();
-            assert!(e.message().contains("0.05"), "{bad}: {e}");
+            assert!(e.to_string().contains("0.05"), "{bad}: {e}");
         }
     }
 
