@@ -138,7 +138,7 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     // Longer than a day helps nobody and could overflow a clock.
     let deadline = deadline.min(Duration::from_secs(86_400));
     let cap = options.max_cost_usd.as_deref().map(str::parse::<NanoUsd>).transpose();
-    let cap = cap.map_err(|e| e.with_param("max_cost_usd"))?;
+    let cap = cap.map_err(|e| Error::invalid_request(e.to_string()).with_param("max_cost_usd"))?;
 
     let warnings = warnings(&members, &judge, &base);
     let seed = seed(&base, &members, options.mode.unwrap_or_default());
