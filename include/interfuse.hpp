@@ -242,13 +242,12 @@ private:
 class Client {
 public:
     /// Every vendor at its usual address, with the key from its usual environment variable.
-    Client() : Client(nullptr) {}
+    Client() : handle_(open(interfuse_client_new, nullptr)) {}
     /// A client of a TOML or JSON document.
-    explicit Client(const std::string &config) : Client(detail::text(config)) {}
+    explicit Client(const std::string &config) : handle_(open(interfuse_client_new, detail::text(config))) {}
     /// A client of a configuration file.
     static Client from_file(const std::string &path) {
-        check_abi();
-        return Client(detail::make<interfuse_client>(interfuse_client_from_file, detail::text(path)));
+        return Client(open(interfuse_client_from_file, detail::text(path)));
     }
 
     /// Asks one model; the response in JSON.
@@ -287,11 +286,12 @@ public:
     std::string providers() const { return detail::give(interfuse_providers, handle_.get()); }
 
 private:
-    explicit Client(const char *config) {
-        check_abi();
-        handle_ = detail::make<interfuse_client>(interfuse_client_new, config);
-    }
     explicit Client(detail::Owned<interfuse_client> handle) : handle_(std::move(handle)) {}
+
+    template <class Function> static detail::Owned<interfuse_client> open(Function function, const char *argument) {
+        check_abi();
+        return detail::make<interfuse_client>(function, argument);
+    }
 
     detail::Owned<interfuse_client> handle_;
 };

@@ -1,0 +1,18 @@
+// One question to three models, and one answer made from theirs by a judge:
+//     ./fuse [interfuse.toml]
+#include <interfuse.hpp>
+#include <iostream>
+
+int main(int argc, char **argv) try {
+    const auto client = argc > 1 ? interfuse::Client::from_file(argv[1]) : interfuse::Client();
+    const std::string result = client.fuse(R"({
+        "prompt": "Which rivers meet in Koblenz?",
+        "pool": ["openai/gpt-5-mini", "groq/llama-3.3-70b-versatile", "mistral/mistral-small-latest"],
+        "judge": "mistral/mistral-large-latest",
+        "mode": "merge"
+    })");
+    std::cout << interfuse::get(result, "/text") << "\n\nfrom " << interfuse::get(result, "/report/members") << "\n";
+} catch (const interfuse::Error &error) {
+    std::cerr << error.kind_name() << ": " << error.what() << "\n";
+    return 1;
+}

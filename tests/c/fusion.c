@@ -1,0 +1,100 @@
+/* Fusions: blocking, as a call, and as a stream of events. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+static const char ROUTES[] =
+    "[{\"when\": {\"model\": \"m-a\"}, \"then\": {\"answer\": \"Zurich.\"}},"
+    " {\"when\": {\"model\": \"m-b\"}, \"then\": {\"answer\": \"Bern.\"}},"
+    " {\"when\": {\"model\": \"m-j\", \"body\": {\"response_format\": {\"type\": \"json_schema\"}}},"
+    "  \"then\": {\"answer\": \"{\\\"consensus\\\": [\\\"A city.\\\"], \\\"contradictions\\\": [], \\\"partial_coverage\\\": [],"
+    " \\\"unique_insights\\\": [], \\\"blind_spots\\\": []}\"}},"
+    " {\"when\": {\"model\": \"m-j\"}, \"then\": {\"answer\": \"Bern, not Zurich.\"}}]";
+static const char FUSE[] =
+    "{\"prompt\": \"What is the capital?\", \"pool\": [\"up/m-a\", \"up/m-b\"], \"judge\": \"up/m-j\", \"mode\": \"merge\"}";
+
+static void a_pool_is_fused(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_call *call = NULL;
+    interfuse_error *err = NULL;
+    char *result = NULL;
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(up.config, &client, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_fuse(client, FUSE, &result, &err), err);
+    CHECK(json_is(result, "/text", "Bern, not Zurich."));
+    CHECK(json_is(result, "/report/decision/source", "merged"));
+    CHECK(json_is(result, "/report/members/0/status", "ok") && json_is(result, "/report/members/1/status", "ok"));
+    CHECK(json_is(result, "/report/analysis/consensus/0", "A city."));
+    interfuse_string_free(result);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_fuse_start(client, FUSE, &call, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_call_wait(call, GUARD_MS, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_call_take(call, &result, &err), err);
+    CHECK(json_is(result, "/text", "Bern, not Zurich."));
+    interfuse_string_free(result);
+    interfuse_call_free(call);
+    interfuse_client_free(client);
+    upstream_stop(&up);
+}
+
+static void progress_comes_as_events(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_stream *stream = NULL;
+    interfuse_error *err = NULL;
+    int32_t status;
+    int started = 0, members = 0, done = 0;
+    char joined[256] = "", *event = NULL;
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(up.config, &client, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_fuse_stream(client, FUSE, &stream, &err), err);
+    while ((status = interfuse_stream_next(stream, GUARD_MS, &event, &err)) == INTERFUSE_OK) {
+        char *type = NULL, *text = NULL;
+        CHECK(done == 0);
+        CHECK_STATUS(INTERFUSE_OK, interfuse_json_get(event, "/type", &type, &err), err);
+        started += strcmp(type, "run_started") == 0;
+        members += strcmp(type, "member_done") == 0;
+        if (strcmp(type, "final_delta") == 0) {
+            CHECK_STATUS(INTERFUSE_OK, interfuse_json_get(event, "/text", &text, &err), err);
+            strncat(joined, text, sizeof joined - strlen(joined) - 1);
+            interfuse_string_free(text);
+        }
+        if (strcmp(type, "run_done") == 0) {
+            done = 1;
+            CHECK(json_is(event, "/result/text", "Bern, not Zurich."));
+        }
+        interfuse_string_free(type);
+        interfuse_string_free(event);
+    }
+    CHECK_STATUS(INTERFUSE_END, status, err);
+    CHECK(started == 1 && members == 2 && done == 1);
+    CHECK(strcmp(joined, "Bern, not Zurich.") == 0);
+    interfuse_stream_free(stream);
+    interfuse_client_free(client);
+    upstream_stop(&up);
+}
+
+static void a_pool_that_fails_lists_each_reason(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_error *err = NULL;
+    char *result = NULL;
+    CHECK(upstream_start(&up, "[{\"then\": {\"status\": 401, \"json\": {\"error\": {\"message\": \"bad key\"}}}}]"));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(up.config, &client, &err), err);
+    CHECK_STATUS(INTERFUSE_ALL_MEMBERS_FAILED, interfuse_fuse(client, FUSE, &result, &err), err);
+    CHECK(json_is(interfuse_error_json(err), "/members/0/kind", "authentication"));
+    CHECK(json_is(interfuse_error_json(err), "/members/1/kind", "authentication"));
+    interfuse_error_free(err);
+    interfuse_client_free(client);
+    upstream_stop(&up);
+}
+
+int main(void) {
+    RUN(a_pool_is_fused);
+    RUN(progress_comes_as_events);
+    RUN(a_pool_that_fails_lists_each_reason);
+    interfuse_shutdown(GUARD_MS, NULL);
+    return check_result();
+}

@@ -1,0 +1,172 @@
+// The C++ wrapper: answers, errors as exceptions, range-for, callbacks, moves.
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "check.h"
+#include "interfuse.hpp"
+
+namespace {
+
+const char CHAT[] = R"({"model": "up/m-a", "messages": [{"role": "user", "content": "Where?"}]})";
+const char FUSE[] = R"({"prompt": "Where?", "pool": ["up/m-a", "up/m-b"], "judge": "up/m-j", "mode": "merge"})";
+
+class Upstream {
+public:
+    explicit Upstream(const char *routes) : started_(upstream_start(&up_, routes) != 0) {}
+    ~Upstream() { upstream_stop(&up_); }
+    Upstream(const Upstream &) = delete;
+    Upstream &operator=(const Upstream &) = delete;
+    bool started() const { return started_; }
+    std::string config() const { return up_.config; }
+    // Whether the client left each of the first `requests` before its answer was whole.
+    bool abandoned(int requests) const {
+        char *log = upstream_get(&up_, "/__log?settled");
+        bool all = log != nullptr;
+        for (int i = 0; all && i < requests; i++) {
+            all = json_has(log, ("/" + std::to_string(i) + "/client_closed_ms").c_str(), "") != 0;
+        }
+        std::free(log);
+        return all;
+    }
+
+private:
+    upstream up_;
+    bool started_;
+};
+
+// A test that throws has failed.
+template <void (*test)()> void guarded() {
+    try {
+        test();
+    } catch (const interfuse::Error &error) {
+        check_failed(__FILE__, __LINE__, error.json().c_str());
+    } catch (const std::exception &error) {
+        check_failed(__FILE__, __LINE__, error.what());
+    }
+}
+
+template <class F> std::int32_t kind_of(F f) {
+    try {
+        f();
+    } catch (const interfuse::Error &error) {
+        return error.kind();
+    }
+    return INTERFUSE_OK;
+}
+
+void chat_answers() {
+    const Upstream up(R"([{"then": {"answer": "In Bern."}}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    CHECK(interfuse::get(client.chat(CHAT), "/choices/0/message/content") == "In Bern.");
+    CHECK(interfuse::get(client.usage(), "/total/attempts") == "1");
+    CHECK(interfuse::get(client.usage(R"({"by": ["model"]})"), "/rows/0/attempts") == "1");
+    CHECK(!client.models().empty() && !client.providers().empty() && !interfuse::version().empty());
+}
+
+void failures_are_exceptions() {
+    CHECK(kind_of([] { interfuse::Client("nonsense = 1"); }) == INTERFUSE_INVALID_CONFIG);
+    CHECK(kind_of([] { interfuse::Client::from_file("/no/such/file"); }) == INTERFUSE_INVALID_CONFIG);
+    const interfuse::Client client("use_environment = false");
+    CHECK(kind_of([&] { client.chat("{"); }) == INTERFUSE_INVALID_REQUEST);
+    CHECK(kind_of([&] { client.chat(std::string("{}\0", 3)); }) == INTERFUSE_MISUSE);
+    try {
+        interfuse::get("{}", "/a");
+        CHECK(false);
+    } catch (const std::runtime_error &error) {
+        const auto &typed = dynamic_cast<const interfuse::Error &>(error);
+        CHECK(typed.kind_name() == "not_found");
+        CHECK(interfuse::get(typed.json(), "/kind") == "not_found");
+        CHECK(std::string(typed.what()).find("/a") != std::string::npos);
+    }
+}
+
+void a_stream_is_a_range() {
+    const Upstream up(R"([{"then": {"answer": "One two three."}}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    std::string joined;
+    for (const std::string &chunk : client.chat_stream(CHAT)) {
+        if (kind_of([&] { joined += interfuse::get(chunk, "/choices/0/delta/content"); }) != INTERFUSE_OK) {
+            continue; // the last chunk carries usage only
+        }
+    }
+    CHECK(joined == "One two three.");
+}
+
+void a_loop_left_early_cancels() {
+    // One chunk, and then nothing.
+    const Upstream up(R"([{"then": {"headers": {"content-type": "text/event-stream"}, "steps": [{"send": "data: )"
+                      R"({\"choices\":[{\"index\":0,\"delta\":{\"content\":\"In \"}}]}\n\n"}, {"stall": true}]}}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    int chunks = 0;
+    for (const std::string &chunk : client.chat_stream(CHAT)) {
+        chunks += chunk.empty() ? 0 : 1;
+        break;
+    }
+    CHECK(chunks == 1 && up.abandoned(1));
+    auto stream = client.chat_stream(CHAT);
+    std::string item;
+    CHECK(stream.next_for(std::chrono::minutes(1), item) == interfuse::Stream::Status::item);
+    CHECK(stream.next_for(std::chrono::milliseconds(0), item) == interfuse::Stream::Status::not_ready);
+    stream.cancel();
+    CHECK(kind_of([&] { stream.next(); }) == INTERFUSE_CANCELLED);
+}
+
+void calls_move_and_tell() {
+    const Upstream up(R"([{"then": {"answer": "In Bern.", "delay_ms": 20}}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    auto first = client.chat_start(CHAT);
+    auto call = std::move(first);
+    auto *flag = flag_new();
+    const auto alive = std::make_shared<int>(0);
+    call.on_ready([flag, alive] { flag_raise(flag); });
+    CHECK(flag_wait(flag, 1));
+    CHECK(call.wait_for(std::chrono::minutes(1)) && call.ready());
+    CHECK(interfuse::get(call.get(), "/choices/0/message/content") == "In Bern.");
+    CHECK(kind_of([&] { call.get(); }) == INTERFUSE_MISUSE);
+    CHECK(kind_of([&] { first.ready(); }) == INTERFUSE_MISUSE);
+    auto cancelled = client.chat_start(CHAT);
+    cancelled.cancel();
+    CHECK(kind_of([&] { cancelled.get(); }) == INTERFUSE_CANCELLED);
+    // Only our own reference is left once a call is gone.
+    { const auto gone = std::move(call); }
+    interfuse_shutdown(GUARD_MS, nullptr);
+    CHECK(alive.use_count() == 1);
+    flag_free(flag);
+}
+
+void a_pool_is_fused() {
+    const Upstream up(R"([{"when": {"model": "m-j", "body": {"response_format": {"type": "json_schema"}}},
+        "then": {"answer": "{\"consensus\": [], \"contradictions\": [], \"partial_coverage\": [], \"unique_insights\": [], \"blind_spots\": []}"}},
+        {"when": {"model": "m-b"}, "then": {"answer": "Zurich."}},
+        {"then": {"answer": "Bern."}}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    CHECK(interfuse::get(client.fuse(FUSE), "/text") == "Bern.");
+    CHECK(interfuse::get(client.fuse_start(FUSE).get(), "/text") == "Bern.");
+    std::string last;
+    for (const std::string &event : client.fuse_stream(FUSE)) {
+        last = event;
+    }
+    CHECK(interfuse::get(last, "/type") == "run_done");
+}
+
+} // namespace
+
+int main() {
+    check_run("cpp_chat_answers", guarded<chat_answers>);
+    check_run("cpp_failures_are_exceptions", guarded<failures_are_exceptions>);
+    check_run("cpp_a_stream_is_a_range", guarded<a_stream_is_a_range>);
+    check_run("cpp_a_loop_left_early_cancels", guarded<a_loop_left_early_cancels>);
+    check_run("cpp_calls_move_and_tell", guarded<calls_move_and_tell>);
+    check_run("cpp_a_pool_is_fused", guarded<a_pool_is_fused>);
+    interfuse_shutdown(GUARD_MS, nullptr);
+    return check_result();
+}
