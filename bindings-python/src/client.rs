@@ -2,7 +2,7 @@
 
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::types::{ChatRequest, Config, FuseRequest, Fused, ProviderConfig};
-use interfuse::{Client, Error};
+use interfuse::Client;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -124,9 +124,11 @@ fn read_config(config: Option<&Bound<'_, PyAny>>, path: Option<&str>) -> PyResul
     })
 }
 
-/// A fusion as text for people: every member, the judge's analysis, the answer, the decision and the cost.
+/// A fusion as text for people: every member, the judge's analysis, the answer, the decision and the cost. `width` is in
+/// columns; with `color` the text holds ANSI colours.
 #[pyfunction]
-pub fn render_fused(fused: &Bound<'_, PyAny>) -> PyResult<String> {
-    let _: Fused = from_python("fused answer", fused)?;
-    Err(raise(fused.py(), &Error::new(interfuse::ErrorKind::Internal, "no renderer yet")))
+#[pyo3(signature = (fused, width = 100, color = false))]
+pub fn render_fused(fused: &Bound<'_, PyAny>, width: usize, color: bool) -> PyResult<String> {
+    let fused: Fused = from_python("fused answer", fused)?;
+    Ok(fused.to_text(width, color))
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,11 @@ def _print_fusion(client: Client, request: dict[str, Any], as_json: bool) -> int
         progress.clear()
     if fused is None:
         raise ValueError("the fusion ended without a result")
-    print(fused.to_json() if as_json else render_fused(fused).rstrip())
+    if as_json:
+        print(fused.to_json())
+        return 0
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(render_fused(fused, shutil.get_terminal_size((100, 24)).columns, color).rstrip())
     return 0
 
 

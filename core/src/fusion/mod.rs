@@ -29,6 +29,7 @@ mod merge;
 mod parse;
 mod plan;
 mod prompts;
+mod render;
 mod repair;
 mod run;
 mod shield;
