@@ -1,7 +1,6 @@
 """Parity runner of the Python package: ``runner.py OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]``, JSON lines on stdout.
 
-Half of the operations go through ``Client``, half through ``AsyncClient``; ``INTERFUSE_PARITY_ASYNC`` set to 1 or 0 sends
-all of them through one.
+``RUNNER_ASYNC=1`` sends all of it through ``AsyncClient`` in place of ``Client``.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ import threading
 from typing import Any
 
 import interfuse
-
-ASYNC = {"chat_stream", "fuse"}
 
 
 def show(**line: object) -> None:
@@ -70,8 +67,7 @@ def run(op: str, config: dict[str, Any], request: dict[str, Any], cancel_after: 
     if op == "client":
         interfuse.Client(config)
         return None
-    wanted = os.environ.get("INTERFUSE_PARITY_ASYNC")
-    if not (op in ASYNC if wanted is None else wanted == "1"):
+    if os.environ.get("RUNNER_ASYNC") != "1":
         return blocking(op, interfuse.Client(config), request, cancel_after)
 
     async def main() -> object:

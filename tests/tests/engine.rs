@@ -1,5 +1,7 @@
 //! The engine over real sockets: retries, fallbacks, timeouts, cancellation, streams, the ledger.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use std::time::Duration;
 
 use interfuse::types::{ChatRequest, Config, Message, UsageQuery};

@@ -1,5 +1,7 @@
 //! Recorded exchanges decode: the project's own always, the large collection beside the checkout when it is there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use std::path::Path;
 
 use interfuse_tests::fixtures::{Checked, Outcome, check_dir};

@@ -1,5 +1,7 @@
 //! Fusion over real sockets: every mode, every way in which members and judges fail, the events, the report's sums.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use std::time::Duration;
 
 use interfuse::types::{ChatRequest, Config, FinalSource, FuseRequest, Fused, FusionEvent, FusionStep, MemberStatus};
@@ -224,7 +226,7 @@ async fn a_merge_that_breaks_off_starts_over_with_a_members_answer() {
     assert!(error.is_none(), "{error:?}");
     let names = names(&all);
     let restart = names.iter().position(|n| n == "final_restarted").expect("a restart");
-    assert_eq!(names[..restart].iter().filter(|n| *n == "final_delta").count() > 0, true);
+    assert!(names[..restart].iter().filter(|n| *n == "final_delta").count() > 0);
     let after: Vec<_> = all[restart..]
         .iter()
         .filter_map(|e| match &e.step {

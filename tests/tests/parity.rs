@@ -24,16 +24,16 @@ async fn every_scenario(name: &str) {
     }
     let scenarios = scenario::all().expect("scenarios");
     assert!(!scenarios.is_empty(), "no scenarios in {}", scenario::folder().display());
-    let command: Arc<[_]> = language.prepare().unwrap_or_else(|message| panic!("parity {name}: {message}")).into();
+    let runner = Arc::new(language.prepare().unwrap_or_else(|message| panic!("parity {name}: {message}")));
 
     let total = scenarios.len();
     let places = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)));
     let mut runs = JoinSet::new();
     for scenario in scenarios {
-        let (command, places) = (Arc::clone(&command), Arc::clone(&places));
+        let (runner, places) = (Arc::clone(&runner), Arc::clone(&places));
         runs.spawn(async move {
             let _place = places.acquire_owned().await.expect("an open semaphore");
-            let outcome = run::run(&scenario, &command).await;
+            let outcome = run::run(&scenario, &runner).await;
             (scenario, outcome)
         });
     }
@@ -64,6 +64,11 @@ async fn python() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn asyncio() {
+    every_scenario("asyncio").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn node() {
     every_scenario("node").await;
 }
@@ -71,7 +76,7 @@ async fn node() {
 #[test]
 fn each_language_has_its_test() {
     let names: Vec<_> = LANGUAGES.iter().map(|language| language.name).collect();
-    assert_eq!(names, ["rust", "c", "python", "node"], "a test above for each row of the table");
+    assert_eq!(names, ["rust", "c", "python", "asyncio", "node"], "a test above for each row of the table");
 }
 
 #[test]

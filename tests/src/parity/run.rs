@@ -1,7 +1,6 @@
 //! Plays one scenario with one runner: a fresh upstream, a fresh process, and a comparison of everything both saw.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::matching::{Mismatch, differences};
+use super::runner::Runner;
 use super::scenario::{Op, Scenario};
 use crate::upstream::{LogEntry, Script, Upstream};
 
@@ -17,17 +17,17 @@ const RUNNER_LIMIT: Duration = Duration::from_secs(60);
 /// Only guards against an upstream that hangs; its sockets close with the runner.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs a scenario; `command` starts the runner.
+/// Runs a scenario.
 ///
 /// # Errors
 /// Everything that differs, one line each, with what the runner wrote to stderr.
-pub async fn run(scenario: &Scenario, command: &[PathBuf]) -> Result<(), String> {
+pub async fn run(scenario: &Scenario, started_by: &Runner) -> Result<(), String> {
     let script = Script::from_value(scenario.upstream.clone()).map_err(|error| error.to_string())?;
     let upstream = Upstream::start_on(0, script).await.map_err(|error| error.to_string())?;
     let config = Scenario::fill(&scenario.config, upstream.base_url());
     let request = Scenario::fill(&scenario.request, upstream.base_url());
 
-    let [program, arguments @ ..] = command else {
+    let [program, arguments @ ..] = started_by.command.as_slice() else {
         return Err("no command for the runner".into());
     };
     let mut runner = Command::new(program);
@@ -44,7 +44,7 @@ pub async fn run(scenario: &Scenario, command: &[PathBuf]) -> Result<(), String>
             runner.env_remove(&name);
         }
     }
-    runner.envs(&scenario.env);
+    runner.envs(started_by.env.iter().copied()).envs(&scenario.env);
 
     let output = tokio::time::timeout(RUNNER_LIMIT, runner.output())
         .await

@@ -1,6 +1,7 @@
 //! Tests of `run` with runners that are shell one-liners: a harness that cannot fail proves nothing.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ fn scenario(op: &str, expect: Value) -> Scenario {
 /// Plays a scenario with a runner that is this shell script.
 async fn play(scenario: &Scenario, shell: &str) -> Result<(), String> {
     let file = tempfile(shell);
-    run(scenario, &["/bin/sh".into(), file.clone()]).await.inspect(|()| {
+    run(scenario, &Runner { command: vec!["/bin/sh".into(), file.clone()], env: &[] }).await.inspect(|()| {
         let _ = std::fs::remove_file(file);
     })
 }

@@ -10,16 +10,28 @@ pub struct Language {
     pub name: &'static str,
     /// The runner's source, from the root of the repository.
     pub source: &'static str,
+    /// Variables it is started with.
+    pub env: &'static [(&'static str, &'static str)],
     prepare: fn(&Place) -> Result<Vec<PathBuf>, String>,
 }
 
-/// Every language that must run every scenario.
+/// Every language that must run every scenario; Python twice, because its two clients share little.
 pub const LANGUAGES: &[Language] = &[
-    Language { name: "rust", source: "tests/src/bin/parity-rust.rs", prepare: rust },
-    Language { name: "c", source: "tests/parity/runner.c", prepare: c },
-    Language { name: "python", source: "tests/parity/runner.py", prepare: python },
-    Language { name: "node", source: "tests/parity/runner.mjs", prepare: node },
+    Language { name: "rust", source: "tests/src/bin/parity-rust.rs", env: &[], prepare: rust },
+    Language { name: "c", source: "tests/parity/runner.c", env: &[], prepare: c },
+    Language { name: "python", source: "tests/parity/runner.py", env: &[("RUNNER_ASYNC", "0")], prepare: python },
+    Language { name: "asyncio", source: "tests/parity/runner.py", env: &[("RUNNER_ASYNC", "1")], prepare: python },
+    Language { name: "node", source: "tests/parity/runner.mjs", env: &[], prepare: node },
 ];
+
+/// A runner, ready to be started.
+#[derive(Debug)]
+pub struct Runner {
+    /// Program and first arguments.
+    pub command: Vec<PathBuf>,
+    /// Variables.
+    pub env: &'static [(&'static str, &'static str)],
+}
 
 /// Where things lie.
 #[derive(Debug)]
@@ -56,11 +68,11 @@ impl Language {
         Ok(left_out)
     }
 
-    /// Builds what has to be built; gives the command line that starts the runner.
+    /// Builds what has to be built; gives what starts the runner.
     ///
     /// # Errors
     /// What is missing and what to do about it.
-    pub fn prepare(&self) -> Result<Vec<PathBuf>, String> {
+    pub fn prepare(&self) -> Result<Runner, String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let root = root.canonicalize().map_err(|error| format!("{}: {error}", root.display()))?;
         if !root.join(self.source).is_file() {
@@ -71,7 +83,8 @@ impl Language {
             .ok()
             .and_then(|program| Some(program.parent()?.parent()?.to_owned()))
             .ok_or("cannot find the folder of build results")?;
-        (self.prepare)(&Place { root, built })
+        let command = (self.prepare)(&Place { root, built })?;
+        Ok(Runner { command, env: self.env })
     }
 }
 
