@@ -161,7 +161,8 @@ fn unsafe_code_is_where_it_may_be_and_says_why() {
     let mut wrong = Vec::new();
     for folder in ["core", "ffi", "bindings-python", "bindings-node", "tests"] {
         for (name, text) in sources(folder) {
-            if name == "tests/tests/house.rs" {
+            // This file names the word, and the benchmark, which ships nowhere, reads the processor's clock.
+            if name == "tests/tests/house.rs" || name.starts_with("tests/bench/") {
                 continue;
             }
             let lines: Vec<&str> = text.lines().collect();
