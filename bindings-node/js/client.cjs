@@ -3,6 +3,7 @@
 
 const { readFileSync } = require('node:fs')
 
+const { answer } = require('./fetch.cjs')
 const { load } = require('./native.cjs')
 const { aborted, badConfig, fromNative, misuse } = require('./raise.cjs')
 const { Stream } = require('./stream.cjs')
@@ -46,6 +47,8 @@ class Interfuse {
     }
     for (const [name, value] of Object.entries(this.#defaults)) if (value == null) delete this.#defaults[name]
     this.chat = { completions: { create: (body, options) => this.#chat(body, options) } }
+    /** Stands in for the `fetch` of OpenAI's own client: `new OpenAI({ fetch: client.fetch })`. */
+    this.fetch = (input, init) => answer(this, input, init)
     this.models = { list: async () => JSON.parse(told(() => this.#open().models())) }
   }
 

@@ -1,7 +1,7 @@
 // What `require('interfuse')` gives; `index.mjs` re-exports the same objects.
 'use strict'
 
-const { BY_KIND: _, ...errors } = require('./errors.cjs')
+const { BY_KIND: _kinds, STATUS: _statuses, ...errors } = require('./errors.cjs')
 const { Interfuse } = require('./client.cjs')
 const { Stream } = require('./stream.cjs')
 

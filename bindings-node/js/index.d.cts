@@ -98,6 +98,12 @@ export class Interfuse {
     list(): Promise<ModelInfo[]>
   }
 
+  /**
+   * Stands in for `fetch` in OpenAI's own client, `new OpenAI({ fetch: client.fetch })`, and in what is built on it: chat
+   * completions and the list of models are answered in this process, through interfuse, with this client's keys.
+   */
+  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+
   /** Backends, with whether a key was found and where; never the key. */
   providers(): Promise<ProviderInfo[]>
 

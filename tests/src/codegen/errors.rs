@@ -76,7 +76,11 @@ pub fn javascript() -> String {
     for row in KINDS {
         out += &format!("  {}: {},\n", row.name, row.class);
     }
-    out += "}\n\nmodule.exports = {\n  BY_KIND,\n  InterfuseError,\n";
+    out += "}\n\n// HTTP status of a kind, where no vendor gave one.\nconst STATUS = {\n";
+    for row in KINDS {
+        out += &format!("  {}: {},\n", row.name, row.status);
+    }
+    out += "}\n\nmodule.exports = {\n  BY_KIND,\n  STATUS,\n  InterfuseError,\n";
     for class in classes() {
         out += &format!("  {},\n", class.name);
     }
