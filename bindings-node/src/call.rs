@@ -82,7 +82,7 @@ pub async fn run<T>(
 }
 
 /// A panic, as an error.
-fn defect() -> Error {
+pub fn defect() -> Error {
     Error::new(ErrorKind::Internal, "interfuse panicked; this is a defect, please report it")
 }
 

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
 use crate::call::{Cancel, closing, json, raise, run};
-use crate::stream::NativeStream;
+use crate::stream::{NativeStream, driven};
 
 /// A client as `js/client.cjs` sees it.
 #[napi]
@@ -89,7 +89,8 @@ impl NativeClient {
         env.spawn_future(async move {
             let work = async { client.fuse_stream(from_json("request", &request)?).await };
             let events = run(work, Some(&cancel), &closing).await?;
-            Ok(NativeStream::new(events.map(|event| event.and_then(|event| json(&event))), cancel, closing))
+            let events = driven(events).map(|event| event.and_then(|event| json(&event)));
+            Ok(NativeStream::new(events, cancel, closing))
         })
     }
 

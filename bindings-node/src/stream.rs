@@ -1,18 +1,20 @@
 //! A stream that JavaScript pulls: each pull gives everything that is ready, so that crossings do not grow with chunks.
 
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
-use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use interfuse::Error;
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
-use crate::call::{Cancel, run};
+use crate::call::{Cancel, defect, run};
 
 /// Most items of one pull; the rest waits for the next.
 const MOST: usize = 256;
@@ -44,6 +46,30 @@ impl NativeStream {
         let source = Source { items: Some(items.fuse().boxed()), failed: None, runtime: Handle::current() };
         NativeStream { source: Arc::new(Mutex::new(source)), cancel, closing }
     }
+}
+
+/// The same items, but made whether or not somebody reads: a fusion must not stand still, and run into its deadlines,
+/// because its reader is busy. Ends when the reader is gone. Called on the runtime.
+pub fn driven<T: Send + 'static>(
+    mut items: impl Stream<Item = Result<T, Error>> + Send + Unpin + 'static,
+) -> impl Stream<Item = Result<T, Error>> + Send + 'static {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let pump = AssertUnwindSafe(async {
+            while let Some(item) = items.next().await {
+                if sender.send(item).is_err() {
+                    break;
+                }
+            }
+        });
+        tokio::select! {
+            () = sender.closed() => {}
+            ended = pump.catch_unwind() => if ended.is_err() {
+                let _ = sender.send(Err(defect()));
+            }
+        }
+    });
+    stream::poll_fn(move |cx| receiver.poll_recv(cx))
 }
 
 #[napi]
