@@ -241,7 +241,8 @@ private:
 /// A client. Any number of threads may use it at once.
 class Client {
 public:
-    /// Every vendor at its usual address, with the key from its usual environment variable.
+    /// A client of the file that INTERFUSE_CONFIG names, or else every vendor at its usual address, with the key from its
+    /// usual environment variable.
     Client() : handle_(open(interfuse_client_new, nullptr)) {}
     /// A client of a TOML or JSON document.
     explicit Client(const std::string &config) : handle_(open(interfuse_client_new, detail::text(config))) {}

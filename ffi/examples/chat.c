@@ -1,14 +1,13 @@
-/* One question to one model. Keys come from the vendors' usual variables, or from a configuration file:
- *     ./chat [interfuse.toml] */
+/* One question to one model. Keys come from the vendors' usual variables, or from the configuration file that
+ * INTERFUSE_CONFIG names. */
 #include <interfuse.h>
 #include <stdio.h>
 
-int main(int argc, char **argv) {
+int main(void) {
     interfuse_client *client = NULL;
     interfuse_error *err = NULL;
     char *response = NULL, *text = NULL;
-    int32_t status = argc > 1 ? interfuse_client_from_file(argv[1], &client, &err)
-                              : interfuse_client_new(NULL, &client, &err);
+    int32_t status = interfuse_client_new(NULL, &client, &err);
     if (status == INTERFUSE_OK)
         status = interfuse_chat(client,
                                 "{\"model\": \"openai/gpt-5-mini\","

@@ -1,14 +1,12 @@
-/* One question to three models, and one answer made from theirs by a judge:
- *     ./fuse [interfuse.toml] */
+/* One question to three models, and one answer made from theirs by a judge. */
 #include <interfuse.h>
 #include <stdio.h>
 
-int main(int argc, char **argv) {
+int main(void) {
     interfuse_client *client = NULL;
     interfuse_error *err = NULL;
     char *result = NULL, *text = NULL, *members = NULL;
-    int32_t status = argc > 1 ? interfuse_client_from_file(argv[1], &client, &err)
-                              : interfuse_client_new(NULL, &client, &err);
+    int32_t status = interfuse_client_new(NULL, &client, &err);
     if (status == INTERFUSE_OK)
         status = interfuse_fuse(client,
                                 "{\"prompt\": \"Which rivers meet in Koblenz?\", \"mode\": \"merge\","

@@ -1,10 +1,9 @@
-// One question to three models, and one answer made from theirs by a judge:
-//     ./fuse [interfuse.toml]
+// One question to three models, and one answer made from theirs by a judge.
 #include <interfuse.hpp>
 #include <iostream>
 
-int main(int argc, char **argv) try {
-    const auto client = argc > 1 ? interfuse::Client::from_file(argv[1]) : interfuse::Client();
+int main() try {
+    const interfuse::Client client;
     const std::string result = client.fuse(R"({
         "prompt": "Which rivers meet in Koblenz?",
         "pool": ["openai/gpt-5-mini", "groq/llama-3.3-70b-versatile", "mistral/mistral-small-latest"],

@@ -1,15 +1,13 @@
-/* One answer, printed as it comes:
- *     ./stream [interfuse.toml] */
+/* One answer, printed as it comes. */
 #include <interfuse.h>
 #include <stdio.h>
 
-int main(int argc, char **argv) {
+int main(void) {
     interfuse_client *client = NULL;
     interfuse_stream *stream = NULL;
     interfuse_error *err = NULL;
     char *chunk = NULL, *text = NULL;
-    int32_t status = argc > 1 ? interfuse_client_from_file(argv[1], &client, &err)
-                              : interfuse_client_new(NULL, &client, &err);
+    int32_t status = interfuse_client_new(NULL, &client, &err);
     if (status == INTERFUSE_OK)
         status = interfuse_chat_stream(client,
                                        "{\"model\": \"openai/gpt-5-mini\","

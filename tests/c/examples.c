@@ -1,4 +1,4 @@
-/* The examples that the README shows, run as they are: prints what their upstream needs and checks what they say. */
+/* The examples that the README shows, run as they are. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static int says(const char *example, const char *config, const char *part, int w
     size_t used;
     FILE *pipe;
     int code;
-    snprintf(command, sizeof command, "%s/%s %s 2>&1", getenv("INTERFUSE_EXAMPLES"), example, config);
+    snprintf(command, sizeof command, "INTERFUSE_CONFIG=%s %s/%s 2>&1", config, getenv("INTERFUSE_EXAMPLES"), example);
     pipe = popen(command, "r");
     if (pipe == NULL) {
         return 0;
