@@ -1,8 +1,8 @@
 //! The client: one method per public method of the core, blocking and as a call in flight.
 
+use interfuse::Client;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::types::{ChatRequest, Config, FuseRequest, Fused, ProviderConfig};
-use interfuse::Client;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
