@@ -280,7 +280,7 @@ export interface Judge {
   criteria?: string | null
   /** Temperature; 0 by default for verdicts and analyses, the request's for a merged answer. */
   temperature?: number | null
-  /** Most tokens of a verdict (1024 by default) or an analysis (2048 by default). */
+  /** Most tokens of a verdict (1024 by default) or an analysis (3072 by default). */
   max_tokens?: number | null
   /** Deadline of one judge call, milliseconds. */
   timeout_ms?: number | null

@@ -308,6 +308,7 @@ async fn a_judge_that_was_unclear_is_asked_once_more() {
 async fn what_the_judges_model_refuses_is_left_out() {
     let refuses = |field: &str, message: &str| json!({"when": {"model": "m-j", "body_contains": field}, "then": {"status": 400, "json": {"error": {"message": message}}}});
     let up = upstream(trio([
+        refuses("maxLength", "Invalid schema for response_format 'verdict': 'maxLength' is not permitted."),
         refuses("json_schema", "response_format json_schema is not supported"),
         refuses("\"temperature\":0", "temperature does not support 0 with this model"),
         verdict(BERN),
@@ -316,7 +317,9 @@ async fn what_the_judges_model_refuses_is_left_out() {
     let fused = fuse(&client(&up, json!({})), ask("best_of", json!({}))).await.unwrap();
     assert_eq!(fused.text, BERN);
     let warnings = fused.report.warnings.join(" ");
-    assert!(warnings.contains("response_format") && warnings.contains("temperature"), "{warnings}");
+    for field in ["`response_format's bounds`", "`response_format`", "`temperature`"] {
+        assert!(warnings.contains(field), "{warnings}");
+    }
     assert!(fused.report.degraded.is_empty());
 }
 

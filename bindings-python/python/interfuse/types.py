@@ -325,7 +325,7 @@ class Judge(TypedDict, total=False):
     temperature: float | None
     """Temperature; 0 by default for verdicts and analyses, the request's for a merged answer."""
     max_tokens: int | None
-    """Most tokens of a verdict (1024 by default) or an analysis (2048 by default)."""
+    """Most tokens of a verdict (1024 by default) or an analysis (3072 by default)."""
     timeout_ms: int | None
     """Deadline of one judge call, milliseconds."""
 

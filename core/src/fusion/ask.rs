@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use crate::catalog::TokenClasses;
 use crate::engine::{CallContext, ChatStream, Engine};
@@ -146,11 +147,8 @@ const GUARD: Duration = Duration::from_millis(250);
 pub(crate) async fn call(ask: Arc<dyn Ask>, request: ChatRequest, mut cx: CallContext, limit: Instant) -> Reply {
     cx.deadline = Some(limit);
     let started = Instant::now();
-    let result = match tokio::time::timeout_at(limit + GUARD, ask.chat(&request, &cx)).await {
-        Ok(result) => result,
-        Err(_) => Err(too_late(started, limit)),
-    };
-    Reply { result, latency_ms: ms(started.elapsed()) }
+    let result = tokio::time::timeout_at(limit + GUARD, ask.chat(&request, &cx)).await;
+    Reply { result: in_time(result, started, limit), latency_ms: ms(started.elapsed()) }
 }
 
 /// Makes one streamed call that is over by `limit`; its text goes to `events` as it comes. Tells also whether any did.
@@ -183,16 +181,26 @@ pub(crate) async fn call_streamed(
         answer.interfuse = meta.map(|m| *m);
         Ok(answer)
     };
-    let result = match tokio::time::timeout_at(limit + GUARD, read).await {
-        Ok(result) => result,
-        Err(_) => Err(too_late(started, limit)),
-    };
-    (Reply { result, latency_ms: ms(started.elapsed()) }, sent)
+    let result = tokio::time::timeout_at(limit + GUARD, read).await;
+    (Reply { result: in_time(result, started, limit), latency_ms: ms(started.elapsed()) }, sent)
 }
 
-fn too_late(started: Instant, limit: Instant) -> Error {
+/// The result; if the call's share of the fusion's deadline ran out, in words that say so.
+fn in_time(
+    result: std::result::Result<Result<ChatCompletion>, Elapsed>,
+    started: Instant,
+    limit: Instant,
+) -> Result<ChatCompletion> {
     let allowed = ms(limit.saturating_duration_since(started));
-    Error::new(ErrorKind::DeadlineExceeded, format!("no answer within {allowed} ms"))
+    let message = format!("no answer within {allowed} ms, its share of the fusion's deadline or its own `timeout_ms`");
+    match result {
+        Ok(Err(mut error)) if error.kind() == ErrorKind::DeadlineExceeded && Instant::now() >= limit => {
+            error.body_mut().message = message;
+            Err(error)
+        }
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorKind::DeadlineExceeded, message)),
+    }
 }
 
 pub(crate) fn ms(d: Duration) -> u64 {

@@ -85,7 +85,8 @@ pub(crate) async fn ask_until_read<T>(
     }
 }
 
-/// Takes the field out that a model's refusal speaks of; if it names none, the schema, which most often is the reason.
+/// Takes the field out that a model's refusal speaks of; if it names none, the schema, which most often is the reason. Of
+/// a schema first only the bounds, if it is they that are refused.
 fn leave_out_refused(request: &mut ChatRequest, error: &Error) -> Option<&'static str> {
     if !matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::Unsupported) {
         return None;
@@ -97,6 +98,10 @@ fn leave_out_refused(request: &mut ChatRequest, error: &Error) -> Option<&'stati
     }
     if (said.contains("max_tokens") || said.contains("max_completion_tokens")) && request.max_tokens.take().is_some() {
         return Some("max_tokens");
+    }
+    let bounds = ["maxlength", "minitems", "maxitems", "keyword", "permitted", "invalid schema"];
+    if bounds.iter().any(|b| said.contains(b)) && request.response_format.as_mut().is_some_and(prompts::unbound) {
+        return Some("response_format's bounds");
     }
     if request.response_format.take().is_some() {
         return Some("response_format");

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::error::ErrorKind;
 use crate::types::{
-    Analysis, AssistantMessage, ChatRequest, FinalSource, FusionMode, FusionStep, JudgeReport, Message, Purpose,
+    Analysis, AssistantMessage, ChatRequest, Content, FinalSource, FusionMode, FusionStep, JudgeReport, Message,
+    Purpose,
 };
 
 use super::ask::{self, Reply};
@@ -31,6 +32,11 @@ impl Strategy for Merge {
         async move { merge(run, &candidates).await }.boxed()
     }
 }
+
+/// Tokens of an analysis where the caller sets none.
+const ANALYSIS_TOKENS: u64 = 3072;
+/// A question of up to so many bytes is repeated to whoever writes.
+const SHORT_QUESTION: usize = 400;
 
 async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
     if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
@@ -102,8 +108,9 @@ impl<'a> Shown<'a> {
     fn analysis_request(&self, run: &Run) -> ChatRequest {
         let data = shield::envelope(&run.nonce(), &self.lines(run));
         let task = prompts::analysis_task(&self.labels(), run.plan.judge.criteria.as_deref());
-        let form = prompts::analysis_schema(&self.labels());
-        run.judge_request(prompts::analysis_system(), format!("{data}\n\n{task}"), form, 2048)
+        let max_tokens = run.plan.judge.max_tokens.unwrap_or(ANALYSIS_TOKENS);
+        let form = prompts::analysis_schema(&self.labels(), max_tokens);
+        run.judge_request(prompts::analysis_system(), format!("{data}\n\n{task}"), form, max_tokens)
     }
 
     /// The synthesis gets what binds the form of the caller's answer (limits, stops, format), never the tools.
@@ -117,7 +124,11 @@ impl<'a> Shown<'a> {
         let longest = self.candidates.iter().map(|(c, ..)| c.text().split_whitespace().count()).max().unwrap_or(0);
         let json = candidate::binds_json(base.response_format.as_ref());
         // A quarter longer than the longest answer: merging adds, padding does not.
-        let task = prompts::synthesis_task((longest * 5 / 4).max(40), run.plan.judge.criteria.as_deref(), json);
+        let question = base.messages.last().and_then(|m| m.content.as_ref()).map(Content::to_text);
+        let question = question.filter(|q| q.len() <= SHORT_QUESTION).map(|q| q.trim().to_owned());
+        let question = question.as_deref().filter(|q| !q.is_empty());
+        let task =
+            prompts::synthesis_task(question, (longest * 5 / 4).max(40), run.plan.judge.criteria.as_deref(), json);
         ChatRequest {
             model: run.plan.judge.model.clone(),
             provider: run.plan.judge.provider.clone(),

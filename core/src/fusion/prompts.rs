@@ -34,7 +34,7 @@ pub(crate) fn verdict_task(labels: &[&str], criteria: Option<&str>) -> String {
     )
 }
 
-/// Schema of a verdict. Only words that all vendors' schema subsets know.
+/// Schema of a verdict.
 pub(crate) fn verdict_schema(labels: &[&str]) -> ResponseFormat {
     let score = json!({ "type": "integer", "enum": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10] });
     let scores = object(&[
@@ -44,7 +44,7 @@ pub(crate) fn verdict_schema(labels: &[&str]) -> ResponseFormat {
         ("completeness", score),
     ]);
     let list = json!({ "type": "array", "items": scores, "minItems": labels.len(), "maxItems": labels.len() });
-    let schema = object(&[("scores", list), ("reason", text()), ("best", label(labels))]);
+    let schema = object(&[("scores", list), ("reason", text(500)), ("best", label(labels))]);
     format("verdict", schema)
 }
 
@@ -70,25 +70,46 @@ pub(crate) fn analysis_task(labels: &[&str], criteria: Option<&str>) -> String {
     )
 }
 
-/// Schema of an analysis: OpenRouter Fusion's five lists.
-pub(crate) fn analysis_schema(labels: &[&str]) -> ResponseFormat {
-    let list = |items: Value| json!({ "type": "array", "items": items, "maxItems": 5 });
-    let stance = object(&[("answer", label(labels)), ("stance", text())]);
+/// Schema of an analysis: OpenRouter Fusion's five lists. Their lengths are bounded so that the reply ends within
+/// `max_tokens` even if a small model fills every list to the brim, as small models do.
+pub(crate) fn analysis_schema(labels: &[&str], max_tokens: u64) -> ResponseFormat {
+    let items = if max_tokens < 1500 { 3 } else { 5 };
+    let texts = items * (5 + labels.len() as u64);
+    // Three characters a token, of which JSON itself takes some for every text.
+    let length = ((max_tokens * 3) / texts).saturating_sub(25).clamp(40, 300);
+    let list = |of: Value| json!({ "type": "array", "items": of, "maxItems": items });
+    let stance = object(&[("answer", label(labels)), ("stance", text(length))]);
+    let stances = json!({ "type": "array", "items": stance, "maxItems": labels.len() });
     let answers = json!({ "type": "array", "items": label(labels), "minItems": 1, "maxItems": labels.len() });
     let schema = object(&[
-        ("consensus", list(text())),
-        (
-            "contradictions",
-            list(object(&[
-                ("topic", text()),
-                ("stances", json!({ "type": "array", "items": stance, "maxItems": labels.len() })),
-            ])),
-        ),
-        ("partial_coverage", list(object(&[("answers", answers), ("point", text())]))),
-        ("unique_insights", list(object(&[("answer", label(labels)), ("insight", text())]))),
-        ("blind_spots", list(text())),
+        ("consensus", list(text(length))),
+        ("contradictions", list(object(&[("topic", text(length)), ("stances", stances)]))),
+        ("partial_coverage", list(object(&[("answers", answers), ("point", text(length))]))),
+        ("unique_insights", list(object(&[("answer", label(labels)), ("insight", text(length))]))),
+        ("blind_spots", list(text(length))),
     ]);
     format("analysis", schema)
+}
+
+/// Takes the bounds out of a schema, for vendors whose subset of JSON Schema has none. False when there were none.
+pub(crate) fn unbound(format: &mut ResponseFormat) -> bool {
+    const BOUNDS: &[&str] = &["maxLength", "minItems", "maxItems"];
+    fn strip(value: &mut Value) -> bool {
+        match value {
+            Value::Object(map) => {
+                let before = map.len();
+                map.retain(|key, value| !(BOUNDS.contains(&key.as_str()) && value.is_u64()));
+                let mut changed = map.len() != before;
+                for inner in map.values_mut() {
+                    changed |= strip(inner);
+                }
+                changed
+            }
+            Value::Array(list) => list.iter_mut().fold(false, |changed, inner| strip(inner) | changed),
+            _ => false,
+        }
+    }
+    format.json_schema.as_mut().and_then(|f| f.schema.as_mut()).is_some_and(strip)
 }
 
 /// System text of a synthesis.
@@ -99,14 +120,14 @@ pub(crate) fn synthesis_system() -> String {
     )
 }
 
-/// Task of a synthesis, after the data.
-pub(crate) fn synthesis_task(longest: usize, criteria: Option<&str>, json: bool) -> String {
+/// Task of a synthesis, after the data. A short question is said once more at the end, where small models look.
+pub(crate) fn synthesis_task(question: Option<&str>, longest: usize, criteria: Option<&str>, json: bool) -> String {
+    let form = if json { ", as JSON in the form that the drafts have" } else { "" };
+    let question = question.map(|q| format!("\n\nThe question again: {q}")).unwrap_or_default();
     format!(
         "Now write the final answer to the question (of a conversation: to its last user message, obeying its system \
-         messages). Write only the answer, in the language of the question, at most {} words{}. Do not mention drafts, \
-         answers, labels or this task.{}",
-        longest,
-        if json { ", as JSON in the form that the drafts have" } else { "" },
+         messages). Write only the answer, in the language of the question, at most {longest} words{form}. Do not mention \
+         drafts, answers, labels or this task.{}{question}",
         what_matters(criteria),
     )
 }
@@ -123,7 +144,14 @@ pub(crate) fn debate_task() -> String {
 
 /// Schema of a second look.
 pub(crate) fn debate_schema() -> ResponseFormat {
-    format("second_look", object(&[("reason", text()), ("changed", json!({ "type": "boolean" })), ("answer", text())]))
+    format(
+        "second_look",
+        object(&[
+            ("reason", text(500)),
+            ("changed", json!({ "type": "boolean" })),
+            ("answer", json!({ "type": "string" })),
+        ]),
+    )
 }
 
 /// What a judge whose reply could not be read is told.
@@ -138,8 +166,8 @@ fn what_matters(criteria: Option<&str>) -> String {
     }
 }
 
-fn text() -> Value {
-    json!({ "type": "string" })
+fn text(max_length: u64) -> Value {
+    json!({ "type": "string", "maxLength": max_length })
 }
 
 fn label(labels: &[&str]) -> Value {
@@ -176,5 +204,15 @@ mod tests {
         let at = |key: &str| schema.find(&format!("\"{key}\":{{")).unwrap();
         assert!(at("scores") < at("reason") && at("reason") < at("best"), "{schema}");
         assert!(schema.contains(r#""enum":["KTX","QRS"]"#));
+    }
+
+    #[test]
+    fn bounds_can_be_taken_out_once() {
+        let mut form = analysis_schema(&["KTX", "QRS"], 2048);
+        assert!(serde_json::to_string(&form).unwrap().contains("maxLength"));
+        assert!(unbound(&mut form));
+        let text = serde_json::to_string(&form).unwrap();
+        assert!(!text.contains("maxLength") && !text.contains("Items"), "{text}");
+        assert!(!unbound(&mut form));
     }
 }

@@ -143,7 +143,7 @@ pub struct Judge {
     /// Temperature; 0 by default for verdicts and analyses, the request's for a merged answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Most tokens of a verdict (1024 by default) or an analysis (2048 by default).
+    /// Most tokens of a verdict (1024 by default) or an analysis (3072 by default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
     /// Deadline of one judge call, milliseconds.
