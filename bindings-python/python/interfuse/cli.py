@@ -135,7 +135,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     with local.LocalServer() as server:
-        return _print_fusion(Client(server.config()), {**request, **local.demo_pool(server)}, arguments.json)
+        return _print_fusion(Client(server.config()), {**local.demo_pool(server), **request}, arguments.json)
 
 
 def _print_fusion(client: Client, request: dict[str, Any], as_json: bool) -> int:

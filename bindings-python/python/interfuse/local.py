@@ -21,7 +21,10 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple, TypedDict
+from typing import IO, TYPE_CHECKING, NamedTuple, TypedDict
+
+if TYPE_CHECKING:  # the server process runs this file alone
+    from .types import Judge, Member
 
 PROVIDER = "local"
 MODEL = "smollm2-135m-instruct"
@@ -52,30 +55,13 @@ class Availability(NamedTuple):
         return not self.missing
 
 
-class Member(TypedDict):
-    """One member of a pool, as in a fusion request."""
-
-    name: str
-    model: str
-    provider: str
-    system: str
-    temperature: float
-    max_tokens: int
-
-
-class Judge(TypedDict):
-    """The judge, as in a fusion request."""
-
-    model: str
-    provider: str
-    max_tokens: int
-
-
 class DemoPool(TypedDict):
     """The part of a fusion request that says who answers and who judges."""
 
     pool: list[Member]
     judge: Judge
+    max_tokens: int
+    deadline_ms: int
 
 
 def available() -> Availability:
@@ -217,7 +203,10 @@ def demo_pool(server: LocalServer) -> DemoPool:
             member("teacher", "You are a teacher. Explain the cause first, then give one example.", 0.7),
             member("sceptic", "You are a careful scientist. Say what is known and what is often misunderstood.", 1.0),
         ],
-        "judge": {"model": server.model, "provider": PROVIDER, "max_tokens": 700},
+        "judge": {"model": server.model, "provider": PROVIDER, "max_tokens": 500},
+        "max_tokens": 200,
+        # Half a minute on two idle cores; busy ones may take ten times as long, and a late demonstration beats none.
+        "deadline_ms": 300_000,
     }
 
 
@@ -309,6 +298,8 @@ def _serve() -> int:
     params.kv_unified = True
     params.cache_ram_mib = 0  # prompts kept for later would take up to 8 GiB
     params.n_gpu_layers = 0
+    # Without it, a model of this size that is asked for its likeliest words says the same sentence until it is stopped.
+    params.sampling.penalty_repeat = 1.1
     # One core stays free. The threads compute in lockstep, so one that has to wait for its core holds up all: on two
     # busy cores two threads made between 6 and 90 tokens a second, one thread always between 33 and 49.
     threads = max(1, min(4, (os.cpu_count() or 1) - 1))
