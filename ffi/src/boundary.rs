@@ -62,3 +62,29 @@ fn clear<T>(place: *mut *mut T) {
         unsafe { *place = ptr::null_mut() };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{interfuse_error_free, interfuse_error_kind};
+
+    #[test]
+    fn a_panic_becomes_an_error_and_never_leaves() {
+        let mut err = ptr::null_mut();
+        let status = run(&mut err, || panic!("boom"));
+        // SAFETY: `err` is NULL or the error that `run` gave.
+        let kind = unsafe { interfuse_error_kind(err) };
+        assert_eq!((status, kind), (-24, -24));
+        // SAFETY: as above, and not used any more.
+        unsafe { interfuse_error_free(err) };
+        assert_eq!(run(ptr::null_mut(), || panic!("boom")), -24, "nobody has to want the error");
+        assert_eq!(quiet(7, || panic!("boom")), 7);
+    }
+
+    #[test]
+    fn a_success_clears_what_stood_there() {
+        let mut err = ptr::NonNull::dangling().as_ptr();
+        assert_eq!(run(&mut err, || Ok(Status::NotReady)), 2);
+        assert!(err.is_null());
+    }
+}
