@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::error::Error;
-use crate::types::{AssistantMessage, ChatRequest, DebateTurn, FusionMode, FusionStep, Message, Purpose};
+use crate::types::{AssistantMessage, ChatRequest, DebateTurn, FusionMode, FusionStep, Message, Purpose, Role};
 
 use super::best_of;
 use super::candidate::{self, Candidate};
@@ -105,7 +105,8 @@ fn request(run: &mut Run, candidates: &[Candidate], i: usize, saw: &[usize]) -> 
     let lines: Vec<_> = saw.iter().zip(&labels).map(|(p, label)| shield::answer(label, &candidates[*p])).collect();
     let data = shield::envelope(&run.nonce(), &lines);
     let mut request = run.plan.member_request(candidates[i].member);
-    request.messages.push(Message::from(&candidates[i].message));
+    // Only its text: vendors refuse some of the fields they put into their own answers.
+    request.messages.push(Message::text(Role::Assistant, candidates[i].text()));
     request.messages.push(Message::user(format!("{data}\n\n{}", prompts::debate_task())));
     (request.tools, request.tool_choice, request.parallel_tool_calls) = (None, None, None);
     // Texts that end an answer could end the JSON around it.

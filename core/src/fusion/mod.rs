@@ -11,6 +11,9 @@
 //! Chance: labels and orders come from `fastrand` (wyrand), seeded with FNV-1a of conversation, pool, mode and the
 //! caller's `seed`. The same answers give the same decision and report, times and run id apart.
 //!
+//! Streaming: a merged answer comes as it is written. A member's answer comes in one piece, because members are asked
+//! without streaming (their calls can then be retried to the end, and it is not known before whose answer wins).
+//!
 //! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
 //! not fit in what is left. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
 //! models without a known price are asked and named in a warning.
