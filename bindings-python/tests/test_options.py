@@ -1,0 +1,97 @@
+"""Where a client takes its configuration from, and what it puts into each request."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from conftest import HI, Start, answers
+
+import interfuse
+
+
+def test_config_from_dict_file_and_variable(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    up = start(answers("m-a", "In Bern."))
+    file = tmp_path / "interfuse.toml"
+    file.write_text(f'[providers.up]\nbase_url = "{up.base_url}"\napi_key = "k"\n')
+    clients = [interfuse.Client(up.config), interfuse.Client(str(file)), interfuse.Client(file)]
+    monkeypatch.setenv("INTERFUSE_CONFIG", str(file))
+    clients.append(interfuse.Client())
+    for client in clients:
+        assert client.chat(model="up/m-a", messages=HI).choices[0].message.content == "In Bern."
+
+
+def test_faults_of_a_configuration_name_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(interfuse.ConfigError) as caught:
+        interfuse.Client({"providers": {"up": {"base_urll": "x"}}})
+    assert caught.value.param == "providers.up.base_urll"
+
+    file = tmp_path / "wrong.toml"
+    file.write_text("[retries]\nmax_retries = 'two'\n")
+    with pytest.raises(interfuse.ConfigError, match="wrong.toml") as caught:
+        interfuse.Client(file)
+    assert caught.value.param == "retries.max_retries"
+
+    monkeypatch.setenv("INTERFUSE_CONFIG", str(tmp_path / "missing.toml"))
+    with pytest.raises(interfuse.ConfigError, match="INTERFUSE_CONFIG"):
+        interfuse.Client()
+
+
+def test_server_of_ones_own(start: Start) -> None:
+    up = start(answers("m-a", "In Bern."))
+    client = interfuse.Client(base_url=up.base_url, api_key="key-1")
+    assert client.chat(model="m-a", messages=HI).choices[0].message.content == "In Bern."
+    assert up.settled()[0]["headers"]["authorization"] == "Bearer key-1"
+    with pytest.raises(interfuse.ConfigError, match="provider"):
+        interfuse.Client(api_key="key-1")
+
+
+def test_defaults_are_added_and_can_be_outranked(start: Start) -> None:
+    up = start(answers("m-a", "In Bern."))
+    client = interfuse.Client(up.config, default_headers={"x-team": "core", "x-app": "a"}, tags={"project": "search"})
+    other = client.with_options(default_headers={"x-app": "b"}, tags={"team": "core"}, max_retries=0)
+    client.chat(model="up/m-a", messages=HI, extra_headers={"x-app": "mine"})
+    other.chat(model="up/m-a", messages=HI)
+    first, second = (request["headers"] for request in up.settled())
+    assert (first["x-team"], first["x-app"]) == ("core", "mine")
+    assert (second["x-team"], second["x-app"]) == ("core", "b")
+    rows = client.usage(by=["project", "team"]).rows
+    assert [row.group for row in rows] == [{"project": "search", "team": None}, {"project": "search", "team": "core"}]
+
+
+def test_usage_counts_what_was_used(start: Start) -> None:
+    up = start(answers("m-a", "In Bern.", usage={"prompt_tokens": 7, "completion_tokens": 2}))
+    client = interfuse.Client(up.config)
+    client.chat(model="up/m-a", messages=HI)
+    report = client.usage(by=["provider"])
+    assert [(row.group, row.attempts, row.prompt_tokens) for row in report.rows] == [({"provider": "up"}, 1, 7)]
+    assert client.usage(until=0).total.attempts == 0
+
+
+def test_pickle_has_the_configuration_and_no_secret(start: Start) -> None:
+    up = start(answers("m-a", "In Bern."))
+    config = up.config
+    config["providers"]["up"]["headers"] = {"x-api-key": "secret-2", "x-app": "a"}
+    client = interfuse.Client(config, default_headers={"authorization": "secret-3"}, tags={"project": "p"}, timeout=30)
+    packed = pickle.dumps(client)
+    assert b"key-of-up-only" not in packed and b"secret" not in packed
+    again = pickle.loads(packed)
+    assert again.with_options()._defaults == {"tags": {"project": "p"}, "timeout_ms": 30_000}
+    assert up.base_url in str(again._native.config()) and "x-app" in str(again._native.config())
+    assert "secret" not in repr(client)
+
+
+def test_closed_client() -> None:
+    with interfuse.Client() as client:
+        pass
+    with pytest.raises(interfuse.MisuseError, match="closed"):
+        client.chat(model="up/m-a", messages=HI)
+    client.close()
+
+
+def test_lists() -> None:
+    client = interfuse.Client({"use_environment": False})
+    providers = {p.id: p for p in client.providers()}
+    assert providers["openai"].key_vars == ["OPENAI_API_KEY"] and providers["openai"].key_from is None
+    assert all(offer.provider in providers for model in client.models.list() for offer in model.offers)

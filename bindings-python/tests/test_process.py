@@ -1,0 +1,131 @@
+"""Ctrl-C, fork and the end of the process."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import pytest
+from conftest import GUARD, HI, Start, answers, never, run_python, stalls
+
+import interfuse
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+CALLS = {
+    "chat": "client.chat(model='up/m-a', messages=HI)",
+    "fuse": "client.fuse('hi', pool=['up/m-a', 'up/m-a'], judge='up/m-a')",
+    "stream": "list(client.chat(model='up/m-b', messages=HI, stream=True))",
+}
+
+INTERRUPTED = """
+import interfuse, json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+HI = [{"role": "user", "content": "hi"}]
+client = interfuse.Client(json.loads(sys.argv[1]))
+try:
+    print("started", flush=True)
+    CALL
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_ctrl_c_ends_the_call(start: Start, call: str) -> None:
+    up = start(never("m-a"), stalls("m-b", "In "))
+    program = [sys.executable, "-c", INTERRUPTED.replace("CALL", CALLS[call]), json.dumps(up.config)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        up.wait_for(1, lambda: process.poll() is None)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        # The program still runs, so it was the call that closed these.
+        assert all(request["client_closed_ms"] is not None for request in up.settled())
+        process.communicate(timeout=GUARD)
+    assert process.returncode == 0
+
+
+@needs_fork
+def test_a_forked_child_has_its_own_connections(start: Start) -> None:
+    up = start(answers("m-a", "In Bern."))
+    client = interfuse.Client(up.config)
+
+    def ask() -> str | None:
+        return client.chat(model="up/m-a", messages=HI).choices[0].message.content
+
+    assert ask() == "In Bern."
+    for _ in range(3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # "this process is multi-threaded": that is the point
+            pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                signal.alarm(int(GUARD))
+                code = 0 if ask() == ask() == "In Bern." else 2
+            finally:
+                os._exit(code)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert ask() == "In Bern.", "the parent is unharmed"
+
+
+def _in_child(client: interfuse.Client, model: str) -> Any:
+    return client.chat(model=model, messages=HI).choices[0].message.content
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_multiprocessing(start: Start) -> None:
+    up = start(answers("m-a", "In Bern."))
+    # The client travels by pickle, so without the key; this server asks for none.
+    client = interfuse.Client({**up.config, "providers": {"up": {"base_url": up.base_url}}})
+    try:
+        expected = _in_child(client, "up/m-a")
+    except interfuse.AuthenticationError:
+        pytest.skip("a provider without a key is not asked")
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.starmap_async(_in_child, [(client, "up/m-a")] * 4).get(GUARD) == [expected] * 4
+
+
+@needs_fork
+def test_asyncio_in_a_forked_child(start: Start) -> None:
+    up = start(answers("m-a", "In Bern."))
+    done = run_python(
+        "import asyncio, interfuse, json, os, signal, sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "client = interfuse.AsyncClient(json.loads(sys.argv[1]))\n"
+        "ask = lambda: asyncio.run(client.chat(model='up/m-a', messages=[{'role': 'user', 'content': 'x'}]))\n"
+        "ask()\n"
+        "pid = os.fork()\n"
+        "signal.alarm(60)\n"
+        "ask()\n"
+        "sys.exit(0 if pid == 0 else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n",
+        json.dumps(up.config),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_process_ends_with_blocking_calls_in_daemon_threads(start: Start) -> None:
+    up = start(never("m-a"), stalls("m-b", "In "))
+    done = run_python(
+        "import interfuse, json, sys, threading, time\n"
+        "client = interfuse.Client(json.loads(sys.argv[1]))\n"
+        "HI = [{'role': 'user', 'content': 'hi'}]\n"
+        "def chat(): client.chat(model='up/m-a', messages=HI)\n"
+        "def stream(): list(client.chat(model='up/m-b', messages=HI, stream=True))\n"
+        "for target in (chat, stream) * 8: threading.Thread(target=target, daemon=True).start()\n"
+        "time.sleep(0.3)\n"
+        "half = client.chat(model='up/m-b', messages=HI, stream=True)\n"
+        "print(next(half).choices[0].delta.content)\n",
+        json.dumps(up.config),
+    )
+    assert (done.returncode, done.stdout) == (0, "In \n"), done.stderr
