@@ -1,0 +1,110 @@
+"""The command line, each command as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import GUARD, Start, Upstream, answers
+
+import interfuse
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    def one(*arguments: str, up: Upstream | None = None, stdin: str = "", **environment: str) -> Any:
+        clean = {name: value for name, value in os.environ.items() if not name.endswith(("_KEY", "_TOKEN"))}
+        if up is not None:
+            config = tmp_path / "interfuse.json"
+            config.write_text(json.dumps(up.config))
+            clean["INTERFUSE_CONFIG"] = str(config)
+        return subprocess.run(
+            [sys.executable, "-m", "interfuse", *arguments],
+            env=clean | environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=GUARD,
+            check=False,
+        )
+
+    return one
+
+
+def complaint(done: Any) -> str:
+    """What a failed command said: one message, no traceback, nothing on standard output."""
+    assert done.returncode != 0 and done.stdout == "" and "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    return str(done.stderr)
+
+
+def test_chat_streams(start: Start, run: Any) -> None:
+    up = start(answers("m-a", "In Bern of course."))
+    done = run("chat", "Where do you live?", "--model", "up/m-a", "--system", "Be brief.", "--temperature", "0.2", up=up)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "In Bern of course.\n", "")
+    body = up.settled()[0]["body"]
+    assert body["stream"] is True and body["temperature"] == 0.2
+    assert [m["role"] for m in body["messages"]] == ["system", "user"]
+
+
+def test_chat_from_standard_input_as_json(start: Start, run: Any) -> None:
+    up = start(answers("m-a", "In Bern."))
+    done = run("chat", "-", "--model", "up/m-a", "--json", up=up, stdin="Where?")
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "In Bern."
+    assert up.settled()[0]["body"]["messages"][0]["content"] == "Where?"
+
+
+def test_failures_are_one_message(start: Start, run: Any, tmp_path: Path) -> None:
+    up = start({"when": {}, "then": {"status": 401, "json": {"error": {"message": "wrong key"}}}})
+    assert "wrong key" in complaint(run("chat", "hi", "--model", "up/m-a", up=up))
+    assert "--model" in complaint(run("chat", "hi"))
+    assert "empty" in complaint(run("chat", " ", "--model", "up/m-a", up=up))
+    assert "OPENAI_API_KEY" in complaint(run("chat", "hi", "--model", "openai/gpt-5-mini"))
+    assert "missing.toml" in complaint(run("providers", "--config", str(tmp_path / "missing.toml")))
+    wrong = run("fuse", "hi", "--mode", "magic")
+    assert wrong.returncode == 2 and "magic" in wrong.stderr
+
+
+def test_stream_that_stops_half_way_is_no_success(start: Start, run: Any) -> None:
+    up = start(answers("m-a", "In Bern of course.", cut_after=700))
+    done = run("chat", "hi", "--model", "up/m-a", up=up)
+    assert done.returncode == 1 and "error: " in done.stderr
+
+
+def test_reader_that_leaves(start: Start, run: Any) -> None:
+    program = [sys.executable, "-m", "interfuse", "providers"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_providers_and_doctor_name_variables_never_values(run: Any) -> None:
+    key = "sk-a-key-that-must-not-be-printed"
+    for arguments in (["providers"], ["providers", "--json"], ["doctor"]):
+        done = run(*arguments, OPENAI_API_KEY=key)
+        assert done.returncode == 0, done.stderr
+        assert "OPENAI_API_KEY" in done.stdout and key not in done.stdout + done.stderr
+    assert interfuse.__version__ in done.stdout and "local" in done.stdout
+
+
+def test_models(run: Any) -> None:
+    done = run("models", "--json")
+    models = json.loads(done.stdout)
+    assert models and all(model["offers"] for model in models)
+    table = run("models", models[0]["id"])
+    assert models[0]["id"] in table.stdout
+    nothing = run("models", "no-such-model-anywhere")
+    assert nothing.returncode == 1 and nothing.stdout == ""
+
+
+def test_local_and_version(run: Any) -> None:
+    assert run("--version").stdout == f"interfuse {interfuse.__version__}\n"
+    assert run("local", "status").returncode in (0, 1)
+    assert run("local").returncode == 2
+    assert run("nonsense").returncode == 2

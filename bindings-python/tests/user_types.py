@@ -1,0 +1,85 @@
+"""A user's program for `mypy --strict` and for nobody to run: what the types promise, and what they refuse. An expected
+refusal that does not come is an unused `type: ignore`, which strict mypy reports."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, assert_type
+
+import interfuse
+from interfuse import AsyncClient, ChatCompletion, ChatCompletionChunk, Client, Fused, Stream, types
+
+hi: list[types.Message | interfuse.Record] = [{"role": "user", "content": "hi"}]
+
+
+def blocking(client: Client) -> None:
+    r = client.chat.completions.create(model="up/m", messages=hi, temperature=0.2, timeout=3.5)
+    assert_type(r, ChatCompletion)
+    assert_type(r.choices[0].message.content, str | None)
+    assert_type(r.choices[0].finish_reason, str | None)
+    assert_type(r.choices[0].message.tool_calls, list[interfuse.ToolCall] | None)
+    assert_type(r._request_id, str | None)
+    if r.usage is not None:
+        assert_type(r.usage.prompt_tokens, int)
+    if r.interfuse is not None:
+        assert_type(r.interfuse.cost_nanos, int | None)
+    assert_type(r.model_dump(), dict[str, Any])
+    hi.append(r.choices[0].message)
+
+    chunks = client.chat.completions.create(model="up/m", messages=hi, stream=True)
+    assert_type(chunks, Stream[ChatCompletionChunk])
+    for chunk in chunks:
+        assert_type(chunk.choices[0].delta.content, str | None)
+
+
+def fusing(client: Client) -> None:
+    f = client.fuse("Which?", pool=["up/a", {"model": "up/b", "temperature": 0.7}], judge={"model": "up/j"}, mode="merge")
+    assert_type(f, Fused)
+    assert_type(f.text, str)
+    assert_type(f.report.members[0].latency_ms, int)
+    assert_type(f.report.members[0].content, str | None)
+    assert_type(f.report.mode, Literal["best_of", "merge", "debate"])
+    if f.report.analysis is not None:
+        assert_type(f.report.analysis.consensus, list[str])
+        assert_type(f.report.analysis.contradictions[0].topic, str)
+    for event in client.fuse(messages=hi, pool="trio", stream=True):
+        if event.type == "member_done":
+            assert_type(event.latency_ms, int)
+        elif event.type == "final_delta":
+            assert_type(event.text, str)
+        elif event.type == "run_done":
+            assert_type(event.result, Fused)
+
+
+async def waiting() -> None:
+    async with AsyncClient(tags={"project": "search"}, timeout=20) as client:
+        r = await client.chat.completions.create(model="up/m", messages=hi)
+        assert_type(r.choices[0].message.content, str | None)
+        async for chunk in await client.chat(model="up/m", messages=hi, stream=True):
+            assert_type(chunk, ChatCompletionChunk)
+        assert_type(await client.fuse("Which?", pool=["up/a"]), Fused)
+
+
+def listings(client: Client) -> None:
+    assert_type(client.usage(by=["project"]).total.cost_nanos, int)
+    assert_type(client.models.list()[0].offers[0].input_usd, str | None)
+    assert_type(client.providers()[0].ready, bool)
+    assert_type(client.with_options(timeout=1), Client)
+
+
+def failing(client: Client) -> None:
+    try:
+        client.fuse("Which?")
+    except interfuse.RateLimitError as e:
+        assert_type(e.retry_after, float | None)
+    except interfuse.AllMembersFailedError as e:
+        assert_type(e.members[0].message, str)
+
+
+def refused(client: Client) -> None:
+    client.chat(messages=hi)  # type: ignore[call-overload]
+    client.chat(model="up/m", messages=hi, temperature="hot")  # type: ignore[call-overload]
+    client.chat(model="up/m", messages=[{"role": "user", "contents": "hi"}])  # type: ignore[list-item]
+    client.fuse("Which?", mode="magic")  # type: ignore[call-overload]
+    client.fuse("Which?", pool=["up/a"]).report.member  # type: ignore[attr-defined]
+    client.chat(model="up/m", messages=hi).choices[0].message.content.upper()  # type: ignore[union-attr]
+    Client(timeout="1s")  # type: ignore[arg-type]
