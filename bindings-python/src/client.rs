@@ -21,17 +21,16 @@ pub struct Native {
 
 #[pymethods]
 impl Native {
-    /// `config`: a dict, or the text of a document that came from `path`. `own`: what the caller gave for `provider`.
+    /// `config`: a dict or a file's path; else what the environment names. `own`: what the caller gave for `provider`.
     #[new]
-    #[pyo3(signature = (config, path, provider, own))]
+    #[pyo3(signature = (config, provider, own))]
     fn new(
         py: Python<'_>,
         config: Option<&Bound<'_, PyAny>>,
-        path: Option<&str>,
         provider: Option<String>,
         own: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let mut config = read_config(config, path)?;
+        let mut config = read_config(py, config)?;
         if let (Some(provider), Some(own)) = (provider, own) {
             let own: ProviderConfig = from_python("configuration", own)?;
             let target = config.providers.entry(provider).or_default();
@@ -113,15 +112,15 @@ impl Native {
     }
 }
 
-fn read_config(config: Option<&Bound<'_, PyAny>>, path: Option<&str>) -> PyResult<Config> {
-    let Some(config) = config else { return Ok(Config::default()) };
-    let Ok(text) = config.cast::<PyString>() else { return from_python("configuration", config) };
-    Config::parse(&text.to_cow()?).map_err(|mut e| {
-        if let Some(path) = path {
-            e.body_mut().message = format!("{path}: {}", e.message());
-        }
-        raise(config.py(), &e)
-    })
+fn read_config(py: Python<'_>, config: Option<&Bound<'_, PyAny>>) -> PyResult<Config> {
+    let read = match config {
+        None => Config::from_environment(),
+        Some(given) => match given.cast::<PyString>() {
+            Ok(path) => Config::from_file(&path.to_cow()?),
+            Err(_) => return from_python("configuration", given),
+        },
+    };
+    read.map_err(|e| raise(py, &e))
 }
 
 /// A fusion as text for people: every member, the judge's analysis, the answer, the decision and the cost. `width` is in

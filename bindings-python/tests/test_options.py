@@ -34,7 +34,7 @@ def test_faults_of_a_configuration_name_their_place(tmp_path: Path, monkeypatch:
     assert caught.value.param == "retries.max_retries"
 
     monkeypatch.setenv("INTERFUSE_CONFIG", str(tmp_path / "missing.toml"))
-    with pytest.raises(interfuse.ConfigError, match="INTERFUSE_CONFIG"):
+    with pytest.raises(interfuse.ConfigError, match="missing.toml"):
         interfuse.Client()
 
 

@@ -66,7 +66,9 @@ class BaseClient:
                     "or Client(base_url=..., api_key=...) for a server of your own."
                 )
             own["api_key"] = api_key
-        self._native = Native(*_document(config), provider, own or None)
+        if isinstance(config, os.PathLike):
+            config = os.fspath(config)
+        self._native = Native(config, provider, own or None)
         self._defaults = _defaults(provider, timeout, max_retries, default_headers, tags)
         self._build()
 
@@ -174,26 +176,6 @@ def milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-def _document(config: Mapping[str, Any] | str | os.PathLike[str] | None) -> tuple[Any, str | None]:
-    """The configuration as a dict or as text, and where the text comes from."""
-    if config is None:
-        path = os.environ.get("INTERFUSE_CONFIG")
-        if not path:
-            return None, None
-        said = f"the file {path!r} that INTERFUSE_CONFIG names"
-    elif isinstance(config, (str, os.PathLike)):
-        path = os.fspath(config)
-        said = f"the file {path!r}"
-    else:
-        return config, None
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read(), path
-    except (OSError, UnicodeDecodeError) as e:
-        why = e.strerror if isinstance(e, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"configuration: {said} cannot be read: {why}") from e
-
-
 def _defaults(
     provider: str | None,
     timeout: float | None,
@@ -234,4 +216,4 @@ def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _restored(cls: type[BaseClient], config: dict[str, Any], defaults: dict[str, Any]) -> BaseClient:
-    return cls._twin(Native(config, None, None, None), {k: v for k, v in defaults.items() if v})
+    return cls._twin(Native(config, None, None), {k: v for k, v in defaults.items() if v})
