@@ -109,7 +109,7 @@ def _print_chat(client: Client, arguments: argparse.Namespace, **target: str) ->
         for chunk in chunks:
             for choice in chunk.choices[:1]:
                 if text := choice.delta.content:
-                    print(text, end="", flush=True)
+                    print(_printable(text) if sys.stdout.isatty() else text, end="", flush=True)
                     wrote = True
     if not wrote:
         print("the model answered without text (see --json)", file=sys.stderr)
@@ -176,12 +176,13 @@ class Progress:
         said = self._say(event)
         if said is None:
             return
+        said = _printable(said)
         if not self._live:
             print(said, file=sys.stderr, flush=True)
             return
         marks = "  ".join(f"{self._marks.get(name, '…')} {name}" for name in self._members)
-        line = f"{marks}  {self._now}".rstrip()
-        width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        line = _printable(f"{marks}  {self._now}".rstrip())
+        width = shutil.get_terminal_size((100, 24)).columns - 1
         line = line if len(line) <= width else f"{line[: width - 1]}…"
         print(f"\r{line:<{self._shown}}", end="", file=sys.stderr, flush=True)
         self._shown = len(line)
@@ -290,15 +291,20 @@ def _table(rows: Iterable[tuple[str, ...]]) -> None:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def _printable(text: str) -> str:
+    """Without control characters, so that no vendor and no model can steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _complain(error: Exception) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {_printable(str(error))}", file=sys.stderr)
     if isinstance(error, InterfuseError):
         for member in error.members:
             line = f"{member.member}: {member.message}"
             if line not in str(error):
-                print(f"  {line}", file=sys.stderr)
+                print(f"  {_printable(line)}", file=sys.stderr)
         if error.partial is not None and error.partial.text:
-            print(f"what had arrived: {error.partial.text}", file=sys.stderr)
+            print(f"what had arrived: {_printable(error.partial.text)}", file=sys.stderr)
 
 
 if __name__ == "__main__":
