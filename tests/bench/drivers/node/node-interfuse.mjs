@@ -1,0 +1,23 @@
+// bench: label="interfuse (Node)" group=node order=31 venv=interfuse-node
+// Needs the addon as a release build: npm --prefix bindings-node run build:release
+import { Interfuse } from '../../../../bindings-node/js/index.mjs'
+
+export default class {
+  constructor(base, key) {
+    this.c = new Interfuse({ baseURL: base, apiKey: key, maxRetries: 0 })
+  }
+  async chat(model, messages) {
+    return (await this.c.chat.completions.create({ model, messages })).choices[0].message.content
+  }
+  async stream(model, messages, first) {
+    let [n, size] = [0, 0]
+    for await (const ev of await this.c.chat.completions.create({ model, messages, stream: true })) {
+      const t = ev.choices[0]?.delta.content
+      if (t) {
+        if (!n++) first()
+        size += t.length
+      }
+    }
+    return [n, size]
+  }
+}
