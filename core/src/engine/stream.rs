@@ -170,7 +170,7 @@ impl Open {
             booking.usage(Some(usage), self.served.priced);
         }
         let deadline = Box::pin(tokio::time::sleep_until(log.deadline));
-        let state = Caller { open: self, log, with_usage, held: None, deadline, over: false };
+        let state = Box::new(Caller { open: self, log, with_usage, held: None, deadline, over: false });
         ChatStream::new(unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) }))
     }
 }

@@ -83,7 +83,7 @@ impl Inner {
             body: Body::new(Pieces {
                 inner: response.bytes_stream().boxed(),
                 idle: request.idle_timeout,
-                last: Instant::now(),
+                waiting: None,
                 sleep: None,
                 bytes: 0,
             }),
@@ -148,11 +148,13 @@ fn chain(e: &::reqwest::Error) -> String {
     text
 }
 
-/// A body with a timeout between its pieces. One timer serves the whole body: it is moved only when it fires early.
+/// A body with a timeout between its pieces. One timer serves the whole body: it is moved only when it fires early, and
+/// the clock is read only when the body makes us wait.
 struct Pieces {
     inner: BoxStream<'static, ::reqwest::Result<Bytes>>,
     idle: Duration,
-    last: Instant,
+    /// Since when we wait.
+    waiting: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
     bytes: u64,
 }
@@ -163,7 +165,7 @@ impl Stream for Pieces {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if let Poll::Ready(piece) = this.inner.as_mut().poll_next(cx) {
-            this.last = Instant::now();
+            this.waiting = None;
             return Poll::Ready(piece.map(|piece| match piece {
                 Ok(piece) => {
                     this.bytes += piece.len() as u64;
@@ -172,11 +174,12 @@ impl Stream for Pieces {
                 Err(e) => Err(broken(e, this.bytes)),
             }));
         }
-        let sleep = this.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(this.last + this.idle)));
+        let since = *this.waiting.get_or_insert_with(Instant::now);
+        let due = since + this.idle;
+        let sleep = this.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         while sleep.as_mut().poll(cx).is_ready() {
-            let due = this.last + this.idle;
             if Instant::now() >= due {
-                return Poll::Ready(Some(Err(timeout("idle", this.idle, this.last.elapsed(), this.bytes))));
+                return Poll::Ready(Some(Err(timeout("idle", this.idle, since.elapsed(), this.bytes))));
             }
             sleep.as_mut().reset(due);
         }

@@ -1,8 +1,9 @@
 //! Response bodies as servers really send them: lenient where vendors differ, nothing lost.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,79 +12,109 @@ use crate::types::{
     PromptTokensDetails, Quirks, ToolCall, ToolCallDelta, Usage,
 };
 
-/// A completion or a chunk.
-#[derive(Deserialize)]
-pub(super) struct Body {
-    #[serde(default)]
-    pub id: Option<String>,
-    #[serde(default, deserialize_with = "whole")]
-    pub created: Option<u64>,
-    #[serde(default)]
-    pub model: Option<String>,
-    #[serde(default)]
-    pub choices: Option<Vec<Choice>>,
-    #[serde(default)]
-    pub usage: Option<Value>,
-    #[serde(default)]
-    pub service_tier: Option<String>,
-    #[serde(default)]
-    pub system_fingerprint: Option<String>,
-    #[serde(default)]
-    pub error: Option<Value>,
-    #[serde(default)]
-    #[allow(dead_code)] // read so that it does not stand in `extra`; the type says what it is
-    object: Option<de::IgnoredAny>,
-    /// Random padding.
-    #[serde(default)]
-    #[allow(dead_code)] // read so that it does not reach the caller
-    obfuscation: Option<de::IgnoredAny>,
-    #[serde(flatten)]
-    pub extra: Extra,
+/// Defines a struct that reads an object key by key: known fields into their places, skipped ones nowhere, all others
+/// into `extra`. serde's `flatten` does the same, but buffers what it does not know, which costs a stream half its time.
+macro_rules! open {
+    ($(#[$doc:meta])* $name:ident { $($field:ident $key:literal: $type:ty,)* } $(skips $($skip:literal)*)?) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        pub(super) struct $name {
+            $(pub $field: Option<$type>,)*
+            pub extra: Extra,
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                struct V;
+                impl<'de> Visitor<'de> for V {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                        let mut out = $name::default();
+                        while let Some(Key(key)) = map.next_key()? {
+                            match &*key {
+                                $($key => out.$field = map.next_value()?,)*
+                                $($($skip => { map.next_value::<de::IgnoredAny>()?; })*)?
+                                _ => { out.extra.insert(key.into_owned(), map.next_value()?); }
+                            }
+                        }
+                        Ok(out)
+                    }
+                }
+                d.deserialize_map(V)
+            }
+        }
+    };
 }
 
-#[derive(Deserialize)]
-pub(super) struct Choice {
-    #[serde(default)]
-    pub index: Option<u32>,
-    #[serde(default)]
-    pub message: Option<Parts>,
-    #[serde(default)]
-    pub delta: Option<Parts>,
-    #[serde(default)]
-    pub finish_reason: Option<String>,
-    #[serde(default)]
-    pub logprobs: Option<Value>,
-    #[serde(flatten)]
-    pub extra: Extra,
+/// A key, borrowed where the text has no escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        d.deserialize_str(V)
+    }
 }
 
-/// A message or what is new in one.
-#[derive(Deserialize, Default)]
-pub(super) struct Parts {
-    #[serde(default)]
-    pub role: Option<String>,
-    #[serde(default)]
-    pub content: Option<Content>,
-    #[serde(default)]
-    pub refusal: Option<String>,
-    #[serde(default)]
-    pub tool_calls: Option<Vec<Call>>,
-    #[serde(flatten)]
-    pub extra: Extra,
+open! {
+    /// A completion or a chunk. `object` is known from the call; `obfuscation` is random padding.
+    Body {
+        id "id": String,
+        created "created": Whole,
+        model "model": String,
+        choices "choices": Vec<Choice>,
+        usage "usage": Value,
+        service_tier "service_tier": String,
+        system_fingerprint "system_fingerprint": String,
+        error "error": Value,
+    }
+    skips "object" "obfuscation"
 }
 
-#[derive(Deserialize)]
-pub(super) struct Call {
-    #[serde(default)]
-    pub index: Option<u32>,
-    #[serde(default)]
-    pub id: Option<String>,
-    #[serde(default)]
-    pub r#type: Option<String>,
-    #[serde(default)]
-    pub function: Option<Function>,
-    #[serde(flatten)]
-    pub extra: Extra,
+open! {
+    /// One choice of either.
+    Choice {
+        index "index": u32,
+        message "message": Parts,
+        delta "delta": Parts,
+        finish_reason "finish_reason": String,
+        logprobs "logprobs": Value,
+    }
+}
+
+open! {
+    /// A message or what is new in one.
+    Parts {
+        role "role": String,
+        content "content": Content,
+        refusal "refusal": String,
+        tool_calls "tool_calls": Vec<Call>,
+    }
+}
+
+open! {
+    /// A tool call or what is new in one.
+    Call {
+        index "index": u32,
+        id "id": String,
+        r#type "type": String,
+        function "function": Function,
+    }
 }
 
 #[derive(Deserialize)]
@@ -139,12 +170,14 @@ impl<'de> Deserialize<'de> for Arguments {
     }
 }
 
-/// A whole number that may come as a float or be null.
-fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
-    Ok(match Option::<Value>::deserialize(d)? {
-        Some(Value::Number(n)) => n.as_u64().or_else(|| n.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64)),
-        _ => None,
-    })
+/// A whole number, also where it is written as a float; anything else counts as 0, which is "unknown" here.
+pub(super) struct Whole(pub u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(d)?;
+        Ok(Whole(value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64)).unwrap_or(0)))
+    }
 }
 
 /// Names of reasoning text at vendors that are not in the catalogue.

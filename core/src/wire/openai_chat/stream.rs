@@ -89,7 +89,7 @@ impl StreamDecoder for Decoder {
         out.push(ChatCompletionChunk {
             id: body.id.unwrap_or_default(),
             object: "chat.completion.chunk".to_owned(),
-            created: body.created.unwrap_or_default(),
+            created: body.created.map_or(0, |c| c.0),
             model: body.model.unwrap_or_default(),
             choices,
             usage,
