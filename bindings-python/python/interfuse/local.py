@@ -60,6 +60,7 @@ class DemoPool(TypedDict):
 
     pool: list[Member]
     judge: Judge
+    temperature: float
     max_tokens: int
     deadline_ms: int
 
@@ -204,6 +205,8 @@ def demo_pool(server: LocalServer) -> DemoPool:
             member("sceptic", "You are a careful scientist. Say what is known and what is often misunderstood.", 1.0),
         ],
         "judge": {"model": server.model, "provider": PROVIDER, "max_tokens": 500},
+        # Of the merged answer; the members have their own.
+        "temperature": 0.3,
         "max_tokens": 200,
         # Half a minute on two idle cores; busy ones may take ten times as long, and a late demonstration beats none.
         "deadline_ms": 300_000,
