@@ -1,4 +1,5 @@
 //! Asks three models, lets a fourth merge their answers, prints the answer and what it cost.
+#![allow(clippy::print_stdout)]
 use interfuse::Client;
 use interfuse::types::{FuseRequest, FusionMode};
 
