@@ -1,6 +1,5 @@
 //! The client: one method per public method of the core.
 
-use futures_util::StreamExt as _;
 use interfuse::types::{Config, ProviderConfig, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
@@ -8,7 +7,7 @@ use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
 use crate::call::{Cancel, closing, json, raise, run};
-use crate::stream::{NativeStream, driven};
+use crate::stream::{NO_LIMIT, NativeStream, READ_AHEAD};
 
 /// A client as `js/client.cjs` sees it.
 #[napi]
@@ -58,7 +57,7 @@ impl NativeClient {
         env.spawn_future(async move {
             let work = async { client.chat_stream(from_json("request", &request)?).await };
             let chunks = run(work, Some(&cancel), &closing).await?;
-            Ok(NativeStream::new(chunks.map(|chunk| chunk.and_then(|chunk| json(&chunk))), cancel, closing))
+            Ok(NativeStream::new(chunks, READ_AHEAD, cancel, closing))
         })
     }
 
@@ -89,8 +88,7 @@ impl NativeClient {
         env.spawn_future(async move {
             let work = async { client.fuse_stream(from_json("request", &request)?).await };
             let events = run(work, Some(&cancel), &closing).await?;
-            let events = driven(events).map(|event| event.and_then(|event| json(&event)));
-            Ok(NativeStream::new(events, cancel, closing))
+            Ok(NativeStream::new(events, NO_LIMIT, cancel, closing))
         })
     }
 

@@ -1,20 +1,24 @@
 //! A stream that JavaScript pulls: each pull gives everything that is ready, so that crossings do not grow with chunks.
 
-use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 
 use futures_util::FutureExt as _;
-use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
+use futures_util::stream::{Stream, StreamExt as _};
 use interfuse::Error;
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
-use tokio::runtime::Handle;
-use tokio::sync::{Mutex, mpsc};
+use serde::Serialize;
+use tokio::sync::{Mutex, Semaphore, mpsc};
 
-use crate::call::{Cancel, defect, run};
+use crate::call::{Cancel, defect, json, run};
+
+/// Chunks read ahead of a slow reader; beyond it the vendor is not read any further.
+pub const READ_AHEAD: usize = 256;
+
+/// For events of a fusion, which must not stand still, and run into its deadlines, because its reader is busy.
+pub const NO_LIMIT: usize = Semaphore::MAX_PERMITS;
 
 /// Most items of one pull; the rest waits for the next.
 const MOST: usize = 256;
@@ -29,47 +33,45 @@ pub struct NativeStream {
 
 /// What is read from; nothing once it has ended.
 struct Source {
-    items: Option<BoxStream<'static, Result<String, Error>>>,
+    items: Option<mpsc::Receiver<Item>>,
     /// An error that came right after items; those are handed out first.
     failed: Option<Error>,
-    /// Where its connection lives.
-    runtime: Handle,
 }
 
+/// JSON text, or how the stream failed.
+type Item = Result<String, Error>;
+
 impl NativeStream {
-    /// `items` are JSON texts. Called on the runtime.
-    pub fn new(
-        items: impl Stream<Item = Result<String, Error>> + Send + 'static,
+    /// A stream whose items are made by a task of their own, at most `ahead` before they are read: while JavaScript works
+    /// on some, the next gather. The task ends when the stream is cancelled or collected. Called on the runtime.
+    pub fn new<T: Serialize + Send + 'static>(
+        items: impl Stream<Item = Result<T, Error>> + Send + Unpin + 'static,
+        ahead: usize,
         cancel: Cancel,
         closing: Cancel,
     ) -> Self {
-        let source = Source { items: Some(items.fuse().boxed()), failed: None, runtime: Handle::current() };
+        let (sender, receiver) = mpsc::channel(ahead);
+        tokio::spawn(pump(items, sender));
+        let source = Source { items: Some(receiver), failed: None };
         NativeStream { source: Arc::new(Mutex::new(source)), cancel, closing }
     }
 }
 
-/// The same items, but made whether or not somebody reads: a fusion must not stand still, and run into its deadlines,
-/// because its reader is busy. Ends when the reader is gone. Called on the runtime.
-pub fn driven<T: Send + 'static>(
-    mut items: impl Stream<Item = Result<T, Error>> + Send + Unpin + 'static,
-) -> impl Stream<Item = Result<T, Error>> + Send + 'static {
-    let (sender, mut receiver) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let pump = AssertUnwindSafe(async {
-            while let Some(item) = items.next().await {
-                if sender.send(item).is_err() {
-                    break;
-                }
-            }
-        });
-        tokio::select! {
-            () = sender.closed() => {}
-            ended = pump.catch_unwind() => if ended.is_err() {
-                let _ = sender.send(Err(defect()));
+async fn pump<T: Serialize>(mut items: impl Stream<Item = Result<T, Error>> + Unpin, sender: mpsc::Sender<Item>) {
+    let pumped = AssertUnwindSafe(async {
+        while let Some(item) = items.next().await {
+            if sender.send(item.and_then(|item| json(&item))).await.is_err() {
+                break;
             }
         }
     });
-    stream::poll_fn(move |cx| receiver.poll_recv(cx))
+    tokio::select! {
+        biased;
+        () = sender.closed() => {}
+        ended = pumped.catch_unwind() => if ended.is_err() {
+            let _ = sender.send(Err(defect())).await;
+        }
+    }
 }
 
 #[napi]
@@ -90,44 +92,25 @@ impl NativeStream {
     }
 }
 
-impl Drop for Source {
-    fn drop(&mut self) {
-        // The garbage collector drops streams on JavaScript's thread, and ending a connection may need the runtime. The
-        // handle may be entered even when, at the end of the process, the runtime is gone.
-        let _runtime = self.runtime.enter();
-        self.items = None;
-    }
-}
-
 impl Source {
     async fn batch(&mut self) -> Result<Option<String>, Error> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
         let Some(items) = &mut self.items else { return Ok(None) };
+        let mut ready = Vec::new();
+        items.recv_many(&mut ready, MOST).await;
         let mut batch = String::new();
-        let mut count = 0;
-        poll_fn(|cx| {
-            while count < MOST {
-                match items.poll_next_unpin(cx) {
-                    Poll::Ready(Some(Ok(item))) => {
-                        batch.push(if count == 0 { '[' } else { ',' });
-                        batch += &item;
-                        count += 1;
-                    }
-                    Poll::Ready(Some(Err(error))) => {
-                        self.failed = Some(error);
-                        break;
-                    }
-                    Poll::Ready(None) => break,
-                    Poll::Pending if count == 0 => return Poll::Pending,
-                    Poll::Pending => break,
+        for item in ready {
+            match item {
+                Ok(item) => {
+                    batch.push(if batch.is_empty() { '[' } else { ',' });
+                    batch += &item;
                 }
+                Err(error) => self.failed = Some(error),
             }
-            Poll::Ready(())
-        })
-        .await;
-        if count > 0 {
+        }
+        if !batch.is_empty() {
             batch.push(']');
             return Ok(Some(batch));
         }
