@@ -72,14 +72,14 @@ impl Inner {
         *out.headers_mut() = request.headers;
         *out.body_mut() = Some(request.body.into());
         let started = Instant::now();
-        let response = match tokio::time::timeout(request.response_timeout, client.execute(out)).await {
+        let mut response = match tokio::time::timeout(request.response_timeout, client.execute(out)).await {
             Ok(Ok(response)) => response,
             Ok(Err(e)) => return Err(self.failed(e, started)),
             Err(_) => return Err(timeout("response", request.response_timeout, started.elapsed(), 0)),
         };
         Ok(HttpResponse {
             status: response.status().as_u16(),
-            headers: response.headers().clone(),
+            headers: std::mem::take(response.headers_mut()),
             body: Body::new(Pieces {
                 inner: response.bytes_stream().boxed(),
                 idle: request.idle_timeout,

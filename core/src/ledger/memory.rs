@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::LedgerStore;
 use crate::error::Result;
 use crate::money::NanoUsd;
-use crate::types::{LedgerRecord, Outcome, UsageQuery, UsageReport, UsageRow};
+use crate::types::{LedgerRecord, Outcome, Purpose, UsageQuery, UsageReport, UsageRow};
 
 /// Keeps the latest records; what no longer fits is folded into sums per provider, model, purpose, outcome and tags,
 /// so that totals stay exact while times of old records are lost.
@@ -18,7 +18,7 @@ pub struct MemoryLedger {
 #[derive(Default)]
 struct State {
     records: VecDeque<LedgerRecord>,
-    folded: HashMap<BTreeMap<String, String>, Sums>,
+    folded: HashMap<Group, Sums>,
     /// Time of the latest folded record.
     folded_until_ms: Option<u64>,
 }
@@ -73,6 +73,28 @@ fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// What folded records are told apart by.
+#[derive(PartialEq, Eq, Hash)]
+struct Group {
+    provider: String,
+    model: String,
+    purpose: Purpose,
+    outcome: Outcome,
+    tags: BTreeMap<String, String>,
+}
+
+impl Group {
+    fn value(&self, name: &str) -> Option<String> {
+        match name {
+            "provider" => Some(self.provider.clone()),
+            "model" => Some(self.model.clone()),
+            "purpose" => Some(word(self.purpose)),
+            "outcome" => Some(word(self.outcome)),
+            tag => self.tags.get(tag).cloned(),
+        }
+    }
+}
+
 /// A record's value of a name: one of the built-in columns, else the tag of that name.
 fn value_of(record: &LedgerRecord, name: &str) -> Option<String> {
     match name {
@@ -108,12 +130,10 @@ impl LedgerStore for MemoryLedger {
         state.records.push_back(record);
         while state.records.len() > self.max_records {
             let Some(old) = state.records.pop_front() else { break };
-            let mut group = old.tags.clone();
-            for name in ["provider", "model", "purpose", "outcome"] {
-                group.insert(name.to_owned(), value_of(&old, name).unwrap_or_default());
-            }
-            state.folded.entry(group).or_default().add(Sums::of(&old));
+            let sums = Sums::of(&old);
             state.folded_until_ms = state.folded_until_ms.max(Some(old.at_ms));
+            let LedgerRecord { provider, model, purpose, outcome, tags, .. } = old;
+            state.folded.entry(Group { provider, model, purpose, outcome, tags }).or_default().add(sums);
         }
         Ok(())
     }
@@ -133,7 +153,7 @@ impl LedgerStore for MemoryLedger {
         };
         if !timed {
             for (group, sums) in &state.folded {
-                add(&|name| group.get(name).cloned(), *sums);
+                add(&|name| group.value(name), *sums);
             }
         }
         for record in &state.records {
@@ -157,7 +177,7 @@ impl LedgerStore for MemoryLedger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Purpose, Usage};
+    use crate::types::Usage;
 
     fn record(at_ms: u64, project: &str, cost: Option<u64>) -> LedgerRecord {
         LedgerRecord {

@@ -2,8 +2,8 @@
 
 mod listing;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::catalog::{Catalog, Price};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,7 +31,12 @@ pub struct Router {
     pub endpoints: Endpoints,
     /// The user's prices, by `provider/model` as sent.
     prices: BTreeMap<String, Price>,
+    /// Targets of names asked for before, without preferences: nothing they are made from changes.
+    known: Mutex<HashMap<String, Vec<Target>>>,
 }
+
+/// How many names are remembered.
+const KNOWN: usize = 1024;
 
 impl Router {
     /// A router over these backends.
@@ -47,7 +52,7 @@ impl Router {
         for row in endpoints.own() {
             catalog = catalog.with_provider(row.clone())?;
         }
-        Ok(Router { catalog, endpoints, prices })
+        Ok(Router { catalog, endpoints, prices, known: Mutex::default() })
     }
 
     /// The targets of a request, in the order they are to be tried.
@@ -87,7 +92,18 @@ impl Router {
         match choice {
             Some(ProviderChoice::Name(name)) => Ok(vec![self.at(name, model)?]),
             Some(ProviderChoice::Preferences(preferences)) => self.preferred(model, preferences),
-            None => self.preferred(model, &ProviderPreferences::default()),
+            None => {
+                let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(targets) = known().get(model) {
+                    return Ok(targets.clone());
+                }
+                let targets = self.preferred(model, &ProviderPreferences::default())?;
+                let mut known = known();
+                if known.len() < KNOWN {
+                    known.insert(model.to_owned(), targets.clone());
+                }
+                Ok(targets)
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! OpenAI Chat Completions, and every server that speaks it with declared deviations.
 
 mod raw;
+mod repeat;
 mod request;
 mod response;
 mod stream;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::raw::{self, Body};
+use super::repeat::Repeat;
 use super::response;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{ChatCompletionChunk, Quirks};
@@ -16,6 +17,10 @@ pub(super) struct Decoder {
     finished: Vec<bool>,
     /// `[DONE]` has come.
     done: bool,
+    /// The event before, where the next may equal it but for its text.
+    repeat: Option<Repeat>,
+    /// Events since the last that did; some vendors pad each event anew, and learning from those is for nothing.
+    strangers: u8,
 }
 
 impl Decoder {
@@ -26,6 +31,8 @@ impl Decoder {
             quirks: target.quirks.clone(),
             finished: Vec::new(),
             done: false,
+            repeat: None,
+            strangers: 0,
         }
     }
 
@@ -51,6 +58,11 @@ impl StreamDecoder for Decoder {
         }
         if data == b"[DONE]" {
             self.done = true;
+            return Ok(());
+        }
+        if let Some(chunk) = self.repeat.as_ref().and_then(|r| r.apply(data)) {
+            self.strangers = 0;
+            out.push(chunk);
             return Ok(());
         }
         let mut body: Body = match serde_json::from_slice(data) {
@@ -86,7 +98,7 @@ impl StreamDecoder for Decoder {
             self.note(choice.index, choice.finish_reason.is_some());
             choices.push(choice);
         }
-        out.push(ChatCompletionChunk {
+        let chunk = ChatCompletionChunk {
             id: body.id.unwrap_or_default(),
             object: "chat.completion.chunk".to_owned(),
             created: body.created.map_or(0, |c| c.0),
@@ -97,7 +109,12 @@ impl StreamDecoder for Decoder {
             system_fingerprint: body.system_fingerprint,
             interfuse: None,
             extra: body.extra,
-        });
+        };
+        if self.strangers < 8 {
+            self.strangers += 1;
+            self.repeat = Repeat::learn(data, &chunk);
+        }
+        out.push(chunk);
         Ok(())
     }
 
