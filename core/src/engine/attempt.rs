@@ -105,7 +105,8 @@ async fn exchange(call: &Call<'_>, target: &Target, booking: &mut Booking) -> Re
         url: target.endpoint.url(&target.model)?,
         headers,
         body: Bytes::from(encoded.body),
-        response_timeout: Duration::from_millis(engine.config.timeouts.response_ms),
+        response_timeout: Some(Duration::from_millis(engine.config.timeouts.response_ms))
+            .filter(|limit| Instant::now() + *limit < call.log.deadline),
         idle_timeout: Duration::from_millis(engine.config.timeouts.idle_ms),
     };
     let mut response = engine.transport.send(request).await?;

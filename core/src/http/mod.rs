@@ -39,8 +39,9 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// Longest wait for the head of the response once the request is on its way.
-    pub response_timeout: Duration,
+    /// Longest wait for the head of the response once the request is on its way; `None` where the call's own deadline
+    /// comes first.
+    pub response_timeout: Option<Duration>,
     /// Longest wait between two pieces of the body.
     pub idle_timeout: Duration,
 }

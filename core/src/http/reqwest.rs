@@ -72,11 +72,15 @@ impl Inner {
         *out.headers_mut() = request.headers;
         *out.body_mut() = Some(request.body.into());
         let started = Instant::now();
-        let mut response = match tokio::time::timeout(request.response_timeout, client.execute(out)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(e)) => return Err(self.failed(e, started)),
-            Err(_) => return Err(timeout("response", request.response_timeout, started.elapsed(), 0)),
+        let sent = client.execute(out);
+        let answered = match request.response_timeout {
+            None => sent.await,
+            Some(limit) => match tokio::time::timeout(limit, sent).await {
+                Ok(answered) => answered,
+                Err(_) => return Err(timeout("response", limit, started.elapsed(), 0)),
+            },
         };
+        let mut response = answered.map_err(|e| self.failed(e, started))?;
         Ok(HttpResponse {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
