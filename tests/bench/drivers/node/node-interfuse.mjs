@@ -1,4 +1,4 @@
-// bench: label="interfuse (Node)" group=node order=31 venv=interfuse-node
+// bench: label="interfuse (Node)" group=node order=31 prepare="npm --prefix ../../bindings-node run build:release" size_of=../../bindings-node/js
 // Needs the addon as a release build: npm --prefix bindings-node run build:release
 import { Interfuse } from '../../../../bindings-node/js/index.mjs'
 

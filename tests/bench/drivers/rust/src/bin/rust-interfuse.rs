@@ -42,11 +42,16 @@ impl Driver for D {
         Ok((n, size))
     }
     async fn fuse(&self, models: &[String], judge: &str, msgs: &[Message]) -> Result<String, String> {
-        let pool: Vec<String> = models.iter().map(|m| format!("up/{m}")).collect();
+        let pool: Vec<String> = models.iter().map(|m| format!("up/{m}-vary")).collect();
         let mut request: FuseRequest =
             serde_json::from_value(serde_json::json!({"mode": "best_of", "pool": pool, "judge": format!("up/{judge}-verdict")})).unwrap();
         request.chat.messages = said(msgs);
-        Ok(self.c.fuse(request).await.map_err(|e| e.to_string())?.text)
+        let fused = self.c.fuse(request).await.map_err(|e| e.to_string())?;
+        // Five answers, two verdicts in opposite orders: less than that would measure something else.
+        match (fused.report.judges.len(), fused.report.degraded.as_slice()) {
+            (2, []) => Ok(fused.text),
+            other => Err(format!("not a whole fusion: {other:?}")),
+        }
     }
 }
 fn main() {
