@@ -11,6 +11,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    // Python makes requests and reads answers one thread at a time; a second worker would mostly hand over to the first.
+    interfuse::host::set_workers(1);
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_class::<client::Native>()?;
     m.add_class::<call::Call>()?;

@@ -11,7 +11,7 @@ mod stream;
 
 pub use call::Call;
 pub use queue::CompletionQueue;
-pub use runtime::{ForkSafe, handle, may_block, shutdown};
+pub use runtime::{ForkSafe, handle, may_block, set_workers, shutdown};
 pub use stream::{Batch, EventStream, Next};
 
 use crate::error::{Error, ErrorKind};

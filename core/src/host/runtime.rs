@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
 
-const WORKERS: usize = 2;
+static WORKERS: AtomicUsize = AtomicUsize::new(2);
 /// A tag no process has: the value is to be made again.
 const NOBODY: u32 = 0;
 
@@ -30,13 +30,19 @@ static HOST: ForkSafe<Host> = ForkSafe::lazy(start);
 
 fn start() -> Result<Host> {
     let runtime = Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(WORKERS.load(Ordering::Relaxed))
         .thread_name("interfuse")
         .on_thread_start(|| OWN_THREAD.set(true))
         .enable_all()
         .build()
         .map_err(|e| Error::new(ErrorKind::Internal, format!("could not start the library's threads: {e}")))?;
     Ok(Host { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
+}
+
+/// How many threads the runtime will have; 2 by default, at least 1. A host that runs its own code one thread at a time is
+/// better off with one, which saves switches between them. Nothing changes for a runtime that runs already.
+pub fn set_workers(count: usize) {
+    WORKERS.store(count.max(1), Ordering::Relaxed);
 }
 
 /// The runtime of this process, made now if there is none.
@@ -197,7 +203,6 @@ impl<T> Drop for ThisProcess<T> {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
 
     #[test]
     fn a_value_of_another_process_is_made_again_and_never_dropped() {
