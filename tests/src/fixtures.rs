@@ -54,6 +54,56 @@ pub fn check_dir(dir: &Path) -> Vec<Checked> {
     checked
 }
 
+/// Whole files of one JSON body (`*.json`) or one event per line (`*.chunks.txt`), below `<dir>/<provider>`; those without
+/// `choices` belong to another wire.
+pub fn check_verbatim(dir: &Path) -> Vec<Checked> {
+    let catalog = Catalog::builtin();
+    let mut checked = Vec::new();
+    for provider in children(dir) {
+        let name = name_of(&provider);
+        let quirks = catalog.provider(&name).map(|p| p.quirks.clone()).unwrap_or_default();
+        let target = WireTarget { provider: &name, model: "m", quirks: &quirks };
+        for file in children(&provider) {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            let events = name_of(&file).ends_with(".chunks.txt");
+            let outcome = match protocol("openai-chat") {
+                _ if !text.contains("\"choices\"") => Outcome::Skipped("no chat completion".to_owned()),
+                None => Outcome::Failed("no such wire".to_owned()),
+                Some(wire) => {
+                    let result = if events {
+                        streams_of(&text).iter().try_for_each(|body| check_stream(wire, body.as_bytes(), &target))
+                    } else {
+                        check_answer(wire, text.as_bytes(), &target)
+                    };
+                    result.map_or_else(Outcome::Failed, |()| Outcome::Decoded)
+                }
+            };
+            let category = if events { "chat-stream" } else { "chat" }.to_owned();
+            let file = file.strip_prefix(dir).unwrap_or(&file).display().to_string();
+            checked.push(Checked { file, category, outcome });
+        }
+    }
+    checked
+}
+
+/// The streams of a file with one event per line; a new id begins a new one.
+fn streams_of(text: &str) -> Vec<String> {
+    let mut streams: Vec<String> = Vec::new();
+    let mut current = None;
+    for line in text.lines() {
+        let id = serde_json::from_str::<Value>(line).ok().and_then(|e| e["id"].as_str().map(str::to_owned));
+        let id = id.filter(|id| !id.is_empty()).or_else(|| current.clone());
+        if streams.is_empty() || (current.is_some() && id != current) {
+            streams.push(String::new());
+        }
+        current = id;
+        if let Some(stream) = streams.last_mut() {
+            stream.push_str(&format!("data: {line}\n\n"));
+        }
+    }
+    streams
+}
+
 fn children(dir: &Path) -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     all.sort();

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use interfuse_tests::fixtures::{Checked, Outcome, check_dir};
+use interfuse_tests::fixtures::{Checked, Outcome, check_dir, check_verbatim};
 
 fn report(name: &str, checked: &[Checked]) -> Vec<String> {
     let count = |category: &str, pick: fn(&Outcome) -> bool| {
@@ -48,7 +48,8 @@ fn the_recorded_collection_decodes() {
         println!("recorded collection: not present beside the checkout, nothing was run");
         return;
     }
-    let checked = check_dir(&dir);
+    let mut checked = check_dir(&dir);
+    checked.extend(check_verbatim(&dir.join("_vercel-ai")));
     let failed = report("recorded", &checked);
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
 }
