@@ -1,5 +1,8 @@
 //! Calls over TLS: HTTP/1.1 and HTTP/2 as the server offers them, an authority of one's own, and nobody else's.
 
+// Helpers outside of `#[test]` functions may fail loudly too.
+#![allow(clippy::unwrap_used)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
