@@ -32,5 +32,5 @@ deny:
 	@bash tests/setup/deny.sh build
 
 clean:
-	rm -rf target .venv .tools bindings-node/node_modules tests/bench/out
+	rm -rf target .venv .tools bindings-node/node_modules tests/bench/out tests/bench/target
 	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node
