@@ -1,4 +1,4 @@
-/* bench: label="interfuse C (blocking, JSON text out)" group=c order=4 libs=-linterfuse inc=../../include libdir=../../target/release prepare="cargo build --release -p interfuse-ffi"
+/* bench: label="interfuse C (blocking, JSON text out)" group=c order=4 libs=-linterfuse inc=../../include libdir=../../target/release prepare="cargo build --release --manifest-path ../../Cargo.toml -p interfuse-ffi"
  * Needs the library as a release build; `run.py setup` makes it. */
 #include "harness.h"
 #include <interfuse.h>

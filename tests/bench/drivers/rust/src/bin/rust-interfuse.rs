@@ -1,6 +1,6 @@
 //! bench: label="interfuse Rust" group=rust order=2
 use bench_drivers::*;
-use interfuse::types::{ChatRequest as Request, Config, FuseRequest, Message as Said};
+use interfuse::types::{ChatRequest as Request, Config, FuseRequest, Message as Said, Role};
 use interfuse::Client;
 
 pub struct D {
@@ -11,7 +11,8 @@ fn said(msgs: &[Message]) -> Vec<Said> {
     msgs.iter()
         .map(|m| match m.role {
             "user" => Said::user(&m.content),
-            role => Said::text(serde_json::from_value(role.into()).unwrap(), &m.content),
+            "system" => Said::system(&m.content),
+            _ => Said::text(Role::Assistant, &m.content),
         })
         .collect()
 }
