@@ -106,7 +106,7 @@ impl Engine {
         let mut call = Call::new(self, request, cx, false)?;
         match call.run().await? {
             attempt::Answer::Whole(mut answer, served) => {
-                answer.interfuse = Some(call.meta(served));
+                answer.interfuse = Some(call.log.meta(served));
                 Ok(*answer)
             }
             attempt::Answer::Open(_) => Err(Error::new(ErrorKind::Internal, "a plain call was answered by a stream")),
@@ -120,7 +120,7 @@ impl Engine {
         match call.run().await? {
             attempt::Answer::Open(open) => {
                 let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
-                Ok(open.into_stream(call.into_owned(), with_usage))
+                Ok(open.into_stream(call.log, with_usage))
             }
             attempt::Answer::Whole(..) => {
                 Err(Error::new(ErrorKind::Internal, "a stream was answered by a whole answer"))
@@ -130,6 +130,7 @@ impl Engine {
 }
 
 /// What is known of the attempt that answered.
+#[derive(Default)]
 struct Served {
     provider: String,
     model: String,
@@ -199,14 +200,6 @@ impl<'a> Call<'a> {
                 _ => return Err(self.log.finish(error)),
             }
         }
-    }
-
-    fn meta(&self, served: Served) -> ResponseMeta {
-        self.log.meta(served)
-    }
-
-    fn into_owned(self) -> CallLog {
-        self.log
     }
 }
 

@@ -237,17 +237,7 @@ impl Caller {
             booking.answered();
         }
         self.log.costs.push(open.served.priced.cost);
-        let served = std::mem::replace(
-            &mut open.served,
-            Served {
-                provider: String::new(),
-                model: String::new(),
-                priced: crate::ledger::Priced::default(),
-                dropped: Vec::new(),
-                request_id: None,
-                ttft_ms: None,
-            },
-        );
+        let served = std::mem::take(&mut open.served);
         let mut last = self.held.take().unwrap_or_else(|| ChatCompletionChunk {
             object: "chat.completion.chunk".to_owned(),
             ..Default::default()
