@@ -54,6 +54,11 @@ export interface ChatRequest {
   timeout_ms?: number | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
+  /**
+   * Whether a field that a target would leave out is an error there; false by default, then it is named in
+   * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
+   */
+  strict_params?: boolean | null
   /** Headers added to the vendor's request. */
   extra_headers?: { [key: string]: string } | null
   /** Fields merged into the vendor's request body as they are; they win over all others. */
@@ -369,6 +374,11 @@ export interface FuseRequest {
   timeout_ms?: number | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
+  /**
+   * Whether a field that a target would leave out is an error there; false by default, then it is named in
+   * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
+   */
+  strict_params?: boolean | null
   /** Headers added to the vendor's request. */
   extra_headers?: { [key: string]: string } | null
   /** Fields merged into the vendor's request body as they are; they win over all others. */

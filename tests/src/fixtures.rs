@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use interfuse::Catalog;
 use interfuse::error::ErrorKind;
-use interfuse::http::SseParser;
+use interfuse::http::{Framer, HeaderMap};
 use interfuse::types::{ChatCompletionChunk, Quirks};
-use interfuse::wire::{Assembler, Protocol, WireTarget, protocol};
+use interfuse::wire::{Assembler, Framing, Protocol, Reply, WireTarget, protocol};
 use serde_json::Value;
 
 /// What became of one exchange.
@@ -151,7 +151,7 @@ fn other_wire(path: &str) -> Option<&'static str> {
 }
 
 fn check_error(wire: &dyn Protocol, status: u16, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
-    let error = wire.decode_error(status, body, target);
+    let error = wire.decode_error(&Reply { status, headers: &HeaderMap::new(), body }, target);
     if matches!(error.kind(), ErrorKind::Decode | ErrorKind::Internal) {
         return Err(format!("kind {}: {error}", error.kind()));
     }
@@ -163,7 +163,7 @@ fn check_error(wire: &dyn Protocol, status: u16, body: &[u8], target: &WireTarge
 
 fn check_answer(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
     let raw: Value = serde_json::from_slice(body).map_err(|e| format!("the recording is not JSON: {e}"))?;
-    let decoded = wire.decode(body, target);
+    let decoded = wire.decode(&Reply { status: 200, headers: &HeaderMap::new(), body }, target);
     if !raw["error"].is_null() {
         return match decoded {
             Ok(_) => Err("an error was decoded as an answer".into()),
@@ -228,18 +228,19 @@ pub fn stream<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     target: &WireTarget<'_>,
 ) -> Streamed {
-    let mut sse = SseParser::new(8 << 20);
+    let mut framer = Framer::new(wire.framing(), 8 << 20);
     let mut decoder = wire.decoder(target);
     let mut chunks = Vec::new();
     let mut result = Ok(());
     for piece in pieces {
-        result = sse.push(piece, |frame| decoder.frame(frame, &mut chunks));
+        result = framer.push(piece, |frame| decoder.frame(frame, &mut chunks));
         if result.is_err() {
             break;
         }
     }
     if result.is_ok() {
-        result = sse.finish(|frame| decoder.frame(frame, &mut chunks));
+        result = framer.finish(|frame| decoder.frame(frame, &mut chunks));
+        decoder.finish(&mut chunks);
     }
     Streamed { chunks, error: result.err().map(|e| e.kind()), complete: decoder.complete() }
 }
@@ -341,26 +342,26 @@ fn windows(body: &[u8]) -> Vec<&[u8]> {
 
 fn frames(pieces: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
     let mut out = Vec::new();
-    let mut sse = SseParser::new(8 << 20);
+    let mut framer = Framer::new(Framing::Sse, 8 << 20);
     let mut keep = |frame: interfuse::wire::Frame<'_>| {
         out.push((frame.event.to_owned(), frame.data.to_vec()));
         Ok(())
     };
     for piece in pieces {
-        let _ = sse.push(piece, &mut keep);
+        let _ = framer.push(piece, &mut keep);
     }
-    let _ = sse.finish(&mut keep);
+    let _ = framer.finish(&mut keep);
     out
 }
 
 /// Once the decoder calls the stream complete, no text may follow: a cut before that point is never a success, a cut
 /// after it has lost nothing.
 fn truncated_is_no_success(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
-    let mut sse = SseParser::new(8 << 20);
+    let mut framer = Framer::new(Framing::Sse, 8 << 20);
     let mut decoder = wire.decoder(target);
     let mut late = None;
     let mut chunks = Vec::new();
-    let _ = sse.push(body, |frame| {
+    let _ = framer.push(body, |frame| {
         let complete = decoder.complete();
         chunks.clear();
         decoder.frame(frame, &mut chunks)?;

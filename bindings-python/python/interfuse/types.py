@@ -99,6 +99,9 @@ class ChatParams(TypedDict, total=False):
     """Deadline of the whole call, retries included, milliseconds. Not sent."""
     max_retries: int | None
     """Retries after the first attempt, per target. Not sent."""
+    strict_params: bool | None
+    """Whether a field that a target would leave out is an error there; false by default, then it is named in
+    `interfuse.dropped`. Fields that change the answer are never left out. Not sent."""
     extra_headers: Mapping[str, str] | None
     """Headers added to the vendor's request."""
     extra_body: Mapping[str, Any] | None
@@ -400,6 +403,9 @@ class FuseParams(TypedDict, total=False):
     """Deadline of the whole call, retries included, milliseconds. Not sent."""
     max_retries: int | None
     """Retries after the first attempt, per target. Not sent."""
+    strict_params: bool | None
+    """Whether a field that a target would leave out is an error there; false by default, then it is named in
+    `interfuse.dropped`. Fields that change the answer are never left out. Not sent."""
     extra_headers: Mapping[str, str] | None
     """Headers added to the vendor's request."""
     extra_body: Mapping[str, Any] | None

@@ -15,7 +15,7 @@ use crate::http::{self as net, HttpRequest, HttpResponse};
 use crate::ledger::Priced;
 use crate::routing::Target;
 use crate::types::{ChatCompletion, Extra, Usage};
-use crate::wire::WireTarget;
+use crate::wire::{Reply, WireTarget};
 
 /// What an attempt brought.
 pub(super) enum Answer {
@@ -128,7 +128,8 @@ async fn exchange(call: &Call<'_>, target: &Target, booking: &mut Booking) -> Re
         return Ok(Exchanged::Open(open));
     }
     let body = read_whole(&mut response).await?;
-    let answer = protocol.decode(&body, &wire).map_err(|e| told(e, served.request_id.as_ref(), &body))?;
+    let reply = Reply { status: response.status, headers: &response.headers, body: &body };
+    let answer = protocol.decode(&reply, &wire).map_err(|e| told(e, served.request_id.as_ref(), &body))?;
     served.priced = price(target, answer.usage.as_ref(), &answer.extra);
     booking.usage(answer.usage.as_ref(), served.priced);
     Ok(Exchanged::Whole { answer: Box::new(answer), served })
@@ -197,7 +198,8 @@ async fn refused(call: &Call<'_>, response: &mut HttpResponse, wire: &WireTarget
             break;
         }
     }
-    let mut error = target.endpoint.protocol.decode_error(status, &body, wire);
+    let reply = Reply { status, headers: &response.headers, body: &body };
+    let mut error = target.endpoint.protocol.decode_error(&reply, wire);
     let kind = error.kind();
     let told = error.body_mut();
     told.request_id = net::request_id(&response.headers);

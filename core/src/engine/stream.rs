@@ -11,7 +11,7 @@ use super::attempt::price;
 use super::booking::Booking;
 use super::{CallLog, Served};
 use crate::error::{Error, ErrorKind, Partial, Result};
-use crate::http::{Body, MAX_EVENT, MAX_RESPONSE, SseParser};
+use crate::http::{Body, Framer, MAX_EVENT, MAX_RESPONSE};
 use crate::routing::Target;
 use crate::types::{ChatCompletionChunk, Usage};
 use crate::wire::StreamDecoder;
@@ -42,7 +42,7 @@ impl Stream for ChatStream {
 /// A stream being read.
 pub(super) struct Open {
     decoder: Box<dyn StreamDecoder>,
-    sse: SseParser,
+    framer: Framer,
     /// `None` once it is read or given up, which closes the connection.
     body: Option<Body>,
     target: Target,
@@ -61,7 +61,7 @@ impl Open {
     pub fn new(decoder: Box<dyn StreamDecoder>, body: Body, target: Target, served: Served) -> Self {
         Open {
             decoder,
-            sse: SseParser::new(MAX_EVENT),
+            framer: Framer::new(target.endpoint.protocol.framing(), MAX_EVENT),
             body: Some(body),
             target,
             served,
@@ -93,9 +93,13 @@ impl Open {
         let (decoder, mut new) = (&mut self.decoder, Vec::new());
         let mut on_event = |frame: crate::wire::Frame<'_>| decoder.frame(frame, &mut new);
         let (read, ended) = match piece {
-            Some(Ok(piece)) => (self.sse.push(&piece, &mut on_event), false),
+            Some(Ok(piece)) => (self.framer.push(&piece, &mut on_event), false),
             Some(Err(e)) => (Err(e), true),
-            None => (self.sse.finish(&mut on_event), true),
+            None => {
+                let read = self.framer.finish(&mut on_event);
+                decoder.finish(&mut new);
+                (read, true)
+            }
         };
         for chunk in new {
             self.note(chunk);

@@ -1,6 +1,7 @@
 //! The network: one transport, its framing, its headers. The only room with sockets.
 
 mod endpoint;
+mod framing;
 mod headers;
 mod reqwest;
 mod sse;
@@ -20,6 +21,7 @@ use crate::error::Result;
 
 pub use self::reqwest::ReqwestTransport;
 pub use endpoint::{Endpoint, Endpoints};
+pub use framing::Framer;
 pub use headers::{request_id, retry_after, should_retry};
 pub use sse::SseParser;
 

@@ -137,7 +137,7 @@ impl SseParser {
             self.event.clear();
             return Ok(());
         }
-        let told = on_event(Frame { event: &self.event, data: &self.data });
+        let told = on_event(Frame { event: &self.event, data: &self.data, fault: false });
         self.has_data = false;
         self.data.clear();
         self.event.clear();

@@ -90,6 +90,10 @@ pub struct ChatRequest {
     /// Retries after the first attempt, per target. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// Whether a field that a target would leave out is an error there; false by default, then it is named in
+    /// `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict_params: Option<bool>,
     /// Headers added to the vendor's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_headers: Option<BTreeMap<String, String>>,

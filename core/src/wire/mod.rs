@@ -1,8 +1,16 @@
 //! How each vendor speaks: requests to bytes, bytes to responses. Pure: no IO, no async, no clock.
+//!
+//! A wire writes bodies and reads them. Where they go (address, path, credential) stands in the provider's catalogue row.
 
 mod assemble;
 pub mod classify;
+pub mod emit;
+pub mod failure;
+pub mod fields;
 pub mod openai_chat;
+pub mod state;
+
+use http::HeaderMap;
 
 use crate::error::{Error, Result};
 use crate::types::{ChatCompletion, ChatCompletionChunk, ChatRequest, Quirks};
@@ -23,14 +31,16 @@ pub trait Protocol: Send + Sync {
     /// `unsupported` when the target cannot honour a field that changes the answer.
     fn encode(&self, request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded>;
 
-    /// A complete answer.
+    /// A complete answer. What the vendor does not tell stays empty (`id`, `model`) or 0 (`created`); the engine fills it.
     ///
     /// # Errors
     /// `decode` when the body is not what the wire promises; the vendor's own error when a 200 carries one.
-    fn decode(&self, body: &[u8], target: &WireTarget<'_>) -> Result<ChatCompletion>;
+    fn decode(&self, reply: &Reply<'_>, target: &WireTarget<'_>) -> Result<ChatCompletion>;
 
     /// The error behind a status outside 200..300.
-    fn decode_error(&self, status: u16, body: &[u8], target: &WireTarget<'_>) -> Error;
+    fn decode_error(&self, reply: &Reply<'_>, target: &WireTarget<'_>) -> Error {
+        failure::from_body(reply.status, reply.body, target)
+    }
 
     /// A decoder for one stream.
     fn decoder(&self, target: &WireTarget<'_>) -> Box<dyn StreamDecoder>;
@@ -55,29 +65,55 @@ pub struct WireTarget<'a> {
     pub quirks: &'a Quirks,
 }
 
+impl WireTarget<'_> {
+    /// The error, with who it is about.
+    pub fn at(&self, error: Error) -> Error {
+        error.with_provider(self.provider).with_model(self.model)
+    }
+}
+
 /// How the body of a stream is cut into frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// Server-sent events.
     Sse,
+    /// One JSON object per line.
+    Ndjson,
+    /// Amazon's binary `application/vnd.amazon.eventstream`.
+    AwsEventStream,
 }
 
 /// An encoded request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Encoded {
     /// The body.
     pub body: Vec<u8>,
+    /// Headers that this one request needs (beta features, ...), beside those of the provider's row.
+    pub headers: Vec<(&'static str, String)>,
     /// Fields that were left out because this target does not take them; none of them changes the answer.
     pub dropped: Vec<String>,
 }
 
-/// One frame of a stream.
+/// A complete response as it came.
 #[derive(Debug, Clone, Copy)]
+pub struct Reply<'a> {
+    /// Status.
+    pub status: u16,
+    /// Headers: some vendors tell error types and token counts only there.
+    pub headers: &'a HeaderMap,
+    /// Body.
+    pub body: &'a [u8],
+}
+
+/// One frame of a stream.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Frame<'a> {
-    /// Name of the event, empty when it has none.
+    /// Name of the event, empty when it has none; of an Amazon frame its event or exception type.
     pub event: &'a str,
     /// The payload.
     pub data: &'a [u8],
+    /// The framing itself calls this an error or an exception (Amazon's `:message-type`).
+    pub fault: bool,
 }
 
 /// Turns the frames of one stream into chunks.
@@ -88,7 +124,10 @@ pub trait StreamDecoder: Send {
     /// The vendor's error when the frame is one; `decode` when it is not what the wire promises.
     fn frame(&mut self, frame: Frame<'_>, out: &mut Vec<ChatCompletionChunk>) -> Result<()>;
 
-    /// Whether the stream has said that it is complete.
+    /// The body is over: what was held back for its end goes to `out`.
+    fn finish(&mut self, _out: &mut Vec<ChatCompletionChunk>) {}
+
+    /// Whether the stream has said that it is complete. Asked after [`StreamDecoder::finish`], too.
     fn complete(&self) -> bool;
 
     /// Whether nothing more is to be expected, so that the body need not be read to its end.

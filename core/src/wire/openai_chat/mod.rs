@@ -6,8 +6,8 @@ mod request;
 mod response;
 mod stream;
 
-use super::{Encoded, Framing, Protocol, StreamDecoder, WireTarget};
-use crate::error::{Error, Result};
+use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
+use crate::error::Result;
 use crate::types::{ChatCompletion, ChatRequest};
 
 /// The wire.
@@ -27,12 +27,8 @@ impl Protocol for OpenAiChat {
         request::encode(request, target, stream)
     }
 
-    fn decode(&self, body: &[u8], target: &WireTarget<'_>) -> Result<ChatCompletion> {
-        response::decode(body, target)
-    }
-
-    fn decode_error(&self, status: u16, body: &[u8], target: &WireTarget<'_>) -> Error {
-        response::decode_error(status, body, target)
+    fn decode(&self, reply: &Reply<'_>, target: &WireTarget<'_>) -> Result<ChatCompletion> {
+        response::decode(reply.body, target)
     }
 
     fn decoder(&self, target: &WireTarget<'_>) -> Box<dyn StreamDecoder> {

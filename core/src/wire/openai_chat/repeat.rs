@@ -74,7 +74,7 @@ mod tests {
         let target = WireTarget { provider: "p", model: "m", quirks: &quirks };
         let mut out = Vec::new();
         let mut decoder = protocol("openai-chat").unwrap().decoder(&target);
-        decoder.frame(Frame { event: "", data: event.as_bytes() }, &mut out).unwrap();
+        decoder.frame(Frame { data: event.as_bytes(), ..Default::default() }, &mut out).unwrap();
         out.pop().unwrap()
     }
 

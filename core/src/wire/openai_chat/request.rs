@@ -6,13 +6,11 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::types::quirks::{Flatten, JsonSchemaForm, MaxTokens, ToolCallIds};
 use crate::types::{ChatRequest, Content, ContentPart, Extra, Message, ResponseFormat, Role, StreamOptions};
-use crate::wire::{Encoded, WireTarget};
-
-/// Fields that change the answer: a target that does not take them is no substitute for one that does.
-const CHANGE_THE_ANSWER: &[&str] = &["tools", "tool_choice", "response_format", "n", "logprobs", "top_logprobs"];
+use crate::wire::fields::Fields;
+use crate::wire::{Encoded, WireTarget, state};
 
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let dropped = dropped(request, target)?;
@@ -22,59 +20,21 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
             .with_provider(target.provider)
             .with_model(target.model)
     })?;
-    Ok(Encoded { body, dropped })
+    Ok(Encoded { body, dropped, ..Default::default() })
 }
 
 /// Names of the fields set that the target refuses or ignores.
 fn dropped(request: &ChatRequest, target: &WireTarget<'_>) -> Result<Vec<String>> {
     let quirks = target.quirks;
+    let mut fields = Fields::new(request, target);
     if request.n.is_some_and(|n| quirks.max_n.is_some_and(|max| n > max)) {
-        return Err(unsupported(target, "n", "it answers with fewer choices than asked for"));
+        return Err(fields.refused("n", "it answers with fewer choices than asked for"));
     }
-    let mut dropped = Vec::new();
+    // What is merely ignored is sent on: the server may have learnt it since. The caller is told either way.
     for name in quirks.drop.iter().chain(&quirks.ignores) {
-        if !is_set(request, name) {
-            continue;
-        }
-        if CHANGE_THE_ANSWER.contains(&name.as_str()) {
-            return Err(unsupported(target, name, "it does not honour that field"));
-        }
-        // What is merely ignored is sent on: the server may have learnt it since. The caller is told either way.
-        dropped.push(name.clone());
+        fields.without(name)?;
     }
-    Ok(dropped)
-}
-
-fn unsupported(target: &WireTarget<'_>, field: &str, why: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("`{}` cannot serve a request with `{field}`: {why}; choose another provider", target.provider),
-    )
-    .with_provider(target.provider)
-    .with_model(target.model)
-    .with_param(field)
-}
-
-fn is_set(r: &ChatRequest, name: &str) -> bool {
-    match name {
-        "temperature" => r.temperature.is_some(),
-        "top_p" => r.top_p.is_some(),
-        "max_tokens" => r.max_tokens.is_some(),
-        "max_completion_tokens" => r.max_completion_tokens.is_some(),
-        "n" => r.n.is_some_and(|n| n > 1),
-        "stop" => r.stop.is_some(),
-        "seed" => r.seed.is_some(),
-        "frequency_penalty" => r.frequency_penalty.is_some(),
-        "presence_penalty" => r.presence_penalty.is_some(),
-        "logprobs" => r.logprobs == Some(true),
-        "top_logprobs" => r.top_logprobs.is_some_and(|n| n > 0),
-        "tools" => r.tools.as_ref().is_some_and(|t| !t.is_empty()),
-        "tool_choice" => r.tool_choice.is_some(),
-        "parallel_tool_calls" => r.parallel_tool_calls.is_some(),
-        "response_format" => r.response_format.as_ref().is_some_and(|f| f.r#type != "text"),
-        "reasoning_effort" => r.reasoning_effort.is_some(),
-        name => r.extra.contains_key(name),
-    }
+    Ok(fields.into_dropped())
 }
 
 struct Body<'a> {
@@ -140,7 +100,7 @@ impl Serialize for Body<'_> {
         let mut map = s.serialize_map(None)?;
         let m = &mut map;
         self.write(m, "model", self.target.model)?;
-        if needs_change(self.target) {
+        if needs_change(self.target) || r.messages.iter().any(|m| m.extra.contains_key(state::FIELD)) {
             let messages: Vec<_> = r.messages.iter().map(|message| changed(message, self.target)).collect();
             self.write(m, "messages", &messages)?;
         } else {
@@ -218,6 +178,9 @@ fn changed<'a>(message: &'a Message, target: &WireTarget<'_>) -> Cow<'a, Message
             out.to_mut().content = message.content.as_ref().map(|c| Content::Text(c.to_text()));
         }
     }
+    if message.extra.contains_key(state::FIELD) {
+        out.to_mut().extra.remove(state::FIELD);
+    }
     for field in &q.drop_message_fields {
         match field.as_str() {
             "name" if message.name.is_some() => out.to_mut().name = None,
@@ -264,6 +227,7 @@ fn alnum9(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::types::Quirks;
     use serde_json::json;
 

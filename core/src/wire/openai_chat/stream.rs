@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use super::raw::{self, Body};
 use super::repeat::Repeat;
-use super::response;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{ChatCompletionChunk, Quirks};
-use crate::wire::{Frame, StreamDecoder, WireTarget};
+use crate::wire::{Frame, StreamDecoder, WireTarget, failure};
 
 pub(super) struct Decoder {
     provider: String,
@@ -70,11 +69,11 @@ impl StreamDecoder for Decoder {
             Err(why) => return Err(self.corrupt(data, &why)),
         };
         if let Some(error) = body.error.take() {
-            return Err(response::from_value(0, &serde_json::json!({ "error": error }), &self.target()));
+            return Err(failure::from_value(0, &serde_json::json!({ "error": error }), &self.target()));
         }
         if frame.event == "error" {
             let value: Value = serde_json::from_slice(data).unwrap_or_default();
-            return Err(response::from_value(0, &value, &self.target()));
+            return Err(failure::from_value(0, &value, &self.target()));
         }
         let usage = raw::usage(&mut body, &self.quirks);
         if body.choices.is_none() && usage.is_none() {
@@ -90,10 +89,9 @@ impl StreamDecoder for Decoder {
             }
             let choice = choice.into_chunk(place as u32, &self.quirks);
             if choice.finish_reason.as_deref() == Some("error") {
-                return Err(response::at(
-                    &self.target(),
-                    Error::new(ErrorKind::ServerError, "the vendor ended the answer with finish_reason `error`"),
-                ));
+                return Err(self
+                    .target()
+                    .at(Error::new(ErrorKind::ServerError, "the vendor ended the answer with finish_reason `error`")));
             }
             self.note(choice.index, choice.finish_reason.is_some());
             choices.push(choice);
@@ -133,10 +131,10 @@ impl Decoder {
         if let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_slice::<Value>(data) {
             let inner = value.as_array().and_then(|a| a.first()).unwrap_or(&value);
             if inner.get("error").is_some() {
-                return response::from_value(0, &value, &self.target());
+                return failure::from_value(0, &value, &self.target());
             }
         }
-        let message = format!("an event of the stream is not JSON of a chunk ({why}): {}", response::excerpt(data));
-        response::at(&self.target(), Error::new(ErrorKind::Decode, message))
+        let message = format!("an event of the stream is not JSON of a chunk ({why}): {}", failure::excerpt(data));
+        self.target().at(Error::new(ErrorKind::Decode, message))
     }
 }

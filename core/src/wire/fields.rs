@@ -1,0 +1,98 @@
+//! What a target does not take of a request. A field that changes the answer is an `unsupported` error, so that another
+//! target is tried; a sampling detail is left out and told in `interfuse.dropped`, or refused where the caller asked for
+//! `strict_params`.
+
+use super::WireTarget;
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::ChatRequest;
+
+/// Fields that change the answer: a target that does not take them is no substitute for one that does.
+const CHANGE_THE_ANSWER: &[&str] =
+    &["tools", "tool_choice", "response_format", "n", "logprobs", "top_logprobs", "modalities", "audio"];
+
+/// The fields of one request that one target does not take.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    request: &'a ChatRequest,
+    target: &'a WireTarget<'a>,
+    dropped: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    /// None so far.
+    pub fn new(request: &'a ChatRequest, target: &'a WireTarget<'a>) -> Self {
+        Fields { request, target, dropped: Vec::new() }
+    }
+
+    /// Notes that the target does not take `name`, if the request sets it.
+    ///
+    /// # Errors
+    /// `unsupported` when the field changes the answer, or when the request says `strict_params`.
+    pub fn without(&mut self, name: &str) -> Result<()> {
+        if !is_set(self.request, name) {
+            return Ok(());
+        }
+        if CHANGE_THE_ANSWER.contains(&name) {
+            return Err(self.refused(name, "it does not honour that field"));
+        }
+        self.drop(name)
+    }
+
+    /// Notes that `name` is left out, set or not, because what it says cannot be said to this target.
+    ///
+    /// # Errors
+    /// `unsupported` when the request says `strict_params`.
+    pub fn drop(&mut self, name: &str) -> Result<()> {
+        if self.request.strict_params == Some(true) {
+            return Err(self.refused(name, "it would be left out, and `strict_params` forbids that"));
+        }
+        if !self.dropped.iter().any(|d| d == name) {
+            self.dropped.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether `name` was noted.
+    pub fn is_dropped(&self, name: &str) -> bool {
+        self.dropped.iter().any(|d| d == name)
+    }
+
+    /// The error for a request that this target cannot serve because of `field`.
+    pub fn refused(&self, field: &str, why: &str) -> Error {
+        let message = format!(
+            "`{}` cannot serve a request with `{field}`: {why}; choose another provider or leave it out",
+            self.target.provider
+        );
+        self.target.at(Error::new(ErrorKind::Unsupported, message).with_param(field))
+    }
+
+    /// Names of what was left out.
+    pub fn into_dropped(self) -> Vec<String> {
+        self.dropped
+    }
+}
+
+fn is_set(r: &ChatRequest, name: &str) -> bool {
+    match name {
+        "temperature" => r.temperature.is_some(),
+        "top_p" => r.top_p.is_some(),
+        "max_tokens" => r.max_tokens.is_some(),
+        "max_completion_tokens" => r.max_completion_tokens.is_some(),
+        "n" => r.n.is_some_and(|n| n > 1),
+        "stop" => r.stop.is_some(),
+        "seed" => r.seed.is_some(),
+        "frequency_penalty" => r.frequency_penalty.is_some(),
+        "presence_penalty" => r.presence_penalty.is_some(),
+        "logprobs" => r.logprobs == Some(true),
+        "top_logprobs" => r.top_logprobs.is_some_and(|n| n > 0),
+        "tools" => r.tools.as_ref().is_some_and(|t| !t.is_empty()),
+        "tool_choice" => r.tool_choice.is_some(),
+        "parallel_tool_calls" => r.parallel_tool_calls.is_some(),
+        "response_format" => r.response_format.as_ref().is_some_and(|f| f.r#type != "text"),
+        "reasoning_effort" => r.reasoning_effort.is_some(),
+        "modalities" => {
+            r.extra.get("modalities").and_then(|m| m.as_array()).is_some_and(|m| m.iter().any(|m| m != "text"))
+        }
+        name => r.extra.contains_key(name),
+    }
+}
