@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How one server deviates. `Quirks::default()` is the plain OpenAI wire with nothing known about the server.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Quirks {
@@ -49,6 +50,9 @@ pub struct Quirks {
     /// Request fields the server answers with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
+    /// Fields put into every request body, unless the request says them itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, Value>,
     /// Fields of a message the server answers with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drop_message_fields: Vec<String>,

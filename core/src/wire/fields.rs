@@ -2,6 +2,8 @@
 //! target is tried; a sampling detail is left out and told in `interfuse.dropped`, or refused where the caller asked for
 //! `strict_params`.
 
+use serde_json::Value;
+
 use super::WireTarget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ChatRequest;
@@ -71,6 +73,22 @@ impl<'a> Fields<'a> {
         self.dropped
     }
 }
+
+/// Fields that the target's row puts into every body (`quirks.set`), less those that the request says itself.
+pub fn preset<'a>(
+    request: &'a ChatRequest,
+    target: &WireTarget<'a>,
+) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+    let said = |name: &str| {
+        request.extra_body.as_ref().is_some_and(|b| b.contains_key(name))
+            || ALWAYS.contains(&name)
+            || is_set(request, name)
+    };
+    target.quirks.set.iter().filter(move |(name, _)| !said(name))
+}
+
+/// Fields that every request says.
+const ALWAYS: &[&str] = &["model", "messages", "stream"];
 
 fn is_set(r: &ChatRequest, name: &str) -> bool {
     match name {

@@ -9,13 +9,13 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::types::quirks::{Flatten, JsonSchemaForm, MaxTokens, ToolCallIds};
 use crate::types::{ChatRequest, Content, ContentPart, Extra, Message, ResponseFormat, Role, StreamOptions};
-use crate::wire::fields::Fields;
+use crate::wire::fields::{self, Fields};
 use crate::wire::{Encoded, WireTarget, state};
 
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let dropped = dropped(request, target)?;
     let mut body = Vec::with_capacity(256 + request.messages.len() * 64);
-    serde_json::to_writer(&mut body, &Body { request, target, stream, dropped: &dropped }).map_err(|e| {
+    serde_json::to_writer(&mut body, &Body { request, target, stream }).map_err(|e| {
         Error::invalid_request(format!("the request cannot be written as JSON: {e}"))
             .with_provider(target.provider)
             .with_model(target.model)
@@ -41,7 +41,6 @@ struct Body<'a> {
     request: &'a ChatRequest,
     target: &'a WireTarget<'a>,
     stream: bool,
-    dropped: &'a [String],
 }
 
 impl Body<'_> {
@@ -60,7 +59,7 @@ impl Body<'_> {
         value: &T,
     ) -> Result<(), M::Error> {
         let quirks = self.target.quirks;
-        if quirks.drop.iter().any(|d| d == name) && self.dropped.iter().any(|d| d == name) {
+        if quirks.drop.iter().any(|d| d == name) {
             return Ok(());
         }
         let name = quirks.rename.get(name).map_or(name, String::as_str);
@@ -136,6 +135,9 @@ impl Serialize for Body<'_> {
         }
         for (name, value) in &r.extra {
             self.write(m, name, value)?;
+        }
+        for (name, value) in fields::preset(r, self.target) {
+            m.serialize_entry(name, value)?;
         }
         for (name, value) in r.extra_body.iter().flatten() {
             m.serialize_entry(name, value)?;
@@ -286,5 +288,17 @@ mod tests {
 
         let (body, dropped) = encoded(json!({"messages": [], "seed": 1}), json!({"drop": ["seed"]}), false);
         assert_eq!((body.get("seed"), dropped), (None, vec!["seed".to_owned()]));
+    }
+
+    #[test]
+    fn a_row_may_set_fields_that_the_request_does_not_say_and_drop_what_stands_in_the_address() {
+        let (body, dropped) = encoded(
+            json!({"messages": [], "seed": 1, "extra_body": {"mine": 1}}),
+            json!({"drop": ["model", "stream"], "set": {"seed": 2, "mine": 2, "version": "v1"}}),
+            true,
+        );
+        assert_eq!((body.get("model"), body.get("stream")), (None, None));
+        assert_eq!((&body["seed"], &body["mine"], &body["version"]), (&json!(1), &json!(1), &json!("v1")));
+        assert!(dropped.is_empty());
     }
 }
