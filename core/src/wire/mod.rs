@@ -7,6 +7,7 @@ pub mod classify;
 pub mod emit;
 pub mod failure;
 pub mod fields;
+mod open;
 pub mod openai_chat;
 pub mod state;
 

@@ -1,75 +1,16 @@
 //! Response bodies as servers really send them: lenient where vendors differ, nothing lost.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::types::{
-    AssistantMessage, ChunkChoice, CompletionTokensDetails, Delta, Extra, FunctionCall, FunctionCallDelta, Logprobs,
+    AssistantMessage, ChunkChoice, CompletionTokensDetails, Delta, FunctionCall, FunctionCallDelta, Logprobs,
     PromptTokensDetails, Quirks, ToolCall, ToolCallDelta, Usage,
 };
-
-/// Defines a struct that reads an object key by key: known fields into their places, skipped ones nowhere, all others
-/// into `extra`. serde's `flatten` does the same, but buffers what it does not know, which costs a stream half its time.
-macro_rules! open {
-    ($(#[$doc:meta])* $name:ident { $($field:ident $key:literal: $type:ty,)* } $(skips $($skip:literal)*)?) => {
-        $(#[$doc])*
-        #[derive(Default)]
-        pub(super) struct $name {
-            $(pub $field: Option<$type>,)*
-            pub extra: Extra,
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                struct V;
-                impl<'de> Visitor<'de> for V {
-                    type Value = $name;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("an object")
-                    }
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
-                        let mut out = $name::default();
-                        while let Some(Key(key)) = map.next_key()? {
-                            match &*key {
-                                $($key => out.$field = map.next_value()?,)*
-                                $($($skip => { map.next_value::<de::IgnoredAny>()?; })*)?
-                                _ => { out.extra.insert(key.into_owned(), map.next_value()?); }
-                            }
-                        }
-                        Ok(out)
-                    }
-                }
-                d.deserialize_map(V)
-            }
-        }
-    };
-}
-
-/// A key, borrowed where the text has no escapes.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct V;
-        impl<'de> Visitor<'de> for V {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-            fn visit_str<E: de::Error>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
-        }
-        d.deserialize_str(V)
-    }
-}
+use crate::wire::open::open;
 
 open! {
     /// A completion or a chunk. `object` is known from the call; `obfuscation` is random padding.
