@@ -1,5 +1,7 @@
 //! The body of a stream cut into frames, as its wire says.
 
+#[cfg(feature = "aws")]
+use super::event_stream::EventStreamParser;
 use super::sse::SseParser;
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::{Frame, Framing};
@@ -10,14 +12,22 @@ pub enum Framer {
     Sse(SseParser),
     /// One JSON object per line.
     Ndjson(LineParser),
+    /// Amazon's binary frames.
+    #[cfg(feature = "aws")]
+    AwsEventStream(EventStreamParser),
 }
 
 impl Framer {
     /// A framer that refuses frames larger than `limit` bytes.
     pub fn new(framing: Framing, limit: usize) -> Self {
         match framing {
-            Framing::Sse | Framing::AwsEventStream => Framer::Sse(SseParser::new(limit)),
+            Framing::Sse => Framer::Sse(SseParser::new(limit)),
             Framing::Ndjson => Framer::Ndjson(LineParser { limit, line: Vec::new() }),
+            #[cfg(feature = "aws")]
+            Framing::AwsEventStream => Framer::AwsEventStream(EventStreamParser::new(limit)),
+            // Without the feature the wire encodes no request, so there is no answer to frame.
+            #[cfg(not(feature = "aws"))]
+            Framing::AwsEventStream => Framer::Sse(SseParser::new(limit)),
         }
     }
 
@@ -29,6 +39,8 @@ impl Framer {
         match self {
             Framer::Sse(parser) => parser.push(piece, on_frame),
             Framer::Ndjson(parser) => parser.push(piece, on_frame),
+            #[cfg(feature = "aws")]
+            Framer::AwsEventStream(parser) => parser.push(piece, on_frame),
         }
     }
 
@@ -40,6 +52,8 @@ impl Framer {
         match self {
             Framer::Sse(parser) => parser.finish(on_frame),
             Framer::Ndjson(parser) => parser.finish(on_frame),
+            #[cfg(feature = "aws")]
+            Framer::AwsEventStream(parser) => parser.finish(on_frame),
         }
     }
 }

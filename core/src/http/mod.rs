@@ -1,6 +1,8 @@
 //! The network: one transport, its framing, its headers. The only room with sockets.
 
 mod endpoint;
+#[cfg(feature = "aws")]
+mod event_stream;
 mod framing;
 mod headers;
 mod reqwest;
