@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use interfuse::Catalog;
 use interfuse::error::ErrorKind;
-use interfuse::http::{Framer, HeaderMap};
-use interfuse::types::{ChatCompletionChunk, Quirks};
-use interfuse::wire::{Assembler, Framing, Protocol, Reply, WireTarget, protocol};
+use interfuse::http::HeaderMap;
+use interfuse::types::Quirks;
+use interfuse::wire::{Assembler, Protocol, Reply, WireTarget, protocol};
 use serde_json::Value;
+
+use crate::native::{self, Exchange};
+use crate::replay::{Streamed, check_cuts, stream};
 
 /// What became of one exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,34 @@ fn streams_of(text: &str) -> Vec<String> {
     streams
 }
 
+/// Prints counts and what was skipped; returns what failed.
+#[allow(clippy::print_stdout)]
+pub fn report(name: &str, checked: &[Checked]) -> Vec<String> {
+    let count = |category: &str, pick: fn(&Outcome) -> bool| {
+        checked.iter().filter(|c| c.category == category && pick(&c.outcome)).count()
+    };
+    for category in ["chat", "chat-stream", "error"] {
+        println!(
+            "{name}: {category}: {} decoded, {} skipped, {} failed",
+            count(category, |o| *o == Outcome::Decoded),
+            count(category, |o| matches!(o, Outcome::Skipped(_))),
+            count(category, |o| matches!(o, Outcome::Failed(_))),
+        );
+    }
+    for c in checked {
+        if let Outcome::Skipped(why) = &c.outcome {
+            println!("  skipped {}: {why}", c.file);
+        }
+    }
+    checked
+        .iter()
+        .filter_map(|c| match &c.outcome {
+            Outcome::Failed(why) => Some(format!("{}: {why}", c.file)),
+            _ => None,
+        })
+        .collect()
+}
+
 fn children(dir: &Path) -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     all.sort();
@@ -122,6 +153,12 @@ fn check_file(file: &Path, category: &str, provider: &str, quirks: &Quirks) -> O
         Ok(exchange) => exchange,
         Err(e) => return Outcome::Failed(format!("unreadable: {e}")),
     };
+    if let Some(dialect) = native::dialect(provider) {
+        return match Exchange::own(&name_of(file), &exchange, category.ends_with("-stream")) {
+            Ok(exchange) => native::check(dialect, &exchange),
+            Err(why) => Outcome::Failed(why),
+        };
+    }
     let path = exchange["request"]["path"].as_str().unwrap_or_default();
     if let Some(why) = other_wire(path) {
         return Outcome::Skipped(why.to_owned());
@@ -212,61 +249,11 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Result<(
     if got == want { Ok(()) } else { Err(format!("{what}: got {got:?}, the recording says {want:?}")) }
 }
 
-/// Chunks of a body fed in pieces, the error that ended it, and whether it was complete.
-pub struct Streamed {
-    /// Chunks in order.
-    pub chunks: Vec<ChatCompletionChunk>,
-    /// Kind of the error that ended it.
-    pub error: Option<ErrorKind>,
-    /// Whether the terminal signal came.
-    pub complete: bool,
-}
-
-/// Runs a body through framing and decoding.
-pub fn stream<'a>(
-    wire: &dyn Protocol,
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-    target: &WireTarget<'_>,
-) -> Streamed {
-    let mut framer = Framer::new(wire.framing(), 8 << 20);
-    let mut decoder = wire.decoder(target);
-    let mut chunks = Vec::new();
-    let mut result = Ok(());
-    for piece in pieces {
-        result = framer.push(piece, |frame| decoder.frame(frame, &mut chunks));
-        if result.is_err() {
-            break;
-        }
-    }
-    if result.is_ok() {
-        result = framer.finish(|frame| decoder.frame(frame, &mut chunks));
-        decoder.finish(&mut chunks);
-    }
-    Streamed { chunks, error: result.err().map(|e| e.kind()), complete: decoder.complete() }
-}
-
 fn check_stream(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
     let whole = stream(wire, [body], target);
     says_what_it_should(body, &whole, target)?;
 
-    let by_byte = stream(wire, body.chunks(1), target);
-    if (&by_byte.chunks, by_byte.error, by_byte.complete) != (&whole.chunks, whole.error, whole.complete) {
-        return Err("fed byte by byte it gives other events".into());
-    }
-    // Between two blank lines the framing starts afresh, so cutting every pair of neighbours at every byte covers every
-    // cut of the whole.
-    for window in windows(body) {
-        let want = frames(&[window]);
-        for cut in 1..window.len() {
-            if frames(&[&window[..cut], &window[cut..]]) != want {
-                return Err(format!(
-                    "cut at byte {cut} of {:?} it gives other events",
-                    String::from_utf8_lossy(window)
-                ));
-            }
-        }
-    }
-    truncated_is_no_success(wire, body, target)
+    check_cuts(wire, body, target)
 }
 
 /// Text, tool arguments and usage of the stream, read the simple way.
@@ -319,63 +306,4 @@ fn says_what_it_should(body: &[u8], got: &Streamed, target: &WireTarget<'_>) -> 
         return Err("the terminal signal was not seen".into());
     }
     Ok(())
-}
-
-/// Pairs of neighbouring events with their blank lines.
-fn windows(body: &[u8]) -> Vec<&[u8]> {
-    let mut ends = vec![0];
-    let mut line_empty = true;
-    for (i, b) in body.iter().enumerate() {
-        match b {
-            b'\n' if line_empty => ends.push(i + 1),
-            b'\n' => line_empty = true,
-            b'\r' => {}
-            _ => line_empty = false,
-        }
-    }
-    if ends.last() != Some(&body.len()) {
-        ends.push(body.len());
-    }
-    let pairs: Vec<&[u8]> = ends.windows(3).map(|w| &body[w[0]..w[2]]).collect();
-    if pairs.is_empty() { vec![body] } else { pairs }
-}
-
-fn frames(pieces: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
-    let mut out = Vec::new();
-    let mut framer = Framer::new(Framing::Sse, 8 << 20);
-    let mut keep = |frame: interfuse::wire::Frame<'_>| {
-        out.push((frame.event.to_owned(), frame.data.to_vec()));
-        Ok(())
-    };
-    for piece in pieces {
-        let _ = framer.push(piece, &mut keep);
-    }
-    let _ = framer.finish(&mut keep);
-    out
-}
-
-/// Once the decoder calls the stream complete, no text may follow: a cut before that point is never a success, a cut
-/// after it has lost nothing.
-fn truncated_is_no_success(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Result<(), String> {
-    let mut framer = Framer::new(Framing::Sse, 8 << 20);
-    let mut decoder = wire.decoder(target);
-    let mut late = None;
-    let mut chunks = Vec::new();
-    let _ = framer.push(body, |frame| {
-        let complete = decoder.complete();
-        chunks.clear();
-        decoder.frame(frame, &mut chunks)?;
-        let text = chunks
-            .iter()
-            .flat_map(|c| &c.choices)
-            .any(|c| c.delta.content.as_ref().is_some_and(|t| !t.is_empty()) || c.delta.tool_calls.is_some());
-        if complete && text {
-            late = Some(String::from_utf8_lossy(frame.data).into_owned());
-        }
-        Ok(())
-    });
-    match late {
-        Some(event) => Err(format!("text after the stream counted as complete: {event}")),
-        None => Ok(()),
-    }
 }

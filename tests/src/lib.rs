@@ -2,5 +2,7 @@
 
 pub mod codegen;
 pub mod fixtures;
+pub mod native;
 pub mod parity;
+pub mod replay;
 pub mod upstream;

@@ -4,33 +4,7 @@
 
 use std::path::Path;
 
-use interfuse_tests::fixtures::{Checked, Outcome, check_dir, check_verbatim};
-
-fn report(name: &str, checked: &[Checked]) -> Vec<String> {
-    let count = |category: &str, pick: fn(&Outcome) -> bool| {
-        checked.iter().filter(|c| c.category == category && pick(&c.outcome)).count()
-    };
-    for category in ["chat", "chat-stream", "error"] {
-        println!(
-            "{name}: {category}: {} decoded, {} skipped, {} failed",
-            count(category, |o| *o == Outcome::Decoded),
-            count(category, |o| matches!(o, Outcome::Skipped(_))),
-            count(category, |o| matches!(o, Outcome::Failed(_))),
-        );
-    }
-    for c in checked {
-        if let Outcome::Skipped(why) = &c.outcome {
-            println!("  skipped {}: {why}", c.file);
-        }
-    }
-    checked
-        .iter()
-        .filter_map(|c| match &c.outcome {
-            Outcome::Failed(why) => Some(format!("{}: {why}", c.file)),
-            _ => None,
-        })
-        .collect()
-}
+use interfuse_tests::fixtures::{Outcome, check_dir, check_verbatim, report};
 
 #[test]
 fn our_own_exchanges_decode() {

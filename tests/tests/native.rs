@@ -1,0 +1,24 @@
+//! The recorded collection of vendors' own dialects decodes, when it is there beside the checkout.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use std::path::Path;
+
+use interfuse_tests::fixtures::report;
+use interfuse_tests::native::{DIALECTS, check_dialect};
+
+#[test]
+fn the_recorded_dialects_decode() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/native");
+    if !dir.is_dir() {
+        println!("recorded dialects: not present beside the checkout, nothing was run");
+        return;
+    }
+    let mut failed = Vec::new();
+    for dialect in DIALECTS {
+        let checked = check_dialect(&dir, *dialect);
+        assert!(!checked.is_empty(), "{}: no recordings", dialect.folder());
+        failed.extend(report(dialect.folder(), &checked));
+    }
+    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+}
