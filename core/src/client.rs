@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backend::KeySources;
 use crate::catalog::{self, Catalog};
 use crate::clock::SystemClock;
 use crate::engine::{CallContext, ChatStream, Engine, Parts};
@@ -34,8 +35,7 @@ impl Client {
     /// # Errors
     /// `invalid_config` naming the path of the fault.
     pub fn from_config(config: Config) -> Result<Self> {
-        let parts = Parts { catalog: Catalog::builtin(), transport: None, ledger: None, clock: Arc::new(SystemClock) };
-        Self::with_parts(config, parts)
+        Self::with_keys(config, KeySources::new())
     }
 
     /// A client from a TOML or JSON document.
@@ -44,6 +44,15 @@ impl Client {
     /// `invalid_config` naming the path of the fault.
     pub fn from_document(text: &str) -> Result<Self> {
         Self::from_config(Config::parse(text)?)
+    }
+
+    /// A client whose keys for some providers come from callables, asked before every request.
+    ///
+    /// # Errors
+    /// `invalid_config` naming the path of the fault.
+    pub fn with_keys(config: Config, keys: KeySources) -> Result<Self> {
+        let clock = Arc::new(SystemClock);
+        Self::with_parts(config, Parts { catalog: Catalog::builtin(), transport: None, ledger: None, clock, keys })
     }
 
     /// A client with parts of one's own: transport, ledger, clock, catalogue.

@@ -1,5 +1,6 @@
 //! One API over every inference provider, and fusion of their answers.
 
+pub mod backend;
 pub mod catalog;
 pub mod client;
 pub mod clock;

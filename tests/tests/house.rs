@@ -13,6 +13,7 @@ const LEVELS: &[&[&str]] = &[
     &["types"],
     &["wire", "catalog"],
     &["http"],
+    &["backend"],
     &["routing", "ledger"],
     &["engine"],
     &["fusion", "telemetry"],

@@ -3,6 +3,7 @@
 //! Pure: no network, no file, no environment (a caller passes a lookup function where variables matter). The embedded
 //! documents are parsed on first use, once per process, and never change after.
 
+mod address;
 pub(crate) mod models;
 pub(crate) mod nearest;
 mod prices;
@@ -16,10 +17,11 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use address::expand;
 pub use models::{Confidence, Model, Models, Offer, OfferStatus, Profile, Source};
 use nearest::did_you_mean;
 pub use prices::{BatchRates, Cost, LongContext, OffPeak, Price, Rate, Rates, TokenClasses};
-pub use providers::{Auth, Env, Provider, ProviderKind, ProviderStatus, Providers};
+pub use providers::{Api, Auth, Derived, Env, Identity, Provider, ProviderKind, ProviderStatus, Providers};
 pub use resolve::{Resolution, Resolved};
 pub use target::{Policy, is_virtual};
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::address::{is_model, placeholders};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::types::Quirks;
@@ -37,10 +38,19 @@ pub struct Provider {
     /// Path of chat completions after the base URL.
     #[serde(default = "chat_path")]
     pub chat_path: String,
+    /// Path of a streamed chat, where it is another.
+    #[serde(default)]
+    pub stream_path: Option<String>,
+    /// Headers of every request that the vendor wants beside the key.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Further protocols it speaks, for some of its models or in some set-ups.
+    #[serde(default)]
+    pub api: Vec<Api>,
     /// Path of the list of models, or a whole URL.
     #[serde(default)]
     pub models_path: Option<String>,
-    /// Header that carries the key.
+    /// How a call proves who makes it.
     #[serde(default)]
     pub auth: Auth,
     /// Variables its key may stand in, in order of precedence.
@@ -54,9 +64,18 @@ pub struct Provider {
     /// Path given to an address from `base_url_vars` that has none.
     #[serde(default)]
     pub base_path: Option<String>,
-    /// Variables for each placeholder of the base URL, in order of precedence.
+    /// People write this vendor's addresses in many ways: their path is cut off where one of these begins.
+    #[serde(default)]
+    pub base_cut: Vec<String>,
+    /// Variables for each placeholder of base URL and paths, in order of precedence.
     #[serde(default)]
     pub vars: BTreeMap<String, Vec<String>>,
+    /// Values of placeholders that nobody sets.
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
+    /// Placeholders whose value follows from another's.
+    #[serde(default)]
+    pub derived: BTreeMap<String, Derived>,
     /// Takes model names the catalogue does not list for it.
     #[serde(default)]
     pub any_model: bool,
@@ -73,6 +92,62 @@ pub struct Provider {
 
 fn chat_path() -> String {
     "/chat/completions".to_owned()
+}
+
+/// One more protocol of a provider, beside its main one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// Protocol: a name of the wire's table. The catalogue's models may ask for it by this name.
+    pub wire: String,
+    /// Ids (as sent) of the models that need it; `*` stands for any text. The first match wins.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Taken only, and then for all models, where this placeholder has a value.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// Base URL, where it is another; never another vendor's.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Path of chat completions after the base URL.
+    #[serde(default = "chat_path")]
+    pub chat_path: String,
+    /// Path of a streamed chat, where it is another.
+    #[serde(default)]
+    pub stream_path: Option<String>,
+    /// Headers beside the provider's own.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Declared deviations.
+    #[serde(default)]
+    pub quirks: Quirks,
+}
+
+impl Api {
+    /// Whether a model needs this protocol.
+    pub fn serves(&self, model: &str) -> bool {
+        self.models.iter().any(|pattern| matches(pattern, model))
+    }
+}
+
+/// Whether `text` has the form of `pattern`, in which `*` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(tail) = text.strip_prefix(head) else { return false };
+    rest.is_empty() || tail.char_indices().any(|(at, _)| matches(rest, &tail[at..]))
+}
+
+/// A placeholder's value that follows from another's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derived {
+    /// The other placeholder.
+    pub from: String,
+    /// Its values, and what follows.
+    #[serde(default)]
+    pub cases: BTreeMap<String, String>,
+    /// What follows from any other value, which may stand in it in braces.
+    pub other: String,
 }
 
 /// What a provider is.
@@ -100,19 +175,42 @@ pub enum ProviderStatus {
     Test,
 }
 
-/// Header that carries the key.
+/// How a call proves who makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Auth {
-    /// Its name.
+    /// Header that carries a key.
     pub header: String,
     /// Word before the key; empty: the key alone.
     pub scheme: String,
+    /// What else than a key is accepted, where none is set.
+    pub identity: Option<Identity>,
+}
+
+/// Proof of who calls that is made or fetched, not typed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Identity {
+    /// Requests signed with AWS Signature Version 4.
+    Aws {
+        /// Name of the service in the signature's scope.
+        service: String,
+    },
+    /// Access tokens of Google Cloud (application default credentials).
+    Google {
+        /// OAuth scope.
+        scope: String,
+    },
+    /// Access tokens of Microsoft Entra ID.
+    Entra {
+        /// OAuth scope.
+        scope: String,
+    },
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Auth { header: "Authorization".to_owned(), scheme: "Bearer".to_owned() }
+        Auth { header: "Authorization".to_owned(), scheme: "Bearer".to_owned(), identity: None }
     }
 }
 
@@ -129,18 +227,46 @@ impl Provider {
             wire: "openai-chat".to_owned(),
             base_url: base_url.trim_end_matches('/').to_owned(),
             chat_path: chat_path(),
+            stream_path: None,
+            headers: BTreeMap::new(),
+            api: Vec::new(),
             models_path: Some("/models".to_owned()),
             auth: Auth::default(),
             key_vars: Vec::new(),
             key_optional: true,
             base_url_vars: Vec::new(),
             base_path: None,
+            base_cut: Vec::new(),
             vars: BTreeMap::new(),
+            values: BTreeMap::new(),
+            derived: BTreeMap::new(),
             any_model: true,
             own_suffixes: false,
             docs: None,
             quirks: Quirks::default(),
         }
+    }
+
+    /// A server of one's own that behaves as `other` does: its protocols, paths and deviations, not its keys.
+    pub fn like(id: &str, base_url: &str, other: &Provider) -> Provider {
+        Provider {
+            wire: other.wire.clone(),
+            chat_path: other.chat_path.clone(),
+            stream_path: other.stream_path.clone(),
+            headers: other.headers.clone(),
+            api: other.api.clone(),
+            auth: other.auth.clone(),
+            vars: other.vars.clone(),
+            values: other.values.clone(),
+            derived: other.derived.clone(),
+            quirks: other.quirks.clone(),
+            ..Provider::own(id, base_url)
+        }
+    }
+
+    /// Whether it has an API of this protocol.
+    pub fn speaks(&self, wire: &str) -> bool {
+        self.wire == wire || self.api.iter().any(|api| api.wire == wire)
     }
 
     /// The first key variable that is set, and its value.
@@ -162,96 +288,6 @@ impl Provider {
         Error::new(ErrorKind::Authentication, format!("no key for {}: {how}", self.name)).with_provider(&self.id)
     }
 
-    /// The base URL with its placeholders filled, `{model}` excepted. `given` is used as it is; otherwise the first set
-    /// variable of `base_url_vars` (completed by scheme, port and `base_path` where it is a bare host), otherwise the
-    /// row's. Placeholders come from `values`, then from the variables in `vars`.
-    ///
-    /// # Errors
-    /// `invalid_config` naming the placeholder without a usable value and the variables that may hold it.
-    pub fn base_url(&self, given: Option<&str>, values: &BTreeMap<String, String>, env: Env) -> Result<String> {
-        let from_env = || self.base_url_vars.iter().find_map(|var| env(var).filter(|v| !v.trim().is_empty()));
-        let template = match given {
-            Some(url) => url.trim().trim_end_matches('/').to_owned(),
-            None => from_env().map_or_else(|| self.base_url.clone(), |host| self.complete(&host)),
-        };
-        self.fill(&template, values, env)
-    }
-
-    /// Address of a chat call to `model`.
-    ///
-    /// # Errors
-    /// `invalid_request` when the model's name stands in the path and cannot.
-    pub fn chat_url(&self, base_url: &str, model: &str) -> Result<String> {
-        if !base_url.contains("{model}") {
-            return Ok(format!("{base_url}{}", self.chat_path));
-        }
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-        if !model.chars().all(plain) || model.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
-            return Err(Error::invalid_request(format!(
-                "{} puts the model's name in the address; `{model}` is not a repository id like `owner/name`",
-                self.name
-            ))
-            .with_param("model"));
-        }
-        Ok(format!("{}{}", base_url.replace("{model}", model), self.chat_path))
-    }
-
-    /// Address of the list of models, where there is one.
-    pub fn models_url(&self, base_url: &str) -> Option<String> {
-        let path = self.models_path.as_deref()?;
-        if path.contains("://") {
-            return Some(path.to_owned());
-        }
-        Some(format!("{base_url}{path}"))
-    }
-
-    /// Completes an address such as `gpu-box`, `0.0.0.0:11434` or `https://name.openai.azure.com/`.
-    fn complete(&self, host: &str) -> String {
-        let host = host.trim();
-        let host = host.split(['?', '#']).next().unwrap_or(host).trim_end_matches('/');
-        let (scheme, rest, bare) = match host.split_once("://") {
-            Some((scheme, rest)) => (scheme, rest, false),
-            None => (self.base_url.split("://").next().unwrap_or("https"), host, true),
-        };
-        let (authority, path) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        // "All interfaces" is an address to listen on, not one to call.
-        let mut authority = authority.replace("0.0.0.0", "127.0.0.1");
-        if bare && !authority.contains(':') {
-            let own = self.base_url.split("://").nth(1).and_then(|r| r.split('/').next()).unwrap_or_default();
-            if let Some((_, port)) = own.rsplit_once(':') {
-                authority = format!("{authority}:{port}");
-            }
-        }
-        let path = match self.base_path.as_deref() {
-            Some(full) if full.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with('/')) => full,
-            _ => path,
-        };
-        format!("{scheme}://{authority}{path}")
-    }
-
-    fn fill(&self, template: &str, values: &BTreeMap<String, String>, env: Env) -> Result<String> {
-        let mut url = template.to_owned();
-        for name in placeholders(template).filter(|name| *name != "model") {
-            let vars = self.vars.get(name).map_or(&[][..], Vec::as_slice);
-            let path = || format!("providers.{}.vars.{name}", self.id);
-            let value = values.get(name).cloned().or_else(|| vars.iter().find_map(|v| env(v)));
-            let value = value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()).ok_or_else(|| {
-                let or =
-                    if vars.is_empty() { String::new() } else { format!(" or the variable {}", vars.join(" or ")) };
-                Error::invalid_config(path(), format!("{} needs a {name}: set it here{or}", self.name))
-            })?;
-            // Anything else could turn the address into another host's.
-            if !value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-                return Err(Error::invalid_config(path(), "only letters, digits, `-`, `_` and `.` can stand here"));
-            }
-            url = url.replace(&format!("{{{name}}}"), &value);
-        }
-        Ok(url)
-    }
-
     fn validate(&self) -> Result<()> {
         let fault = |field: &str, why: &str| Err(Error::invalid_config(format!("providers.{}.{field}", self.id), why));
         if self.id.is_empty() || self.id.contains(['/', ':', ' ']) {
@@ -263,8 +299,13 @@ impl Provider {
         if !self.base_url.starts_with("https://") && !self.base_url.starts_with("http://") {
             return fault("base_url", "must start with https:// or http://");
         }
-        if let Some(name) = placeholders(&self.base_url).find(|n| *n != "model" && !self.vars.contains_key(*n)) {
-            return fault("vars", &format!("the base URL's placeholder {{{name}}} is missing here"));
+        let paths = self.api.iter().flat_map(|a| [a.base_url.as_ref(), Some(&a.chat_path), a.stream_path.as_ref()]);
+        let own = [Some(&self.base_url), Some(&self.chat_path), self.stream_path.as_ref()];
+        let known = |n: &str| is_model(n) || self.vars.contains_key(n) || self.derived.contains_key(n);
+        for template in own.into_iter().chain(paths).flatten() {
+            if let Some(name) = placeholders(template).find(|n| !known(n)) {
+                return fault("vars", &format!("the placeholder {{{name}}} of `{template}` is missing here"));
+            }
         }
         let vars = self.key_vars.iter().chain(&self.base_url_vars).chain(self.vars.values().flatten());
         for var in vars {
@@ -275,11 +316,6 @@ impl Provider {
         }
         Ok(())
     }
-}
-
-/// Names in braces.
-fn placeholders(template: &str) -> impl Iterator<Item = &str> {
-    template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
 #[derive(Deserialize)]

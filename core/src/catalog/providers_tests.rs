@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::catalog::{Catalog, PROVIDERS_TOML};
+use crate::catalog::{Catalog, PROVIDERS_TOML, expand};
 
 fn none(_: &str) -> Option<String> {
     None
@@ -15,7 +15,8 @@ fn embedded(name: &str) -> Provider {
 
 fn base_url(name: &str, vars: &[(&str, &str)]) -> Result<String> {
     let env = |var: &str| vars.iter().find(|(k, _)| *k == var).map(|(_, v)| v.to_string());
-    embedded(name).base_url(None, &BTreeMap::new(), &env)
+    let row = embedded(name);
+    row.fill(&row.base_url(None, &env), &row.values(&BTreeMap::new(), &env)?)
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn every_embedded_row_is_sound() {
         assert!(row.docs.as_deref().is_some_and(|d| d.starts_with("https://")), "{at}");
         assert_eq!(row.base_url.starts_with("http://"), row.kind == ProviderKind::Local, "{at}");
         assert_eq!(row.key_optional, row.kind == ProviderKind::Local, "{at}");
-        let named: Vec<&str> = placeholders(&row.base_url).filter(|n| *n != "model").collect();
+        let named: Vec<&str> = placeholders(&row.base_url).filter(|n| !is_model(n)).collect();
         assert_eq!(named, row.vars.keys().map(String::as_str).collect::<Vec<_>>(), "{at}");
         for var in row.key_vars.iter().chain(&row.base_url_vars).chain(row.vars.values().flatten()) {
             assert!(var.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'), "{at}: {var}");
@@ -99,7 +100,8 @@ fn placeholders_are_filled_or_named() {
     assert!(e.message().contains("only letters"), "{e}");
 
     let own = BTreeMap::from([("account_id".to_owned(), "abc123".to_owned())]);
-    let url = embedded("cloudflare").base_url(None, &own, &none).unwrap();
+    let row = embedded("cloudflare");
+    let url = row.fill(&row.base_url(None, &none), &row.values(&own, &none).unwrap()).unwrap();
     assert_eq!(url, "https://api.cloudflare.com/client/v4/accounts/abc123/ai/v1");
 }
 
@@ -127,26 +129,26 @@ fn addresses_from_variables_are_completed() {
     ] {
         assert_eq!(base_url(provider, &[(var, given)]).unwrap(), want, "{provider} {given}");
     }
-    let exact = embedded("ollama").base_url(Some("http://127.0.0.1:1/"), &BTreeMap::new(), &none).unwrap();
+    let exact = embedded("ollama").base_url(Some("http://127.0.0.1:1/"), &none);
     assert_eq!(exact, "http://127.0.0.1:1", "a configured address is taken as it is");
 }
 
 #[test]
-fn addresses_of_calls() {
-    let groq = embedded("groq");
-    let base = groq.base_url(None, &BTreeMap::new(), &none).unwrap();
-    assert_eq!(groq.chat_url(&base, "any").unwrap(), "https://api.groq.com/openai/v1/chat/completions");
-    assert_eq!(groq.models_url(&base).unwrap(), "https://api.groq.com/openai/v1/models");
-    let hf = embedded("hf-inference");
-    let base = hf.base_url(None, &BTreeMap::new(), &none).unwrap();
-    assert_eq!(
-        hf.chat_url(&base, "meta-llama/Llama-3.1-8B-Instruct").unwrap(),
-        "https://router.huggingface.co/hf-inference/models/meta-llama/Llama-3.1-8B-Instruct/v1/chat/completions"
-    );
-    for bad in ["a/../b", "a?b", "a b", "a//b", ""] {
-        assert!(hf.chat_url(&base, bad).is_err(), "{bad}");
+fn a_model_stands_in_an_address_as_its_template_says() {
+    let hub = "https://h/models/{+model}/v1";
+    assert_eq!(expand(hub, "meta-llama/Llama-3.1-8B").unwrap(), "https://h/models/meta-llama/Llama-3.1-8B/v1");
+    for bad in ["a/../b", "a?b", "a b", "a//b", "", "a%2e"] {
+        assert!(expand(hub, bad).is_err(), "{bad}");
     }
+    let segment = "https://h/model/{model}/converse";
+    let arn = "arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0";
+    assert_eq!(
+        expand(segment, arn).unwrap(),
+        "https://h/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0/converse"
+    );
+    assert!(expand(segment, "../x").is_err());
     assert_eq!(embedded("github").models_url("x").unwrap(), "https://models.github.ai/catalog/models");
+    assert_eq!(embedded("groq").models_url("https://g/v1").unwrap(), "https://g/v1/models");
 }
 
 #[test]

@@ -281,7 +281,7 @@ impl Catalog {
     /// Who takes calls for an offer of `provider`; `None` when nobody can.
     fn backend(&self, provider: &str, offer: &Offer) -> Option<&Provider> {
         let row = self.table().ok()?.get(offer.via.as_deref().unwrap_or(provider))?;
-        let speaks = offer.api.as_deref().is_none_or(|api| api == row.wire);
+        let speaks = offer.api.as_deref().is_none_or(|api| row.speaks(api));
         (offer.status != OfferStatus::Retired && speaks).then_some(row)
     }
 

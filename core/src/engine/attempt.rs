@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::ACCEPT;
+use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::booking::Booking;
 use super::stream::Open;
 use super::{Call, Served};
+use crate::backend::Host;
 use crate::error::{Attempt, Dispatch, Error, ErrorKind, Result};
 use crate::http::{self as net, HttpRequest, HttpResponse};
 use crate::ledger::Priced;
 use crate::routing::Target;
 use crate::types::{ChatCompletion, Extra, Usage};
-use crate::wire::{Reply, WireTarget};
+use crate::wire::{Framing, Reply, WireTarget};
 
 /// What an attempt brought.
 pub(super) enum Answer {
@@ -92,24 +93,10 @@ enum Exchanged {
 }
 
 async fn exchange(call: &Call<'_>, target: &Target, booking: &mut Booking) -> Result<Exchanged> {
-    let engine = &call.engine.0;
-    let protocol = target.endpoint.protocol;
-    let wire =
-        WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: &target.endpoint.provider.quirks };
+    let protocol = target.api.protocol;
+    let wire = WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: target.api.quirks() };
     let encoded = protocol.encode(call.request, &wire, call.stream)?;
-    let mut headers = target.endpoint.headers(call.request.extra_headers.as_ref())?;
-    if call.stream {
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-    }
-    let request = HttpRequest {
-        url: target.endpoint.url(&target.model)?,
-        headers,
-        body: Bytes::from(encoded.body),
-        response_timeout: Some(Duration::from_millis(engine.config.timeouts.response_ms))
-            .filter(|limit| Instant::now() + *limit < call.log.deadline),
-        idle_timeout: Duration::from_millis(engine.config.timeouts.idle_ms),
-    };
-    let mut response = engine.transport.send(request).await?;
+    let mut response = send(call, target, encoded.headers, Bytes::from(encoded.body)).await?;
     let request_id = net::request_id(&response.headers);
     if !(200..300).contains(&response.status) {
         return Err(refused(call, &mut response, &wire, target).await);
@@ -122,23 +109,86 @@ async fn exchange(call: &Call<'_>, target: &Target, booking: &mut Booking) -> Re
         request_id,
         ttft_ms: None,
     };
+    let created = call.engine.clock().unix().as_secs();
     if call.stream {
-        let mut open = Box::new(Open::new(protocol.decoder(&wire), response.body, target.clone(), served));
+        let mut open = Box::new(Open::new(protocol.decoder(&wire), response.body, target.clone(), served, created));
         open.first_output(booking).await?;
         return Ok(Exchanged::Open(open));
     }
     let body = read_whole(&mut response).await?;
     let reply = Reply { status: response.status, headers: &response.headers, body: &body };
-    let answer = protocol.decode(&reply, &wire).map_err(|e| told(e, served.request_id.as_ref(), &body))?;
+    let mut answer = protocol.decode(&reply, &wire).map_err(|e| told(e, served.request_id.as_ref(), &body))?;
+    complete(&mut answer.id, &mut answer.model, &mut answer.created, target, created);
     served.priced = price(target, answer.usage.as_ref(), &answer.extra);
     booking.usage(answer.usage.as_ref(), served.priced);
     Ok(Exchanged::Whole { answer: Box::new(answer), served })
 }
 
+/// Sends a request, once more where the proof of who calls had run out and another could be had.
+async fn send(
+    call: &Call<'_>,
+    target: &Target,
+    wanted: Vec<(&'static str, String)>,
+    body: Bytes,
+) -> Result<HttpResponse> {
+    let engine = &call.engine.0;
+    let mut headers = target.api.headers(call.request.extra_headers.as_ref())?;
+    for (name, value) in wanted {
+        let value = HeaderValue::from_str(&value).map_err(|e| Error::invalid_request(format!("{name}: {e}")))?;
+        headers.entry(name).or_insert(value);
+    }
+    if call.stream {
+        headers.insert(ACCEPT, HeaderValue::from_static(accept(target.api.protocol.framing())));
+    }
+    let mut request = HttpRequest {
+        method: Method::POST,
+        url: target.api.url(&target.model, call.stream)?,
+        headers,
+        body,
+        response_timeout: Some(Duration::from_millis(engine.config.timeouts.response_ms))
+            .filter(|limit| Instant::now() + *limit < call.log.deadline),
+        idle_timeout: Duration::from_millis(engine.config.timeouts.idle_ms),
+    };
+    let Some(credential) = &target.endpoint.credential else { return engine.transport.send(request).await };
+    let host = Host { transport: &*engine.transport, clock: &*engine.clock };
+    let again = credential.renews().then(|| request.clone());
+    credential.authorize(&mut request, host).await?;
+    let response = engine.transport.send(request).await?;
+    match again {
+        Some(mut request) if matches!(response.status, 401 | 403) && credential.renew() => {
+            credential.authorize(&mut request, host).await?;
+            engine.transport.send(request).await
+        }
+        _ => Ok(response),
+    }
+}
+
+/// What a stream's body is asked to be.
+fn accept(framing: Framing) -> &'static str {
+    match framing {
+        Framing::Sse => "text/event-stream",
+        Framing::Ndjson => "application/x-ndjson",
+        Framing::AwsEventStream => "application/vnd.amazon.eventstream",
+    }
+}
+
+/// Fills what some vendors do not tell of an answer.
+pub(super) fn complete(id: &mut String, model: &mut String, created: &mut u64, target: &Target, now: u64) {
+    if id.is_empty() {
+        *id = format!("chatcmpl-{}", uuid::Uuid::now_v7().simple());
+    }
+    if model.is_empty() {
+        model.clone_from(&target.model);
+    }
+    if *created == 0 {
+        *created = now;
+    }
+}
+
 /// Cost of what a target answered.
 pub(super) fn price(target: &Target, usage: Option<&Usage>, extra: &Extra) -> Priced {
     let price = target.price.as_ref().map(|(price, source)| (price, *source));
-    Priced::of(usage, extra, target.endpoint.provider.quirks.cost.as_ref(), price)
+    Priced::of(usage, extra, target.api.quirks().cost.as_ref(), price)
 }
 
 /// An error found in an answer, with what shows its cause.
@@ -199,7 +249,7 @@ async fn refused(call: &Call<'_>, response: &mut HttpResponse, wire: &WireTarget
         }
     }
     let reply = Reply { status, headers: &response.headers, body: &body };
-    let mut error = target.endpoint.protocol.decode_error(&reply, wire);
+    let mut error = target.api.protocol.decode_error(&reply, wire);
     let kind = error.kind();
     let told = error.body_mut();
     told.request_id = net::request_id(&response.headers);

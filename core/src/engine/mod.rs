@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backend::{Endpoints, KeySources};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::{Attempt, Error, ErrorKind, Result};
-use crate::http::{Endpoints, ReqwestTransport, Transport};
+use crate::http::{ReqwestTransport, Transport};
 use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
 use crate::routing::{Router, Target};
@@ -63,6 +64,8 @@ pub struct Parts {
     pub ledger: Option<Arc<dyn LedgerStore>>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
+    /// Keys of the host's own making, by provider.
+    pub keys: KeySources,
 }
 
 impl Engine {
@@ -71,7 +74,7 @@ impl Engine {
     /// # Errors
     /// `invalid_config` naming the path of the fault.
     pub fn new(config: Config, parts: Parts) -> Result<Self> {
-        let endpoints = Endpoints::new(&config, &parts.catalog)?;
+        let endpoints = Endpoints::new(&config, &parts.catalog, parts.keys)?;
         let router = Router::new(&parts.catalog, endpoints, &config.prices)?;
         let transport = parts
             .transport

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
 
-use super::attempt::price;
+use super::attempt::{complete, price};
 use super::booking::Booking;
 use super::{CallLog, Served};
 use crate::error::{Error, ErrorKind, Partial, Result};
@@ -55,13 +55,17 @@ pub(super) struct Open {
     pub booking: Option<Booking>,
     saw_output: bool,
     failed: Option<Error>,
+    /// What every chunk says of the answer, where the vendor does not.
+    id: String,
+    model: String,
+    created: u64,
 }
 
 impl Open {
-    pub fn new(decoder: Box<dyn StreamDecoder>, body: Body, target: Target, served: Served) -> Self {
+    pub fn new(decoder: Box<dyn StreamDecoder>, body: Body, target: Target, served: Served, created: u64) -> Self {
         Open {
             decoder,
-            framer: Framer::new(target.endpoint.protocol.framing(), MAX_EVENT),
+            framer: Framer::new(target.api.protocol.framing(), MAX_EVENT),
             body: Some(body),
             target,
             served,
@@ -71,6 +75,9 @@ impl Open {
             booking: None,
             saw_output: false,
             failed: None,
+            id: String::new(),
+            model: String::new(),
+            created,
         }
     }
 
@@ -119,7 +126,23 @@ impl Open {
         }
     }
 
-    fn note(&mut self, chunk: ChatCompletionChunk) {
+    fn note(&mut self, mut chunk: ChatCompletionChunk) {
+        if chunk.id.is_empty() || chunk.model.is_empty() || chunk.created == 0 {
+            if self.id.is_empty() {
+                let now = self.created;
+                complete(&mut self.id, &mut self.model, &mut self.created, &self.target, now);
+            }
+            let fill = |mine: &str, its: &mut String| {
+                if its.is_empty() {
+                    mine.clone_into(its);
+                }
+            };
+            fill(&self.id, &mut chunk.id);
+            fill(&self.model, &mut chunk.model);
+            if chunk.created == 0 {
+                chunk.created = self.created;
+            }
+        }
         for choice in &chunk.choices {
             let d = &choice.delta;
             let said = |t: &Option<String>| t.as_ref().is_some_and(|t| !t.is_empty());

@@ -1,6 +1,5 @@
 //! The network: one transport, its framing, its headers. The only room with sockets.
 
-mod endpoint;
 #[cfg(feature = "aws")]
 mod event_stream;
 mod framing;
@@ -17,12 +16,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
-pub use http::{HeaderMap, HeaderName, HeaderValue};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::error::Result;
 
 pub use self::reqwest::ReqwestTransport;
-pub use endpoint::{Endpoint, Endpoints};
 pub use framing::Framer;
 pub use headers::{request_id, retry_after, should_retry};
 pub use sse::SseParser;
@@ -34,9 +32,11 @@ pub const MAX_EVENT: usize = 8 << 20;
 /// How much of an error's body is read, bytes.
 pub const MAX_ERROR_BODY: usize = 16 << 10;
 
-/// One POST of JSON to one address.
+/// One request to one address.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
+    /// The method; `POST` for calls.
+    pub method: Method,
     /// The address.
     pub url: Arc<url::Url>,
     /// All headers, the credential among them (marked sensitive).

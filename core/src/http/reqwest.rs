@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::reqwest::{Client, Method, Proxy, Request, redirect, retry};
+use ::reqwest::{Client, Proxy, Request, redirect, retry};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
@@ -68,7 +68,7 @@ impl Inner {
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
         let client = self.client(request.url.scheme() == "https")?;
-        let mut out = Request::new(Method::POST, (*request.url).clone());
+        let mut out = Request::new(request.method, (*request.url).clone());
         *out.headers_mut() = request.headers;
         *out.body_mut() = Some(request.body.into());
         let started = Instant::now();

@@ -5,9 +5,10 @@ mod listing;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::catalog::{Catalog, Price};
+use crate::backend::{Api, Endpoint, Endpoints};
+use crate::catalog::{Catalog, Price, Resolved};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Endpoint, Endpoints};
+
 use crate::types::{ChatRequest, CostSource, PriceConfig, ProviderChoice, ProviderPreferences, Sort};
 
 /// One place a request may go to.
@@ -15,6 +16,8 @@ use crate::types::{ChatRequest, CostSource, PriceConfig, ProviderChoice, Provide
 pub struct Target {
     /// The backend.
     pub endpoint: Arc<Endpoint>,
+    /// Its protocol for this model.
+    pub api: Arc<Api>,
     /// Model as the caller asked for it.
     pub model_asked: String,
     /// Model id as the backend calls it.
@@ -111,13 +114,13 @@ impl Router {
     fn at(&self, provider: &str, model: &str) -> Result<Target> {
         let endpoint = self.endpoint(provider)?;
         let target = match endpoint.models.get(model).cloned() {
-            Some(id) => self.target(endpoint, model, id, None),
+            Some(id) => self.target(endpoint, model, id, None, None),
             None => {
                 let found = self.catalog.resolve(model, Some(endpoint.id()))?.candidates;
                 let Some(found) = found.into_iter().next() else { return Err(nobody(model, Vec::new())) };
                 // A model's row may name another door of the same vendor.
                 let endpoint = self.endpoint(&found.provider_id)?;
-                self.target(endpoint, model, found.model_id.clone(), found.price())
+                self.found(endpoint, model, &found)
             }
         };
         if !target.endpoint.ready() {
@@ -160,7 +163,7 @@ impl Router {
                 continue;
             }
             let place = named(&preferences.order).unwrap_or(usize::MAX);
-            targets.push((place, self.target(endpoint, model, found.model_id.clone(), found.price())));
+            targets.push((place, self.found(endpoint, model, &found)));
         }
         if preferences.sort == Some(Sort::Price) {
             targets.sort_by_key(|(_, t)| t.price.as_ref().map_or(u128::MAX, |(p, _)| p.blended()));
@@ -175,12 +178,25 @@ impl Router {
         Ok(targets.into_iter().map(|(_, t)| t).collect())
     }
 
-    fn target(&self, endpoint: Arc<Endpoint>, asked: &str, id: String, listed: Option<&Price>) -> Target {
+    fn found(&self, endpoint: Arc<Endpoint>, asked: &str, found: &Resolved) -> Target {
+        let api = found.offer.as_ref().and_then(|offer| offer.api.as_deref());
+        self.target(endpoint, asked, found.model_id.clone(), found.price(), api)
+    }
+
+    fn target(
+        &self,
+        endpoint: Arc<Endpoint>,
+        asked: &str,
+        id: String,
+        listed: Option<&Price>,
+        api: Option<&str>,
+    ) -> Target {
         let own = if self.prices.is_empty() { None } else { self.prices.get(&format!("{}/{id}", endpoint.id())) };
         let price = own
             .map(|p| (p.clone(), CostSource::Configured))
             .or_else(|| listed.map(|p| (p.clone(), CostSource::Catalog)));
-        Target { endpoint, model_asked: asked.to_owned(), model: id, price }
+        let api = endpoint.api(&id, api).clone();
+        Target { endpoint, api, model_asked: asked.to_owned(), model: id, price }
     }
 
     /// A backend by name or alias.

@@ -1,0 +1,210 @@
+//! Proof of who calls, put on each request. What is proved, and how it is renewed, differs by vendor.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue};
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{HttpRequest, Transport};
+use crate::secret::Secret;
+
+/// What a credential may use: the network, for tokens; the wall clock, for signatures and expiry.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// Sends requests.
+    pub transport: &'a dyn Transport,
+    /// Tells the time.
+    pub clock: &'a dyn Clock,
+}
+
+/// Proves to one backend who calls.
+pub trait Credential: Send + Sync + fmt::Debug {
+    /// Puts the proof on a request that is otherwise ready to be sent.
+    ///
+    /// # Errors
+    /// `authentication` when there is none, naming what was tried, never a value.
+    fn authorize<'a>(&'a self, request: &'a mut HttpRequest, host: Host<'a>) -> BoxFuture<'a, Result<()>>;
+
+    /// Whether a refused proof can be followed by a better one.
+    fn renews(&self) -> bool {
+        false
+    }
+
+    /// The backend refused the proof: forgets what was fetched. Whether there was anything to forget.
+    fn renew(&self) -> bool {
+        false
+    }
+
+    /// Secrets that were sent, to be taken out of what a vendor says.
+    fn secrets(&self) -> Vec<Secret>;
+}
+
+/// Keys of an AWS account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsKeys {
+    /// Names the key; not secret.
+    pub access_key_id: String,
+    /// Signs requests.
+    pub secret_access_key: Secret,
+    /// Goes with temporary keys.
+    pub session_token: Option<Secret>,
+    /// When they end, since 1970-01-01 UTC; `None`: not before they are changed.
+    pub expires_at: Option<Duration>,
+}
+
+/// What a [`KeySource`] gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// A key or token for the backend's header.
+    Secret(Secret),
+    /// Keys to sign with.
+    Aws(AwsKeys),
+}
+
+/// A key of the host's own making: asked before every request, so that it may rotate; caching is the source's affair.
+pub trait KeySource: Send + Sync {
+    /// The key to use now.
+    ///
+    /// # Errors
+    /// Any; it becomes the call's error.
+    fn key(&self) -> BoxFuture<'static, Result<Key>>;
+}
+
+/// Sources by provider.
+pub type KeySources = BTreeMap<String, Arc<dyn KeySource>>;
+
+/// How a key is written into a header.
+#[derive(Debug, Clone)]
+pub(super) struct KeyHeader {
+    pub name: HeaderName,
+    /// Word before the key; empty: the key alone.
+    pub scheme: String,
+}
+
+impl KeyHeader {
+    /// The header's value, marked as sensitive.
+    pub fn value(&self, key: &Secret) -> Result<HeaderValue> {
+        let text = match self.scheme.as_str() {
+            "" => zeroize::Zeroizing::new(key.expose().to_owned()),
+            scheme => zeroize::Zeroizing::new(format!("{scheme} {}", key.expose())),
+        };
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| Error::new(ErrorKind::Authentication, "the key holds characters that no header can carry"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+/// A key that stays.
+#[derive(Debug)]
+pub(super) struct FixedKey {
+    pub header: KeyHeader,
+    pub value: HeaderValue,
+    pub key: Secret,
+}
+
+impl Credential for FixedKey {
+    fn authorize<'a>(&'a self, request: &'a mut HttpRequest, _: Host<'a>) -> BoxFuture<'a, Result<()>> {
+        request.headers.insert(self.header.name.clone(), self.value.clone());
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        vec![self.key.clone()]
+    }
+}
+
+/// A key in a file, read again when the file has changed.
+#[derive(Debug)]
+pub(super) struct FileKey {
+    pub header: KeyHeader,
+    pub file: PathBuf,
+    /// Path in the configuration, for errors.
+    pub setting: String,
+    pub read: Mutex<Option<(SystemTime, Secret)>>,
+}
+
+impl FileKey {
+    /// The key as it is now.
+    pub fn key(&self) -> Result<Secret> {
+        let fault = |e: std::io::Error| Error::invalid_config(&self.setting, format!("{}: {e}", self.file.display()));
+        let changed = self.file.metadata().and_then(|m| m.modified()).map_err(fault)?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, key)) = read.as_ref().filter(|(at, _)| *at == changed) {
+            return Ok(key.clone());
+        }
+        let key = Secret::new(std::fs::read_to_string(&self.file).map_err(fault)?);
+        if key.expose().is_empty() {
+            return Err(Error::invalid_config(&self.setting, format!("{} is empty", self.file.display())));
+        }
+        *read = Some((changed, key.clone()));
+        Ok(key)
+    }
+}
+
+impl Credential for FileKey {
+    fn authorize<'a>(&'a self, request: &'a mut HttpRequest, _: Host<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            request.headers.insert(self.header.name.clone(), self.header.value(&self.key()?)?);
+            Ok(())
+        })
+    }
+
+    fn renews(&self) -> bool {
+        true
+    }
+
+    fn renew(&self) -> bool {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, key)| key.clone()).collect()
+    }
+}
+
+/// A key that the host hands in.
+pub(super) struct HostKey {
+    pub header: KeyHeader,
+    pub source: Arc<dyn KeySource>,
+    /// The key sent last.
+    pub last: Mutex<Option<Secret>>,
+}
+
+impl fmt::Debug for HostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostKey").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+impl Credential for HostKey {
+    fn authorize<'a>(&'a self, request: &'a mut HttpRequest, _: Host<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let Key::Secret(key) = self.source.key().await? else {
+                let why = "the callable gave AWS keys, and this backend takes a key of text";
+                return Err(Error::new(ErrorKind::Authentication, why));
+            };
+            request.headers.insert(self.header.name.clone(), self.header.value(&key)?);
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+            Ok(())
+        })
+    }
+
+    fn renews(&self) -> bool {
+        true
+    }
+
+    fn renew(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}

@@ -1,0 +1,304 @@
+//! One backend: its addresses and protocols, its headers, its credential.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::credential::{FileKey, FixedKey, HostKey, KeyHeader};
+use super::{Credential, Environment, KeySource};
+use crate::catalog::{self, Env, Provider, expand};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
+use crate::types::{ProviderConfig, Quirks};
+use crate::wire::{self, Protocol};
+
+/// One backend, ready to be called.
+pub struct Endpoint {
+    /// The catalogue's row, or the one made for a server of the user's own.
+    pub provider: Provider,
+    /// Where the key was found; `None` when none was.
+    pub key_from: Option<String>,
+    /// The user's model names -> ids sent.
+    pub models: BTreeMap<String, String>,
+    /// `None` where no key was found.
+    pub credential: Option<Arc<dyn Credential>>,
+    base_url: String,
+    /// The configuration gave the address, so keys for the vendor's own do not go there.
+    moved: bool,
+    /// The first is the row's own.
+    apis: Vec<Arc<Api>>,
+}
+
+/// One protocol of a backend: how to speak, and where.
+pub struct Api {
+    /// The wire.
+    pub protocol: &'static dyn Protocol,
+    row: catalog::Api,
+    headers: HeaderMap,
+    chat: Address,
+    stream: Address,
+}
+
+/// Where a call goes.
+enum Address {
+    /// The same for every model.
+    Fixed(Arc<url::Url>),
+    /// The model stands in it.
+    PerModel(String),
+}
+
+impl Api {
+    /// Declared deviations.
+    pub fn quirks(&self) -> &Quirks {
+        &self.row.quirks
+    }
+
+    /// Address of a call.
+    ///
+    /// # Errors
+    /// `invalid_request` for a model that cannot stand in an address.
+    pub fn url(&self, model: &str, stream: bool) -> Result<Arc<url::Url>> {
+        match if stream { &self.stream } else { &self.chat } {
+            Address::Fixed(url) => Ok(url.clone()),
+            Address::PerModel(template) => {
+                let text = expand(template, model)?;
+                let url = text.parse().map_err(|e| Error::invalid_request(format!("`{text}` is no address: {e}")))?;
+                Ok(Arc::new(url))
+            }
+        }
+    }
+
+    /// Headers of a call, but for the credential.
+    ///
+    /// # Errors
+    /// `invalid_request` for a name or value that cannot stand in a header.
+    pub fn headers(&self, extra: Option<&BTreeMap<String, String>>) -> Result<HeaderMap> {
+        let mut headers = self.headers.clone();
+        for (name, value) in extra.into_iter().flatten() {
+            let (name, value) =
+                header(name, value).map_err(|why| Error::invalid_request(format!("extra_headers: {why}")))?;
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+}
+
+impl Endpoint {
+    /// Provider id.
+    pub fn id(&self) -> &str {
+        &self.provider.id
+    }
+
+    /// Where it listens.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Whether calls can be made.
+    pub fn ready(&self) -> bool {
+        self.credential.is_some() || self.provider.key_optional
+    }
+
+    /// The protocol for a model: the one that the catalogue names for it, the first that lists it, or the backend's own.
+    pub fn api(&self, model: &str, named: Option<&str>) -> &Arc<Api> {
+        let by_name = named.and_then(|wire| self.apis.iter().find(|api| api.protocol.name() == wire));
+        let by_model = || self.apis.iter().find(|api| api.row.serves(model));
+        by_name.or_else(by_model).unwrap_or(&self.apis[0])
+    }
+
+    /// The error for a call without a key: what to set.
+    pub fn missing_key(&self) -> Error {
+        if !self.moved {
+            return self.provider.missing_key();
+        }
+        let at = format!("providers.{}", self.id());
+        let why = format!(
+            "no key for {} at {}: the vendor's usual variables hold keys for its own address; set `{at}.api_key` or \
+             `{at}.api_key_env` beside `{at}.base_url`",
+            self.provider.name, self.base_url
+        );
+        Error::new(ErrorKind::Authentication, why).with_provider(self.id())
+    }
+
+    /// Takes the key out of everything an error tells: some vendors repeat the key they refuse.
+    pub fn redact(&self, mut error: Error) -> Error {
+        let told = error.body_mut();
+        for secret in self.credential.iter().flat_map(|credential| credential.secrets()) {
+            // A placeholder such as `x` is no secret, and replacing it would garble the text.
+            let key = secret.expose();
+            let texts = [Some(&mut told.message), told.body.as_mut(), told.code.as_mut(), told.param.as_mut()];
+            for text in texts.into_iter().flatten().filter(|text| key.len() >= 8 && text.contains(key)) {
+                *text = text.replace(key, "***");
+            }
+        }
+        error
+    }
+
+    pub(super) fn new(
+        provider: Provider,
+        given: &ProviderConfig,
+        source: Option<Arc<dyn KeySource>>,
+        environment: &Environment,
+    ) -> Result<Self> {
+        let env = |name: &str| environment(name);
+        let values = provider.values(&given.vars, &env)?;
+        let base_url = provider.fill(&provider.base_url(given.base_url.as_deref(), &env), &values)?;
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let found = Found::look(&provider, given, source, &env)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("interfuse/", env!("CARGO_PKG_VERSION"))));
+        put(&mut headers, &provider.headers, &provider.id)?;
+        put(&mut headers, &given.headers, &provider.id)?;
+
+        let row = catalog::Api {
+            wire: provider.wire.clone(),
+            models: Vec::new(),
+            when: None,
+            base_url: None,
+            chat_path: provider.chat_path.clone(),
+            stream_path: provider.stream_path.clone(),
+            headers: BTreeMap::new(),
+            quirks: provider.quirks.clone(),
+        };
+        // Another way in, asked for by a value that only it needs, stands in for the row's own.
+        let chosen = provider.api.iter().find(|api| api.when.as_ref().is_some_and(|name| values.contains_key(name)));
+        let mut apis = Vec::with_capacity(1 + provider.api.len());
+        for api in std::iter::once(chosen.unwrap_or(&row)).chain(&provider.api) {
+            let base = match &api.base_url {
+                Some(own) if given.base_url.is_none() => own,
+                _ => &base_url,
+            };
+            let address = |path: &str| -> Result<Option<Address>> {
+                let template = format!("{base}{path}");
+                // What lacks a value is not asked for: a set-up of its own, or the row's main way and reported then.
+                match provider.fill(&template, &values) {
+                    Ok(text) => Address::new(&provider.id, text).map(Some),
+                    Err(_) if api.when.is_some() => Ok(None),
+                    Err(e) => Err(e),
+                }
+            };
+            let (Some(chat), Some(stream)) =
+                (address(&api.chat_path)?, address(api.stream_path.as_deref().unwrap_or(&api.chat_path))?)
+            else {
+                continue;
+            };
+            let mut headers = headers.clone();
+            put(&mut headers, &api.headers, &provider.id)?;
+            let protocol = wire::protocol(&api.wire).ok_or_else(|| {
+                let at = format!("providers.{}.wire", provider.id);
+                Error::invalid_config(at, format!("the wire `{}` is not built in", api.wire))
+            })?;
+            apis.push(Arc::new(Api { protocol, row: api.clone(), headers, chat, stream }));
+        }
+        let (credential, key_from) = found.map(|f| (f.credential, f.from)).unzip();
+        Ok(Endpoint {
+            key_from,
+            models: given.models.clone(),
+            credential,
+            base_url,
+            moved: given.base_url.is_some(),
+            apis,
+            provider,
+        })
+    }
+}
+
+/// A credential and where it was found.
+struct Found {
+    credential: Arc<dyn Credential>,
+    from: String,
+}
+
+impl Found {
+    /// The environment's key of a catalogue row goes to that row's own address only: another `base_url` needs a key named
+    /// beside it.
+    fn look(
+        provider: &Provider,
+        given: &ProviderConfig,
+        source: Option<Arc<dyn KeySource>>,
+        env: Env<'_>,
+    ) -> Result<Option<Found>> {
+        let at = |field: &str| format!("providers.{}.{field}", provider.id);
+        let header = KeyHeader {
+            name: provider.auth.header.parse().map_err(|e| Error::invalid_config(at("auth"), e))?,
+            scheme: provider.auth.scheme.clone(),
+        };
+        if let Some(source) = source {
+            let credential = Arc::new(HostKey { header, source, last: Mutex::default() });
+            return Ok(Some(Found { credential, from: "callable".to_owned() }));
+        }
+        if let Some(file) = &given.api_key_file {
+            let key = FileKey { header, file: file.into(), setting: at("api_key_file"), read: Mutex::default() };
+            key.key()?;
+            return Ok(Some(Found { credential: Arc::new(key), from: format!("file {file}") }));
+        }
+        let fixed = |key: Secret, from: String| {
+            let value = header.value(&key).map_err(|e| Error::invalid_config(at("api_key"), e.message()))?;
+            let credential = Arc::new(FixedKey { header: header.clone(), value, key });
+            Ok(Some(Found { credential, from }))
+        };
+        if let Some(key) = &given.api_key {
+            return match key.trim() {
+                "" => Ok(None),
+                key => fixed(Secret::new(key), "configuration".to_owned()),
+            };
+        }
+        if let Some(var) = &given.api_key_env {
+            let value = std::env::var(var).ok().filter(|v| !v.trim().is_empty());
+            let why = || Error::invalid_config(at("api_key_env"), format!("the variable {var} is not set"));
+            return fixed(Secret::new(value.ok_or_else(why)?), format!("variable {var}"));
+        }
+        if given.base_url.is_some() {
+            return Ok(None);
+        }
+        match provider.key(env) {
+            Some((var, key)) => fixed(key, format!("variable {var}")),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Address {
+    fn new(id: &str, text: String) -> Result<Address> {
+        if text.contains("model}") {
+            // Whatever the model, the rest must be an address.
+            parse(id, &text.replace("{model}", "m").replace("{+model}", "m"))?;
+            return Ok(Address::PerModel(text));
+        }
+        Ok(Address::Fixed(Arc::new(parse(id, &text)?)))
+    }
+}
+
+fn parse(id: &str, text: &str) -> Result<url::Url> {
+    let path = format!("providers.{id}.base_url");
+    let url: url::Url =
+        text.parse().map_err(|e| Error::invalid_config(&path, format!("`{text}` is not a URL: {e}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(Error::invalid_config(
+            &path,
+            format!("`{text}` must start with http:// or https:// and name a host"),
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::invalid_config(&path, "a credential in the URL would end up in logs; use `api_key`"));
+    }
+    Ok(url)
+}
+
+fn put(headers: &mut HeaderMap, given: &BTreeMap<String, String>, id: &str) -> Result<()> {
+    for (name, value) in given {
+        let at = || format!("providers.{id}.headers");
+        let (name, value) = header(name, value).map_err(|why| Error::invalid_config(at(), why))?;
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
+fn header(name: &str, value: &str) -> std::result::Result<(HeaderName, HeaderValue), String> {
+    let parsed: HeaderName = name.parse().map_err(|_| format!("`{name}` is not a header's name"))?;
+    let value = HeaderValue::from_str(value).map_err(|_| format!("the value of `{name}` cannot stand in a header"))?;
+    Ok((parsed, value))
+}
