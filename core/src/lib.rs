@@ -10,6 +10,7 @@ pub mod fusion;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod http;
+mod ids;
 pub mod ledger;
 pub mod money;
 pub mod routing;

@@ -22,7 +22,7 @@ impl Booking {
         let mut tags = engine.config().tags.clone();
         tags.extend(cx.tags.iter().map(|(k, v)| (k.clone(), v.clone())));
         let record = LedgerRecord {
-            id: uuid::Uuid::now_v7().to_string(),
+            id: crate::ids::new(),
             run_id: cx.run_id.clone(),
             at_ms: engine.clock().unix_ms(),
             purpose: cx.purpose,

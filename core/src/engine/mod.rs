@@ -38,7 +38,7 @@ pub struct CallContext {
 impl CallContext {
     /// A new run.
     pub fn new(purpose: Purpose, tags: Tags) -> Self {
-        CallContext { run_id: uuid::Uuid::now_v7().to_string(), purpose, deadline: None, tags }
+        CallContext { run_id: crate::ids::new(), purpose, deadline: None, tags }
     }
 }
 
