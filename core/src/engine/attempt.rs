@@ -1,5 +1,6 @@
 //! One attempt at one target: send, read, decode, book.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -92,7 +93,7 @@ enum Exchanged {
     Open(Box<Open>),
 }
 
-async fn exchange(call: &Call<'_>, target: &Target, booking: &mut Booking) -> Result<Exchanged> {
+async fn exchange(call: &Call<'_>, target: &Arc<Target>, booking: &mut Booking) -> Result<Exchanged> {
     let protocol = target.api.protocol;
     let wire = WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: target.api.quirks() };
     let encoded = protocol.encode(call.request, &wire, call.stream)?;
@@ -175,7 +176,7 @@ fn accept(framing: Framing) -> &'static str {
 /// Fills what some vendors do not tell of an answer.
 pub(super) fn complete(id: &mut String, model: &mut String, created: &mut u64, target: &Target, now: u64) {
     if id.is_empty() {
-        *id = format!("chatcmpl-{}", uuid::Uuid::now_v7().simple());
+        *id = format!("chatcmpl-{}", crate::ids::new().replace('-', ""));
     }
     if model.is_empty() {
         model.clone_from(&target.model);

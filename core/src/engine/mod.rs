@@ -149,7 +149,7 @@ struct Call<'a> {
     request: &'a ChatRequest,
     cx: &'a CallContext,
     stream: bool,
-    targets: Vec<Target>,
+    targets: Vec<Arc<Target>>,
     log: CallLog,
 }
 
@@ -216,12 +216,13 @@ impl CallLog {
         error
     }
 
-    fn meta(&self, served: Served) -> ResponseMeta {
+    /// What a call that was answered tells of itself.
+    fn meta(&mut self, served: Served) -> ResponseMeta {
         let cost = ledger::total(self.costs.iter().copied());
         ResponseMeta {
             provider: served.provider,
             model: served.model,
-            attempts: self.attempts.clone(),
+            attempts: std::mem::take(&mut self.attempts),
             cost_nanos: cost.map(NanoUsd::nanos),
             cost_usd: cost.map(|c| c.to_string()),
             cost_source: cost.and(served.priced.source),

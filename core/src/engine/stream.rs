@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
@@ -45,7 +46,7 @@ pub(super) struct Open {
     framer: Framer,
     /// `None` once it is read or given up, which closes the connection.
     body: Option<Body>,
-    target: Target,
+    target: Arc<Target>,
     served: Served,
     /// Decoded and not yet handed on.
     ready: VecDeque<ChatCompletionChunk>,
@@ -62,7 +63,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub fn new(decoder: Box<dyn StreamDecoder>, body: Body, target: Target, served: Served, created: u64) -> Self {
+    pub fn new(decoder: Box<dyn StreamDecoder>, body: Body, target: Arc<Target>, served: Served, created: u64) -> Self {
         Open {
             decoder,
             framer: Framer::new(target.api.protocol.framing(), MAX_EVENT),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::reqwest::{Client, Proxy, Request, redirect, retry};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, Stream, StreamExt};
+use futures_util::stream::{Stream, StreamExt};
 use once_cell::sync::OnceCell;
 use tokio::time::{Instant, Sleep};
 
@@ -85,7 +85,7 @@ impl Inner {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
             body: Body::new(Pieces {
-                inner: response.bytes_stream().boxed(),
+                inner: response.bytes_stream(),
                 idle: request.idle_timeout,
                 waiting: None,
                 sleep: None,
@@ -154,8 +154,8 @@ fn chain(e: &::reqwest::Error) -> String {
 
 /// A body with a timeout between its pieces. One timer serves the whole body: it is moved only when it fires early, and
 /// the clock is read only when the body makes us wait.
-struct Pieces {
-    inner: BoxStream<'static, ::reqwest::Result<Bytes>>,
+struct Pieces<S> {
+    inner: S,
     idle: Duration,
     /// Since when we wait.
     waiting: Option<Instant>,
@@ -163,12 +163,12 @@ struct Pieces {
     bytes: u64,
 }
 
-impl Stream for Pieces {
+impl<S: Stream<Item = ::reqwest::Result<Bytes>> + Unpin> Stream for Pieces<S> {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Poll::Ready(piece) = this.inner.as_mut().poll_next(cx) {
+        if let Poll::Ready(piece) = this.inner.poll_next_unpin(cx) {
             this.waiting = None;
             return Poll::Ready(piece.map(|piece| match piece {
                 Ok(piece) => {

@@ -35,7 +35,7 @@ pub struct Router {
     /// The user's prices, by `provider/model` as sent.
     prices: BTreeMap<String, Price>,
     /// Targets of names asked for before, without preferences: nothing they are made from changes.
-    known: Mutex<HashMap<String, Vec<Target>>>,
+    known: Mutex<HashMap<String, Vec<Arc<Target>>>>,
 }
 
 /// How many names are remembered.
@@ -62,20 +62,21 @@ impl Router {
     ///
     /// # Errors
     /// Of the first model that leads nowhere, when no other model does either.
-    pub fn plan(&self, request: &ChatRequest) -> Result<Vec<Target>> {
+    pub fn plan(&self, request: &ChatRequest) -> Result<Vec<Arc<Target>>> {
         if request.model.is_empty() && request.models.as_ref().is_none_or(Vec::is_empty) {
             return Err(
                 Error::invalid_request("no `model` given, for example \"openai/gpt-5-mini\"").with_param("model")
             );
         }
-        let mut targets: Vec<Target> = Vec::new();
+        let mut targets: Vec<Arc<Target>> = Vec::new();
         let mut first_error = None;
         let first = (!request.model.is_empty()).then_some(&request.model);
         for model in first.into_iter().chain(request.models.iter().flatten()) {
             match self.targets(model, request.provider.as_ref()) {
                 Ok(new) => {
                     for target in new {
-                        let known = |t: &Target| t.endpoint.id() == target.endpoint.id() && t.model == target.model;
+                        let known =
+                            |t: &Arc<Target>| t.endpoint.id() == target.endpoint.id() && t.model == target.model;
                         if !targets.iter().any(known) {
                             targets.push(target);
                         }
@@ -91,7 +92,7 @@ impl Router {
     }
 
     /// Targets of one model.
-    fn targets(&self, model: &str, choice: Option<&ProviderChoice>) -> Result<Vec<Target>> {
+    fn targets(&self, model: &str, choice: Option<&ProviderChoice>) -> Result<Vec<Arc<Target>>> {
         match choice {
             Some(ProviderChoice::Name(name)) => Ok(vec![self.at(name, model)?]),
             Some(ProviderChoice::Preferences(preferences)) => self.preferred(model, preferences),
@@ -111,7 +112,7 @@ impl Router {
     }
 
     /// The one target at a provider that was named.
-    fn at(&self, provider: &str, model: &str) -> Result<Target> {
+    fn at(&self, provider: &str, model: &str) -> Result<Arc<Target>> {
         let endpoint = self.endpoint(provider)?;
         let target = match endpoint.models.get(model).cloned() {
             Some(id) => self.target(endpoint, model, id, None, None),
@@ -126,11 +127,11 @@ impl Router {
         if !target.endpoint.ready() {
             return Err(target.endpoint.missing_key().with_model(model));
         }
-        Ok(target)
+        Ok(Arc::new(target))
     }
 
     /// Every target that serves a model, the preferred ones first.
-    fn preferred(&self, model: &str, preferences: &ProviderPreferences) -> Result<Vec<Target>> {
+    fn preferred(&self, model: &str, preferences: &ProviderPreferences) -> Result<Vec<Arc<Target>>> {
         for name in preferences.order.iter().chain(&preferences.only).chain(&preferences.ignore) {
             self.endpoint(name)?;
         }
@@ -175,7 +176,7 @@ impl Router {
         if targets.is_empty() {
             return Err(nobody(model, reasons));
         }
-        Ok(targets.into_iter().map(|(_, t)| t).collect())
+        Ok(targets.into_iter().map(|(_, t)| Arc::new(t)).collect())
     }
 
     fn found(&self, endpoint: Arc<Endpoint>, asked: &str, found: &Resolved) -> Target {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,10 +16,10 @@ open! {
     /// A completion or a chunk. `object` is known from the call; `obfuscation` is random padding.
     Body {
         id "id": String,
-        created "created": Whole,
+        created "created": Number,
         model "model": String,
         choices "choices": Vec<Choice>,
-        usage "usage": Value,
+        usage "usage": Told,
         service_tier "service_tier": String,
         system_fingerprint "system_fingerprint": String,
         error "error": Value,
@@ -111,13 +111,73 @@ impl<'de> Deserialize<'de> for Arguments {
     }
 }
 
-/// A whole number, also where it is written as a float; anything else counts as 0, which is "unknown" here.
-pub(super) struct Whole(pub u64);
+/// Visitor methods that take these shapes for nothing told.
+macro_rules! tells_nothing {
+    ($($visit:ident($type:ty))*) => {
+        $(fn $visit<E: de::Error>(self, _: $type) -> Result<Self::Value, E> { Ok(Self::Value::default()) })*
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            de::IgnoredAny.visit_seq(seq).map(|_| Self::Value::default())
+        }
+    };
+}
 
-impl<'de> Deserialize<'de> for Whole {
+/// A whole number, also where it is written as a float; anything else tells none.
+#[derive(Default)]
+pub(super) struct Number(pub Option<u64>);
+
+impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(d)?;
-        Ok(Whole(value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64)).unwrap_or(0)))
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Number;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(Some(number)))
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Number, E> {
+                Ok(Number((number >= 0.0).then_some(number as u64)))
+            }
+            tells_nothing! { visit_i64(i64) visit_bool(bool) visit_str(&str) }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Number, A::Error> {
+                de::IgnoredAny.visit_map(map).map(|_| Number(None))
+            }
+        }
+        d.deserialize_any(V)
+    }
+}
+
+open! {
+    /// Token counts.
+    Counts {
+        prompt_tokens "prompt_tokens": Number,
+        completion_tokens "completion_tokens": Number,
+        total_tokens "total_tokens": Number,
+        prompt_tokens_details "prompt_tokens_details": Value,
+        completion_tokens_details "completion_tokens_details": Value,
+    }
+}
+
+/// What stands where token counts should: anything but an object tells none.
+#[derive(Default)]
+pub(super) struct Told(Option<Counts>);
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Told;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("token counts")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Told, A::Error> {
+                Counts::deserialize(de::value::MapAccessDeserializer::new(map)).map(|counts| Told(Some(counts)))
+            }
+            tells_nothing! { visit_u64(u64) visit_i64(i64) visit_f64(f64) visit_bool(bool) visit_str(&str) }
+        }
+        d.deserialize_any(V)
     }
 }
 
@@ -297,21 +357,20 @@ impl Choice {
 
 /// Usage wherever vendors put it: at the top, under `x_groq`, or in a choice.
 pub(super) fn usage(body: &mut Body, quirks: &Quirks) -> Option<Usage> {
-    let raw = body
-        .usage
-        .take()
-        .or_else(|| body.extra.get("x_groq").and_then(|x| x.get("usage")).cloned())
-        .or_else(|| body.choices.iter().flatten().find_map(|c| c.extra.get("usage")).cloned())?;
-    read_usage(raw, quirks)
+    let told = body.usage.take().or_else(|| {
+        let in_groq = body.extra.get("x_groq").and_then(|x| x.get("usage"));
+        let in_choice = || body.choices.iter().flatten().find_map(|c| c.extra.get("usage"));
+        Told::deserialize(in_groq.or_else(in_choice)?).ok()
+    })?;
+    read_usage(told.0?, quirks)
 }
 
-/// Reads usage; a number that is missing, null or not a whole number is not reported.
-pub(super) fn read_usage(raw: Value, quirks: &Quirks) -> Option<Usage> {
-    let Value::Object(mut fields) = raw else { return None };
-    let mut number = |name: &str| fields.remove(name).and_then(|v| v.as_u64().or_else(|| v.as_f64().map(|f| f as u64)));
-    let prompt = number("prompt_tokens");
-    let completion = number("completion_tokens");
-    let total = number("total_tokens");
+/// Reads counts; a number that is missing, null or not a whole number is not reported.
+fn read_usage(counts: Counts, quirks: &Quirks) -> Option<Usage> {
+    let number = |told: Option<Number>| told.and_then(|n| n.0);
+    let prompt = number(counts.prompt_tokens);
+    let completion = number(counts.completion_tokens);
+    let total = number(counts.total_tokens);
     if prompt.is_none() && completion.is_none() && total.is_none() {
         return None;
     }
@@ -319,15 +378,13 @@ pub(super) fn read_usage(raw: Value, quirks: &Quirks) -> Option<Usage> {
         prompt_tokens: prompt.unwrap_or(0),
         completion_tokens: completion.unwrap_or(0),
         total_tokens: total.unwrap_or(prompt.unwrap_or(0) + completion.unwrap_or(0)),
-        ..Default::default()
+        prompt_tokens_details: counts.prompt_tokens_details.and_then(details::<PromptTokensDetails>),
+        completion_tokens_details: counts.completion_tokens_details.and_then(details::<CompletionTokensDetails>),
+        extra: counts.extra,
     };
     if quirks.reasoning_outside && usage.total_tokens > usage.prompt_tokens {
         usage.completion_tokens = usage.total_tokens - usage.prompt_tokens;
     }
-    usage.prompt_tokens_details = fields.remove("prompt_tokens_details").and_then(details::<PromptTokensDetails>);
-    usage.completion_tokens_details =
-        fields.remove("completion_tokens_details").and_then(details::<CompletionTokensDetails>);
-    usage.extra = fields;
     Some(usage)
 }
 

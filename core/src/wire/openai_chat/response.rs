@@ -21,7 +21,7 @@ pub(super) fn decode(body: &[u8], target: &WireTarget<'_>) -> Result<ChatComplet
     Ok(ChatCompletion {
         id: parsed.id.unwrap_or_default(),
         object: "chat.completion".to_owned(),
-        created: parsed.created.map_or(0, |c| c.0),
+        created: parsed.created.and_then(|c| c.0).unwrap_or(0),
         model: parsed.model.unwrap_or_else(|| target.model.to_owned()),
         choices,
         usage,

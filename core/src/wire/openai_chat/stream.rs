@@ -99,7 +99,7 @@ impl StreamDecoder for Decoder {
         let chunk = ChatCompletionChunk {
             id: body.id.unwrap_or_default(),
             object: "chat.completion.chunk".to_owned(),
-            created: body.created.map_or(0, |c| c.0),
+            created: body.created.and_then(|c| c.0).unwrap_or(0),
             model: body.model.unwrap_or_default(),
             choices,
             usage,
