@@ -428,6 +428,25 @@ export interface ProviderConfig {
   models?: { [key: string]: string }
   /** Take the declared deviations of this catalogue provider (for a backend of one's own). */
   like?: string | null
+  /**
+   * Who calls, at vendors that take identities in place of keys (AWS, Google Cloud, Azure); what is not given comes
+   * from the vendor's usual variables and files.
+   */
+  credentials?: CredentialConfig | null
+}
+
+/** Who calls, at vendors that take identities in place of keys. */
+export interface CredentialConfig {
+  /** AWS: profile of the shared files. */
+  profile?: string | null
+  /** Google Cloud: key file (service account, workload identity, ...). */
+  key_file?: string | null
+  /** Azure: tenant. */
+  tenant_id?: string | null
+  /** Azure: client, or the managed identity's client where there are several. */
+  client_id?: string | null
+  /** Azure: name of the variable that holds the client's secret. */
+  client_secret_env?: string | null
 }
 
 /** Price of one model, decimal USD per million tokens as text ("0.15"). */

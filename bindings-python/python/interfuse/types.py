@@ -37,6 +37,7 @@ __all__ = [
     "FuseParams",
     "Config",
     "ProviderConfig",
+    "CredentialConfig",
     "PriceConfig",
     "RetryConfig",
     "TimeoutConfig",
@@ -455,6 +456,24 @@ class ProviderConfig(TypedDict, total=False):
     """Model names of one's own: name in requests -> id sent (Azure deployments, ...)."""
     like: str | None
     """Take the declared deviations of this catalogue provider (for a backend of one's own)."""
+    credentials: CredentialConfig | None
+    """Who calls, at vendors that take identities in place of keys (AWS, Google Cloud, Azure); what is not given comes
+    from the vendor's usual variables and files."""
+
+
+class CredentialConfig(TypedDict, total=False):
+    """Who calls, at vendors that take identities in place of keys."""
+
+    profile: str | None
+    """AWS: profile of the shared files."""
+    key_file: str | None
+    """Google Cloud: key file (service account, workload identity, ...)."""
+    tenant_id: str | None
+    """Azure: tenant."""
+    client_id: str | None
+    """Azure: client, or the managed identity's client where there are several."""
+    client_secret_env: str | None
+    """Azure: name of the variable that holds the client's secret."""
 
 
 class PriceConfig(TypedDict, total=False):

@@ -101,6 +101,11 @@ impl KeyHeader {
     }
 }
 
+/// An access token as a header's value.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue> {
+    KeyHeader { name: http::header::AUTHORIZATION, scheme: "Bearer".to_owned() }.value(token)
+}
+
 /// A key that stays.
 #[derive(Debug)]
 pub(super) struct FixedKey {

@@ -7,11 +7,13 @@ use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::credential::{FileKey, FixedKey, HostKey, KeyHeader};
+use super::entra::EntraIdentity;
+use super::google::{self, GoogleIdentity};
 use super::{Credential, Environment, KeySource};
-use crate::catalog::{self, Env, Provider, expand};
+use crate::catalog::{self, Identity, Provider, expand};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use crate::types::{ProviderConfig, Quirks};
+use crate::types::{CredentialConfig, ProviderConfig, Quirks};
 use crate::wire::{self, Protocol};
 
 /// One backend, ready to be called.
@@ -98,7 +100,12 @@ impl Endpoint {
 
     /// Whether calls can be made.
     pub fn ready(&self) -> bool {
-        self.credential.is_some() || self.provider.key_optional
+        self.key_from.is_some() || self.provider.key_optional
+    }
+
+    /// Whether a call that names this backend is worth a try: the machine itself may be known to the vendor.
+    pub fn may_be_ready(&self) -> bool {
+        self.ready() || self.credential.is_some()
     }
 
     /// The protocol for a model: the one that the catalogue names for it, the first that lists it, or the backend's own.
@@ -143,10 +150,19 @@ impl Endpoint {
         environment: &Environment,
     ) -> Result<Self> {
         let env = |name: &str| environment(name);
-        let values = provider.values(&given.vars, &env)?;
+        let mut vars = given.vars.clone();
+        if let Some(Identity::Google { .. }) = provider.auth.identity {
+            // A key file knows its project; what is set outright outranks it.
+            let own = provider.vars.get("project").into_iter().flatten().find_map(|var| environment(var));
+            let file = given.credentials.as_ref().and_then(|c| c.key_file.as_ref()).map(Into::into);
+            if let Some(project) = own.or_else(|| google::project(file, environment)) {
+                vars.entry("project".to_owned()).or_insert(project);
+            }
+        }
+        let values = provider.values(&vars, &env)?;
         let base_url = provider.fill(&provider.base_url(given.base_url.as_deref(), &env), &values)?;
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let found = Found::look(&provider, given, source, &env)?;
+        let found = Found::look(&provider, given, source, environment)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("interfuse/", env!("CARGO_PKG_VERSION"))));
@@ -194,6 +210,7 @@ impl Endpoint {
             apis.push(Arc::new(Api { protocol, row: api.clone(), headers, chat, stream }));
         }
         let (credential, key_from) = found.map(|f| (f.credential, f.from)).unzip();
+        let key_from = key_from.flatten();
         Ok(Endpoint {
             key_from,
             models: given.models.clone(),
@@ -206,10 +223,10 @@ impl Endpoint {
     }
 }
 
-/// A credential and where it was found.
+/// A credential and where it was found; `None`: only asking can tell whether it is there.
 struct Found {
     credential: Arc<dyn Credential>,
-    from: String,
+    from: Option<String>,
 }
 
 impl Found {
@@ -219,7 +236,7 @@ impl Found {
         provider: &Provider,
         given: &ProviderConfig,
         source: Option<Arc<dyn KeySource>>,
-        env: Env<'_>,
+        environment: &Environment,
     ) -> Result<Option<Found>> {
         let at = |field: &str| format!("providers.{}.{field}", provider.id);
         let header = KeyHeader {
@@ -228,17 +245,17 @@ impl Found {
         };
         if let Some(source) = source {
             let credential = Arc::new(HostKey { header, source, last: Mutex::default() });
-            return Ok(Some(Found { credential, from: "callable".to_owned() }));
+            return Ok(Some(Found { credential, from: Some("callable".to_owned()) }));
         }
         if let Some(file) = &given.api_key_file {
             let key = FileKey { header, file: file.into(), setting: at("api_key_file"), read: Mutex::default() };
             key.key()?;
-            return Ok(Some(Found { credential: Arc::new(key), from: format!("file {file}") }));
+            return Ok(Some(Found { credential: Arc::new(key), from: Some(format!("file {file}")) }));
         }
         let fixed = |key: Secret, from: String| {
             let value = header.value(&key).map_err(|e| Error::invalid_config(at("api_key"), e.message()))?;
             let credential = Arc::new(FixedKey { header: header.clone(), value, key });
-            Ok(Some(Found { credential, from }))
+            Ok(Some(Found { credential, from: Some(from) }))
         };
         if let Some(key) = &given.api_key {
             return match key.trim() {
@@ -251,13 +268,38 @@ impl Found {
             let why = || Error::invalid_config(at("api_key_env"), format!("the variable {var} is not set"));
             return fixed(Secret::new(value.ok_or_else(why)?), format!("variable {var}"));
         }
-        if given.base_url.is_some() {
+        if given.base_url.is_some() && given.credentials.is_none() {
             return Ok(None);
         }
-        match provider.key(env) {
-            Some((var, key)) => fixed(key, format!("variable {var}")),
-            None => Ok(None),
+        match provider.key(&|name| environment(name)) {
+            Some((var, key)) if given.credentials.is_none() => fixed(key, format!("variable {var}")),
+            _ => Found::identity(provider, given, environment),
         }
+    }
+
+    /// Who calls, where the vendor takes identities.
+    fn identity(provider: &Provider, given: &ProviderConfig, environment: &Environment) -> Result<Option<Found>> {
+        let at = format!("providers.{}.credentials", provider.id);
+        let none = CredentialConfig::default();
+        let who = given.credentials.as_ref().unwrap_or(&none);
+        let found = match &provider.auth.identity {
+            None if given.credentials.is_some() => {
+                return Err(Error::invalid_config(at, format!("{} takes keys only; use `api_key`", provider.name)));
+            }
+            None => return Ok(None),
+            Some(Identity::Google { scope }) => {
+                let identity = GoogleIdentity::new(scope, who.key_file.as_ref().map(Into::into), environment);
+                Found { from: identity.found(environment), credential: Arc::new(identity) }
+            }
+            Some(Identity::Entra { scope }) => {
+                let identity = EntraIdentity::new(scope, who, &at, environment)?;
+                Found { from: identity.found(), credential: Arc::new(identity) }
+            }
+            Some(Identity::Aws { .. }) => return Ok(None),
+        };
+        // What the configuration names is meant to be used, wherever it will be found.
+        let from = found.from.or_else(|| given.credentials.as_ref().map(|_| "configuration".to_owned()));
+        Ok(Some(Found { from, ..found }))
     }
 }
 

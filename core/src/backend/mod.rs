@@ -3,6 +3,12 @@
 
 mod credential;
 mod endpoint;
+mod entra;
+mod exchange;
+mod google;
+#[cfg(test)]
+mod scripted;
+mod token;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

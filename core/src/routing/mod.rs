@@ -124,7 +124,7 @@ impl Router {
                 self.found(endpoint, model, &found)
             }
         };
-        if !target.endpoint.ready() {
+        if !target.endpoint.may_be_ready() {
             return Err(target.endpoint.missing_key().with_model(model));
         }
         Ok(Arc::new(target))

@@ -111,6 +111,32 @@ pub struct ProviderConfig {
     /// Take the declared deviations of this catalogue provider (for a backend of one's own).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<String>,
+    /// Who calls, at vendors that take identities in place of keys (AWS, Google Cloud, Azure); what is not given comes
+    /// from the vendor's usual variables and files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialConfig>,
+}
+
+/// Who calls, at vendors that take identities in place of keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct CredentialConfig {
+    /// AWS: profile of the shared files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Google Cloud: key file (service account, workload identity, ...).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+    /// Azure: tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// Azure: client, or the managed identity's client where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Azure: name of the variable that holds the client's secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_env: Option<String>,
 }
 
 impl std::fmt::Debug for ProviderConfig {
@@ -124,6 +150,7 @@ impl std::fmt::Debug for ProviderConfig {
             .field("vars", &self.vars)
             .field("models", &self.models)
             .field("like", &self.like)
+            .field("credentials", &self.credentials)
             .finish()
     }
 }
