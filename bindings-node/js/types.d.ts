@@ -659,6 +659,10 @@ export interface ResponseMeta {
   cost_usd?: string
   /** How the cost is known. */
   cost_source?: CostSource
+  /** Who really served, where the provider passes requests on and says so. */
+  served_by?: string
+  /** What the provider said of its limits with this answer. */
+  rate_limit?: RateLimit
   /** Request fields this target does not take and that do not change the answer. */
   dropped?: string[]
   /** The vendor's request id. */
@@ -759,6 +763,24 @@ export type CostSource =
   | 'configured'
   /** Usage times the catalogue's price. */
   | 'catalog'
+
+/** A provider's limits for this key, as it told them; what it did not tell is absent. */
+export interface RateLimit {
+  /** Requests. */
+  requests?: Window
+  /** Tokens. */
+  tokens?: Window
+}
+
+/** A limit over a stretch of time. */
+export interface Window {
+  /** Allowed. */
+  limit?: number
+  /** Left. */
+  remaining?: number
+  /** Until the window starts again, milliseconds. */
+  reset_ms?: number
+}
 
 /** The report of one fusion. */
 export interface FusionReport {

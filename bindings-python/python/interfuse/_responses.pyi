@@ -142,6 +142,10 @@ class ResponseMeta(Record):
     """The same as an exact decimal text in USD."""
     cost_source: CostSource | None
     """How the cost is known."""
+    served_by: str | None
+    """Who really served, where the provider passes requests on and says so."""
+    rate_limit: RateLimit | None
+    """What the provider said of its limits with this answer."""
     dropped: list[str] | None
     """Request fields this target does not take and that do not change the answer."""
     request_id: str | None
@@ -206,6 +210,24 @@ Dispatch: TypeAlias = Literal["not_sent", "uncertain", "output_seen"]
 
 CostSource: TypeAlias = Literal["provider", "configured", "catalog"]
 """How a cost is known."""
+
+class RateLimit(Record):
+    """A provider's limits for this key, as it told them; what it did not tell is absent."""
+
+    requests: Window | None
+    """Requests."""
+    tokens: Window | None
+    """Tokens."""
+
+class Window(Record):
+    """A limit over a stretch of time."""
+
+    limit: int | None
+    """Allowed."""
+    remaining: int | None
+    """Left."""
+    reset_ms: int | None
+    """Until the window starts again, milliseconds."""
 
 class FusionReport(Record):
     """The report of one fusion."""

@@ -39,6 +39,8 @@ pub struct Api {
     pub protocol: &'static dyn Protocol,
     row: catalog::Api,
     headers: HeaderMap,
+    /// From the provider's header for keys to this protocol's, where it is another.
+    key_header: Option<(HeaderName, HeaderName)>,
     chat: Address,
     stream: Address,
 }
@@ -69,6 +71,15 @@ impl Api {
                 let url = text.parse().map_err(|e| Error::invalid_request(format!("`{text}` is no address: {e}")))?;
                 Ok(Arc::new(url))
             }
+        }
+    }
+
+    /// Moves a key to the header in which this protocol expects it.
+    pub fn place_key(&self, headers: &mut HeaderMap) {
+        if let Some((from, to)) = &self.key_header
+            && let Some(key) = headers.remove(from)
+        {
+            headers.insert(to.clone(), key);
         }
     }
 
@@ -177,16 +188,17 @@ impl Endpoint {
             chat_path: provider.chat_path.clone(),
             stream_path: provider.stream_path.clone(),
             headers: BTreeMap::new(),
+            key_header: None,
             quirks: provider.quirks.clone(),
         };
         // Another way in, asked for by a value that only it needs, stands in for the row's own.
         let chosen = provider.api.iter().find(|api| api.when.as_ref().is_some_and(|name| values.contains_key(name)));
         let mut apis = Vec::with_capacity(1 + provider.api.len());
         for api in std::iter::once(chosen.unwrap_or(&row)).chain(&provider.api) {
-            let base = match &api.base_url {
-                Some(own) if given.base_url.is_none() => own,
-                _ => &base_url,
-            };
+            // An address of the user's own stands for all of a vendor's hosts.
+            let own = api.base_url.as_ref().filter(|_| given.base_url.is_none());
+            let own = own.and_then(|own| provider.fill(own, &values).ok());
+            let base = own.as_ref().unwrap_or(&base_url);
             let address = |path: &str| -> Result<Option<Address>> {
                 let template = format!("{base}{path}");
                 // What lacks a value is not asked for: a set-up of its own, or the row's main way and reported then.
@@ -207,7 +219,11 @@ impl Endpoint {
                 let at = format!("providers.{}.wire", provider.id);
                 Error::invalid_config(at, format!("the wire `{}` is not built in", api.wire))
             })?;
-            apis.push(Arc::new(Api { protocol, row: api.clone(), headers, chat, stream }));
+            let key_header = api.key_header.as_ref().map(|to| Ok((provider.auth.header.parse()?, to.parse()?)));
+            let key_header = key_header.transpose().map_err(|e: http::header::InvalidHeaderName| {
+                Error::invalid_config(format!("providers.{}.api.key_header", provider.id), e)
+            })?;
+            apis.push(Arc::new(Api { protocol, row: api.clone(), headers, key_header, chat, stream }));
         }
         let (credential, key_from) = found.map(|f| (f.credential, f.from)).unzip();
         let key_from = key_from.flatten();

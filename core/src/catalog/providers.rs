@@ -118,6 +118,9 @@ pub struct Api {
     /// Headers beside the provider's own.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Header that carries a key, where it is not the provider's.
+    #[serde(default)]
+    pub key_header: Option<String>,
     /// Declared deviations.
     #[serde(default)]
     pub quirks: Quirks,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::booking::Booking;
@@ -16,6 +16,7 @@ use crate::error::{Attempt, Dispatch, Error, ErrorKind, Result};
 use crate::http::{self as net, HttpRequest, HttpResponse};
 use crate::ledger::Priced;
 use crate::routing::Target;
+use crate::types::quirks::ServedBy;
 use crate::types::{ChatCompletion, Extra, Usage};
 use crate::wire::{Framing, Reply, WireTarget};
 
@@ -102,25 +103,29 @@ async fn exchange(call: &Call<'_>, target: &Arc<Target>, booking: &mut Booking) 
     if !(200..300).contains(&response.status) {
         return Err(refused(call, &mut response, &wire, target).await);
     }
+    let now = call.engine.clock().unix();
+    let quirks = wire.quirks;
     let mut served = Served {
         provider: wire.provider.to_owned(),
         model: wire.model.to_owned(),
-        priced: Priced::default(),
+        served_by: served_by(quirks.served_by.as_ref(), &response.headers),
+        rate_limit: quirks.rate_limit.as_ref().and_then(|names| net::rate_limit(&response.headers, names, now)),
         dropped: encoded.dropped,
         request_id,
-        ttft_ms: None,
+        ..Default::default()
     };
-    let created = call.engine.clock().unix().as_secs();
     if call.stream {
-        let mut open = Box::new(Open::new(protocol.decoder(&wire), response.body, target.clone(), served, created));
+        let mut open =
+            Box::new(Open::new(protocol.decoder(&wire), response.body, target.clone(), served, now.as_secs()));
         open.first_output(booking).await?;
         return Ok(Exchanged::Open(open));
     }
     let body = read_whole(&mut response).await?;
     let reply = Reply { status: response.status, headers: &response.headers, body: &body };
     let mut answer = protocol.decode(&reply, &wire).map_err(|e| told(e, served.request_id.as_ref(), &body))?;
-    complete(&mut answer.id, &mut answer.model, &mut answer.created, target, created);
+    complete(&mut answer.id, &mut answer.model, &mut answer.created, target, now.as_secs());
     served.priced = price(target, answer.usage.as_ref(), &answer.extra);
+    note_served_by(&mut served.served_by, quirks.served_by.as_ref(), &answer.extra);
     booking.usage(answer.usage.as_ref(), served.priced);
     Ok(Exchanged::Whole { answer: Box::new(answer), served })
 }
@@ -154,10 +159,12 @@ async fn send(
     let host = Host { transport: &*engine.transport, clock: &*engine.clock };
     let again = credential.renews().then(|| request.clone());
     credential.authorize(&mut request, host).await?;
+    target.api.place_key(&mut request.headers);
     let response = engine.transport.send(request).await?;
     match again {
         Some(mut request) if matches!(response.status, 401 | 403) && credential.renew() => {
             credential.authorize(&mut request, host).await?;
+            target.api.place_key(&mut request.headers);
             engine.transport.send(request).await
         }
         _ => Ok(response),
@@ -183,6 +190,21 @@ pub(super) fn complete(id: &mut String, model: &mut String, created: &mut u64, t
     }
     if *created == 0 {
         *created = now;
+    }
+}
+
+/// Who really served, as headers tell it.
+fn served_by(told: Option<&ServedBy>, headers: &HeaderMap) -> Option<String> {
+    let Some(ServedBy::Header(name)) = told else { return None };
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// Who really served, as the answer tells it.
+pub(super) fn note_served_by(into: &mut Option<String>, told: Option<&ServedBy>, extra: &Extra) {
+    if let Some(ServedBy::Field(name)) = told
+        && let Some(who) = extra.get(name).and_then(|v| v.as_str())
+    {
+        *into = Some(who.to_owned());
     }
 }
 

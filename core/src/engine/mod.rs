@@ -18,7 +18,7 @@ use crate::http::{ReqwestTransport, Transport};
 use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
 use crate::routing::{Router, Target};
-use crate::types::{ChatCompletion, ChatRequest, Config, Purpose, ResponseMeta, Tags};
+use crate::types::{ChatCompletion, ChatRequest, Config, Purpose, RateLimit, ResponseMeta, Tags};
 
 pub use stream::ChatStream;
 
@@ -138,6 +138,8 @@ struct Served {
     provider: String,
     model: String,
     priced: Priced,
+    served_by: Option<String>,
+    rate_limit: Option<RateLimit>,
     dropped: Vec<String>,
     request_id: Option<String>,
     ttft_ms: Option<u64>,
@@ -226,6 +228,8 @@ impl CallLog {
             cost_nanos: cost.map(NanoUsd::nanos),
             cost_usd: cost.map(|c| c.to_string()),
             cost_source: cost.and(served.priced.source),
+            served_by: served.served_by,
+            rate_limit: served.rate_limit,
             dropped: served.dropped,
             request_id: served.request_id,
             latency_ms: self.started.elapsed().as_millis() as u64,

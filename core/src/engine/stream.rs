@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
 
-use super::attempt::{complete, price};
+use super::attempt::{complete, note_served_by, price};
 use super::booking::Booking;
 use super::{CallLog, Served};
 use crate::error::{Error, ErrorKind, Partial, Result};
@@ -156,6 +156,9 @@ impl Open {
                 self.partial.text.push_str(d.content.as_deref().unwrap_or_default());
                 self.partial.reasoning.push_str(d.reasoning_content.as_deref().unwrap_or_default());
             }
+        }
+        if self.served.served_by.is_none() {
+            note_served_by(&mut self.served.served_by, self.target.api.quirks().served_by.as_ref(), &chunk.extra);
         }
         if let Some(usage) = &chunk.usage {
             let priced = price(&self.target, Some(usage), &chunk.extra);

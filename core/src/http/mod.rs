@@ -4,6 +4,7 @@
 mod event_stream;
 mod framing;
 mod headers;
+mod limits;
 mod reqwest;
 mod sse;
 mod tls;
@@ -23,6 +24,7 @@ use crate::error::Result;
 pub use self::reqwest::ReqwestTransport;
 pub use framing::Framer;
 pub use headers::{request_id, retry_after, should_retry};
+pub use limits::rate_limit;
 pub use sse::SseParser;
 
 /// Largest body of a complete answer, bytes.

@@ -237,6 +237,8 @@ pub enum ResetUnit {
     Duration,
     /// Seconds, possibly with a fraction.
     Seconds,
+    /// The moment itself: `2026-11-22T10:00:00Z` (RFC 3339).
+    Date,
 }
 
 #[cfg(test)]
