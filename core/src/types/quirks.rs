@@ -178,6 +178,8 @@ pub enum ServedBy {
 pub enum ToolCallIds {
     /// Exactly nine of `a-z A-Z 0-9`.
     Alnum9,
+    /// None at all: calls and results are matched by name and order.
+    Absent,
 }
 
 /// Which messages need their text parts joined.
@@ -198,6 +200,9 @@ pub enum Flatten {
 pub enum JsonSchemaForm {
     /// `{"type": "json_object", "schema": ...}`.
     ObjectSchema,
+    /// In the subset of JSON Schema that OpenAPI 3.0 knows.
+    #[serde(rename = "openapi")]
+    OpenApi,
 }
 
 /// Response headers that tell the rate limits; each may be missing.

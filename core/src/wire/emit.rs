@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::{WireTarget, state};
-use crate::types::{ChatCompletionChunk, ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta, Usage};
+use crate::types::{
+    ChatCompletionChunk, ChunkChoice, Delta, Extra, FunctionCallDelta, Logprobs, ToolCall, ToolCallDelta, Usage,
+};
 
 /// Writes the chunks of one stream.
 #[derive(Debug, Default)]
@@ -76,6 +78,40 @@ impl Emitter {
         let function = FunctionCallDelta { name: None, arguments: Some(json) };
         let call = ToolCallDelta { index, function: Some(function), ..Default::default() };
         self.delta(choice, Delta { tool_calls: Some(vec![call]), ..Default::default() }, out);
+    }
+
+    /// A tool call that came whole.
+    pub fn whole_call(&mut self, choice: u32, index: u32, call: ToolCall, out: &mut Vec<ChatCompletionChunk>) {
+        let function = call.function.map(|f| FunctionCallDelta { name: Some(f.name), arguments: Some(f.arguments) });
+        let call = ToolCallDelta { index, id: Some(call.id), r#type: Some(call.r#type), function, extra: call.extra };
+        self.delta(choice, Delta { tool_calls: Some(vec![call]), ..Default::default() }, out);
+    }
+
+    /// What belongs to the choice, not to its message: on its last chunk from place `since` of `out` on, or on one of
+    /// their own.
+    pub fn beside(
+        &mut self,
+        choice: u32,
+        extra: Extra,
+        logprobs: Option<Logprobs>,
+        since: usize,
+        out: &mut Vec<ChatCompletionChunk>,
+    ) {
+        if extra.is_empty() && logprobs.is_none() {
+            return;
+        }
+        let of_choice = |chunk: &ChatCompletionChunk| chunk.choices.first().is_some_and(|c| c.index == choice);
+        let place = match out[since..].iter().rposition(of_choice) {
+            Some(place) => since + place,
+            None => {
+                self.delta(choice, Delta::default(), out);
+                out.len() - 1
+            }
+        };
+        if let Some(into) = out[place].choices.first_mut() {
+            into.extra.extend(extra);
+            into.logprobs = logprobs;
+        }
     }
 
     /// What the vendor wants back in the next turn.

@@ -88,6 +88,11 @@ pub fn build(status: u16, vendor: VendorError, target: &WireTarget<'_>) -> Error
             kind = ErrorKind::Authentication;
         }
     }
+    of_kind(kind, status, vendor, target)
+}
+
+/// An error whose kind is known already.
+pub fn of_kind(kind: ErrorKind, status: u16, vendor: VendorError, target: &WireTarget<'_>) -> Error {
     let mut message = vendor.message;
     if kind == ErrorKind::Authentication {
         message = format!("{message} (check the key for `{}`)", target.provider);

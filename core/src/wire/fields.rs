@@ -9,8 +9,41 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::ChatRequest;
 
 /// Fields that change the answer: a target that does not take them is no substitute for one that does.
-const CHANGE_THE_ANSWER: &[&str] =
-    &["tools", "tool_choice", "response_format", "n", "logprobs", "top_logprobs", "modalities", "audio"];
+const CHANGE_THE_ANSWER: &[&str] = &[
+    "tools",
+    "tool_choice",
+    "response_format",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "modalities",
+    "audio",
+    "functions",
+    "function_call",
+    "web_search_options",
+];
+
+/// OpenAI's request fields that have no field of their own in [`ChatRequest`]; vendors with words of their own refuse
+/// them, or take them for something else.
+const OPENAIS_OWN: &[&str] = &[
+    "audio",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "metadata",
+    "modalities",
+    "moderation",
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
+    "verbosity",
+    "web_search_options",
+];
 
 /// The fields of one request that one target does not take.
 #[derive(Debug)]
@@ -38,6 +71,28 @@ impl<'a> Fields<'a> {
             return Err(self.refused(name, "it does not honour that field"));
         }
         self.drop(name)
+    }
+
+    /// Notes what the provider's row says that the target does not take.
+    ///
+    /// # Errors
+    /// As for [`Fields::without`].
+    pub fn declared(&mut self) -> Result<()> {
+        let quirks = self.target.quirks;
+        quirks.drop.iter().chain(&quirks.ignores).try_for_each(|name| self.without(name))
+    }
+
+    /// Notes OpenAI's own fields that a vendor with words of its own does not take, but for those in `taken`.
+    ///
+    /// # Errors
+    /// As for [`Fields::without`].
+    pub fn foreign(&mut self, taken: &[&str]) -> Result<()> {
+        OPENAIS_OWN.iter().filter(|name| !taken.contains(name)).try_for_each(|name| self.without(name))
+    }
+
+    /// Whether the provider's row lets this field through.
+    pub fn takes(&self, name: &str) -> bool {
+        !self.target.quirks.drop.iter().any(|d| d == name)
     }
 
     /// Notes that `name` is left out, set or not, because what it says cannot be said to this target.
@@ -85,6 +140,11 @@ pub fn preset<'a>(
             || is_set(request, name)
     };
     target.quirks.set.iter().filter(move |(name, _)| !said(name))
+}
+
+/// Whether this is one of OpenAI's own fields, which no other vendor gets under that name.
+pub fn is_openais_own(name: &str) -> bool {
+    OPENAIS_OWN.contains(&name)
 }
 
 /// Fields that every request says.

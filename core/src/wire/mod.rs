@@ -3,10 +3,14 @@
 //! A wire writes bodies and reads them. Where they go (address, path, credential) stands in the provider's catalogue row.
 
 mod assemble;
+mod body;
+mod call_ids;
 pub mod classify;
 pub mod emit;
 pub mod failure;
 pub mod fields;
+pub mod gemini;
+mod history;
 mod open;
 pub mod openai_chat;
 pub mod state;
@@ -48,7 +52,7 @@ pub trait Protocol: Send + Sync {
 }
 
 /// Every wire.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&openai_chat::OpenAiChat];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&openai_chat::OpenAiChat, &gemini::Gemini];
 
 /// The wire of this name.
 pub fn protocol(name: &str) -> Option<&'static dyn Protocol> {

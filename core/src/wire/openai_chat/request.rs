@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::types::quirks::{Flatten, JsonSchemaForm, MaxTokens, ToolCallIds};
 use crate::types::{ChatRequest, Content, ContentPart, Extra, Message, ResponseFormat, Role, StreamOptions};
 use crate::wire::fields::{self, Fields};
-use crate::wire::{Encoded, WireTarget, state};
+use crate::wire::{Encoded, WireTarget, call_ids, state};
 
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let dropped = dropped(request, target)?;
@@ -31,9 +31,7 @@ fn dropped(request: &ChatRequest, target: &WireTarget<'_>) -> Result<Vec<String>
         return Err(fields.refused("n", "it answers with fewer choices than asked for"));
     }
     // What is merely ignored is sent on: the server may have learnt it since. The caller is told either way.
-    for name in quirks.drop.iter().chain(&quirks.ignores) {
-        fields.without(name)?;
-    }
+    fields.declared()?;
     Ok(fields.into_dropped())
 }
 
@@ -210,20 +208,9 @@ fn is_alnum9(id: &str) -> bool {
     id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// Nine letters and digits that depend on `id` alone (FNV-1a, 64 bits), so that a call and its result keep matching.
+/// Nine letters and digits that depend on `id` alone, so that a call and its result keep matching.
 fn alnum9(id: &str) -> String {
-    if is_alnum9(id) {
-        return id.to_owned();
-    }
-    const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    (0..9)
-        .map(|_| {
-            let letter = LETTERS[(hash % 62) as usize];
-            hash /= 62;
-            char::from(letter)
-        })
-        .collect()
+    if is_alnum9(id) { id.to_owned() } else { call_ids::letters([id], 9) }
 }
 
 #[cfg(test)]
