@@ -5,6 +5,7 @@
 //! bodies) and the project's own (`<provider>/{chat,chat-stream,error}/*.json`, read by [`crate::fixtures`]).
 
 mod exchange;
+mod google;
 mod openai_chat;
 
 use std::path::Path;
@@ -21,7 +22,8 @@ use crate::replay::{Streamed, check_cuts, stream};
 pub use exchange::Exchange;
 
 /// Every dialect.
-pub const DIALECTS: &[&dyn Dialect] = &[&openai_chat::OpenAiChat];
+pub const DIALECTS: &[&dyn Dialect] =
+    &[&openai_chat::OpenAiChat, &google::Google { folder: "gemini" }, &google::Google { folder: "vertex" }];
 
 /// A vendor's way to speak, as its recordings show it.
 pub trait Dialect: Sync {

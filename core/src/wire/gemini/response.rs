@@ -25,7 +25,7 @@ pub(super) fn decode(body: &[u8], target: &WireTarget<'_>) -> Result<ChatComplet
     };
     if answer.choices.is_empty() || answer.choices.iter().all(says_nothing) {
         let why = "the answer has no content, and no reason why it ended";
-        return Err(target.at(Error::new(ErrorKind::Decode, why)));
+        return Err(target.at(Error::new(ErrorKind::ServerError, why)));
     }
     Ok(answer)
 }

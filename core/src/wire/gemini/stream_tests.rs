@@ -137,7 +137,7 @@ fn an_answer_that_failed_before_it_said_anything_is_an_error() {
     assert_eq!(said.choices[0].extra["native_finish_reason"], "A_NEW_REASON");
     let filtered = decoded(says(json!([]), Some("SAFETY"))).unwrap();
     assert_eq!(filtered.choices[0].finish_reason.as_deref(), Some("content_filter"));
-    assert_eq!(decoded(json!({"candidates": [{"content": {}}]})).unwrap_err().kind(), ErrorKind::Decode);
+    assert_eq!(decoded(json!({"candidates": [{"content": {}}]})).unwrap_err().kind(), ErrorKind::ServerError);
     assert_eq!(decoded(json!({"other": 1})).unwrap_err().kind(), ErrorKind::Decode);
 }
 
