@@ -12,7 +12,7 @@ use interfuse::wire::{Assembler, Protocol, Reply, WireTarget, protocol};
 use serde_json::Value;
 
 use crate::native::{self, Exchange};
-use crate::replay::{Streamed, check_cuts, stream};
+use crate::replay::{Streamed, check_cuts, stream, truncated_is_no_success};
 
 /// What became of one exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,7 +253,8 @@ fn check_stream(wire: &dyn Protocol, body: &[u8], target: &WireTarget<'_>) -> Re
     let whole = stream(wire, [body], target);
     says_what_it_should(body, &whole, target)?;
 
-    check_cuts(wire, body, target)
+    check_cuts(wire, body, target)?;
+    truncated_is_no_success(wire, body, target)
 }
 
 /// Text, tool arguments and usage of the stream, read the simple way.

@@ -31,7 +31,10 @@ impl Dialect for Google {
     }
 
     fn answer(&self, body: &Value) -> Said {
-        said(body.as_array().unwrap_or(&vec![body.clone()]))
+        let said = said(body.as_array().unwrap_or(&vec![body.clone()]));
+        // A whole answer that neither says anything nor why is none.
+        let error = said.error || (said.broken && said.text.as_deref() == Some(""));
+        Said { error, ..said }
     }
 
     fn stream(&self, body: &[u8]) -> Said {
@@ -48,7 +51,7 @@ impl Dialect for Google {
     }
 
     fn kind(&self, status: u16, body: &Value) -> Option<ErrorKind> {
-        let error = &body["error"];
+        let error = if body.is_array() { &body[0]["error"] } else { &body["error"] };
         match (status, text(error, "status"), text(error, "message")) {
             (400, _, m) if m.contains("API key not valid") => Some(ErrorKind::Authentication),
             (400, _, m) if m.contains("exceeds the maximum number of tokens") => Some(ErrorKind::ContextLength),
@@ -73,7 +76,7 @@ impl Dialect for Google {
 /// What the responses of one answer say together.
 fn said(list: &[Value]) -> Said {
     let (mut answer, mut thoughts, mut calls) = (String::new(), String::new(), Vec::new());
-    let (mut reason, mut blocks, mut pieces) = ("", 0, false);
+    let (mut reason, mut blocks, mut pieces, mut ends) = ("", 0, false, 0);
     let mut said = Said::default();
     for event in list {
         let candidate = &event["candidates"][0];
@@ -94,6 +97,10 @@ fn said(list: &[Value]) -> Said {
         }
         if let Some(new) = candidate["finishReason"].as_str() {
             reason = new;
+            ends += 1;
+        }
+        if candidate["finishReason"] == 1 {
+            reason = "STOP";
         }
         let usage = &event["usageMetadata"];
         if usage["promptTokenCount"].is_u64() {
@@ -113,6 +120,7 @@ fn said(list: &[Value]) -> Said {
     };
     said.error |= nothing && !matches!(reason, "" | "STOP") && finish == Some("stop");
     said.broken = finish.is_none();
+    said.restless = list.len() > 1 && ends == list.len();
     said.finish = finish.map(str::to_owned);
     Said { text: Some(answer), reasoning: Some(thoughts), calls: (!pieces).then_some(calls), ..said }
 }

@@ -1,5 +1,6 @@
 //! Response bodies as Google sends them, plain and in streams alike.
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::wire::open::open;
@@ -21,7 +22,7 @@ open! {
     Candidate {
         index "index": u32,
         content "content": Content,
-        finish_reason "finishReason": String,
+        finish_reason "finishReason": Reason,
         logprobs "logprobsResult": Value,
     }
 }
@@ -60,5 +61,34 @@ open! {
     PartialArg {
         path "jsonPath": String,
         will_continue "willContinue": bool,
+    }
+}
+
+/// Why an answer ended. Some gateways write the number of the word in Google's protocol definition.
+pub(super) struct Reason(pub String);
+
+/// The words by their numbers.
+const REASONS: &[&str] = &[
+    "FINISH_REASON_UNSPECIFIED",
+    "STOP",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "OTHER",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+];
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(Reason(match Value::deserialize(d)? {
+            Value::String(word) => word,
+            other => match other.as_u64().and_then(|n| REASONS.get(n as usize)) {
+                Some(word) => (*word).to_owned(),
+                None => other.to_string(),
+            },
+        }))
     }
 }

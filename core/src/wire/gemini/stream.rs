@@ -134,7 +134,7 @@ impl Decoder {
             state.reason = None;
         }
         if let Some(reason) = candidate.finish_reason {
-            state.reason = Some(reason);
+            state.reason = Some(reason.0);
         }
         if let Some(grounding) = candidate.extra.get("groundingMetadata") {
             state.grounding = Some(grounding.clone());
