@@ -34,12 +34,18 @@ pub struct Router {
     pub endpoints: Endpoints,
     /// The user's prices, by `provider/model` as sent.
     prices: BTreeMap<String, Price>,
-    /// Targets of names asked for before, without preferences: nothing they are made from changes.
-    known: Mutex<HashMap<String, Vec<Arc<Target>>>>,
+    /// Targets asked for before, by model, then by the provider named: nothing they are made from changes.
+    known: Mutex<HashMap<String, Vec<Known>>>,
 }
 
-/// How many names are remembered.
-const KNOWN: usize = 1024;
+/// The targets of a model at the provider that was named, or at any.
+struct Known {
+    provider: Option<String>,
+    targets: Vec<Arc<Target>>,
+}
+
+/// How many models are remembered, and for each how many ways of naming its provider.
+const KNOWN: (usize, usize) = (1024, 16);
 
 impl Router {
     /// A router over these backends.
@@ -93,22 +99,28 @@ impl Router {
 
     /// Targets of one model.
     fn targets(&self, model: &str, choice: Option<&ProviderChoice>) -> Result<Vec<Arc<Target>>> {
-        match choice {
-            Some(ProviderChoice::Name(name)) => Ok(vec![self.at(name, model)?]),
-            Some(ProviderChoice::Preferences(preferences)) => self.preferred(model, preferences),
-            None => {
-                let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(targets) = known().get(model) {
-                    return Ok(targets.clone());
-                }
-                let targets = self.preferred(model, &ProviderPreferences::default())?;
-                let mut known = known();
-                if known.len() < KNOWN {
-                    known.insert(model.to_owned(), targets.clone());
-                }
-                Ok(targets)
+        let provider = match choice {
+            Some(ProviderChoice::Preferences(preferences)) => return self.preferred(model, preferences),
+            Some(ProviderChoice::Name(name)) => Some(name),
+            None => None,
+        };
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = |all: &Vec<Known>| all.iter().find(|k| k.provider.as_ref() == provider).map(|k| k.targets.clone());
+        if let Some(targets) = known().get(model).and_then(found) {
+            return Ok(targets);
+        }
+        let targets = match provider {
+            Some(name) => vec![self.at(name, model)?],
+            None => self.preferred(model, &ProviderPreferences::default())?,
+        };
+        let mut known = known();
+        if known.len() < KNOWN.0 || known.contains_key(model) {
+            let all = known.entry(model.to_owned()).or_default();
+            if all.len() < KNOWN.1 {
+                all.push(Known { provider: provider.cloned(), targets: targets.clone() });
             }
         }
+        Ok(targets)
     }
 
     /// The one target at a provider that was named.
@@ -226,4 +238,37 @@ fn nobody(model: &str, mut reasons: Vec<Error>) -> Error {
     let kind = if keys_only { ErrorKind::Authentication } else { ErrorKind::NotFound };
     let list = reasons.iter().map(Error::message).collect::<Vec<_>>().join("; ");
     Error::new(kind, format!("nobody can serve `{model}`: {list}")).with_model(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Config;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_remembered_of_a_model_depends_on_the_provider_named() {
+        let config: Config = serde_json::from_value(json!({"use_environment": false, "providers": {
+            "one": {"base_url": "http://127.0.0.1:1/v1", "models": {"m": "m-at-one"}},
+            "two": {"base_url": "http://127.0.0.1:2/v1", "models": {"m": "m-at-two"}},
+        }}))
+        .unwrap();
+        let catalog = Catalog::builtin();
+        let router =
+            Router::new(&catalog, Endpoints::new(&config, &catalog, Default::default()).unwrap(), &BTreeMap::new())
+                .unwrap();
+        let sent = |provider: Option<&str>, model: &str| {
+            let provider = provider.map(|name| ProviderChoice::Name(name.to_owned()));
+            let request = ChatRequest { provider, ..ChatRequest::new(model.to_owned(), Vec::new()) };
+            router.plan(&request).map(|targets| targets[0].model.clone()).map_err(|e| e.kind())
+        };
+        // Twice: what was made, then what was remembered.
+        for _ in 0..2 {
+            assert_eq!(sent(Some("one"), "m").unwrap(), "m-at-one");
+            assert_eq!(sent(Some("two"), "m").unwrap(), "m-at-two");
+            assert_eq!(sent(None, "two/m").unwrap(), "m-at-two");
+            assert!(sent(None, "m").is_err());
+            assert!(sent(Some(""), "m").is_err());
+        }
+    }
 }
