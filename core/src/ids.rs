@@ -10,7 +10,7 @@ pub(crate) fn new() -> String {
     let fraction = (u64::from(now.subsec_nanos() % 1_000_000) * 4096 / 1_000_000) as u16;
     // std draws a thread's keys from the system once and changes them with every use. A forked child starts from its
     // parent's keys, hence the process id.
-    let random = RandomState::new().hash_one((std::process::id(), now));
+    let random = RandomState::new().hash_one(now.as_nanos() << 32 | u128::from(std::process::id()));
     let mut tail = [0; 10];
     tail[..2].copy_from_slice(&fraction.to_be_bytes());
     tail[2..].copy_from_slice(&random.to_be_bytes());

@@ -174,7 +174,8 @@ impl Endpoint {
         let base_url = provider.fill(&provider.base_url(given.base_url.as_deref(), &env), &values)?;
         let base_url = base_url.trim_end_matches('/').to_owned();
         let found = Found::look(&provider, given, source, environment)?;
-        let mut headers = HeaderMap::new();
+        // With room for the credential and what the transport adds, in every copy.
+        let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("interfuse/", env!("CARGO_PKG_VERSION"))));
         put(&mut headers, &provider.headers, &provider.id)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::reqwest::{Client, Proxy, Request, redirect, retry};
+use ::reqwest::{Client, Proxy, Request, Response, redirect, retry};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{Stream, StreamExt};
@@ -66,16 +66,25 @@ impl Inner {
             .map_err(|e| Error::new(ErrorKind::Internal, format!("the HTTP client cannot be built: {}", chain(&e))))
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+    /// What sends a request once it is polled.
+    fn sending(&self, request: HttpRequest) -> Result<impl Future<Output = ::reqwest::Result<Response>> + use<>> {
         let client = self.client(request.url.scheme() == "https")?;
         let mut out = Request::new(request.method, (*request.url).clone());
         *out.headers_mut() = request.headers;
         *out.body_mut() = Some(request.body.into());
+        Ok(client.execute(out))
+    }
+
+    async fn head(
+        &self,
+        sending: impl Future<Output = ::reqwest::Result<Response>>,
+        response_timeout: Option<Duration>,
+        idle_timeout: Duration,
+    ) -> Result<HttpResponse> {
         let started = Instant::now();
-        let sent = client.execute(out);
-        let answered = match request.response_timeout {
-            None => sent.await,
-            Some(limit) => match tokio::time::timeout(limit, sent).await {
+        let answered = match response_timeout {
+            None => sending.await,
+            Some(limit) => match tokio::time::timeout(limit, sending).await {
                 Ok(answered) => answered,
                 Err(_) => return Err(timeout("response", limit, started.elapsed(), 0)),
             },
@@ -86,7 +95,7 @@ impl Inner {
             headers: std::mem::take(response.headers_mut()),
             body: Body::new(Pieces {
                 inner: response.bytes_stream(),
-                idle: request.idle_timeout,
+                idle: idle_timeout,
                 waiting: None,
                 sleep: None,
                 bytes: 0,
@@ -113,7 +122,10 @@ impl Inner {
 impl Transport for ReqwestTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse>> {
         let inner = self.0.clone();
-        Box::pin(async move { inner.send(request).await })
+        let (response_timeout, idle_timeout) = (request.response_timeout, request.idle_timeout);
+        // Outside of the future, which would hold the request several times over.
+        let sending = inner.sending(request);
+        Box::pin(async move { inner.head(sending?, response_timeout, idle_timeout).await })
     }
 }
 
