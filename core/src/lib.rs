@@ -14,6 +14,7 @@ mod ids;
 pub mod ledger;
 pub mod money;
 pub mod routing;
+pub mod schema;
 pub mod secret;
 pub mod types;
 pub mod wire;

@@ -240,3 +240,31 @@ async fn the_environments_key_stays_at_its_own_origin() {
     let error = client.chat(ask("groq/some-model")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
 }
+
+#[tokio::test]
+async fn an_answer_is_held_to_its_schema_where_the_vendor_ignores_it() {
+    let up = upstream(json!([{"then": [
+        {"answer": "{\"name\": 7}", "usage": {"prompt_tokens": 10, "completion_tokens": 5}},
+        {"answer": "{\"name\": \"Ada\"}", "usage": {"prompt_tokens": 10, "completion_tokens": 5}}
+    ]}]))
+    .await;
+    let base = format!("{}/v1", up.base_url());
+    let providers = json!({"up": {"base_url": base, "api_key": "k-1", "like": "anthropic-openai"}});
+    let prices = json!({"up/m": {"input": "1", "output": "1"}});
+    let client = client(up.base_url(), json!({"providers": providers, "prices": prices}));
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]});
+    let mut request = ask("up/m");
+    request.response_format =
+        serde_json::from_value(json!({"type": "json_schema", "json_schema": {"name": "person", "schema": schema}}))
+            .unwrap();
+    let answer = client.chat(request.clone()).await.unwrap();
+    assert_eq!(answer.text(), "{\"name\": \"Ada\"}");
+    let meta = answer.interfuse.unwrap();
+    assert_eq!((meta.attempts.len(), meta.attempts[0].error), (2, Some(ErrorKind::Decode)));
+    assert!(meta.attempts[0].message.as_deref().unwrap().contains("`/name`"), "{:?}", meta.attempts[0]);
+    assert_eq!(meta.cost_nanos, Some(30_000), "the answer that was thrown away is paid for");
+
+    // A stream is shown as it comes, so it cannot be held to anything.
+    let (_, error, _) = collect(&client, request).await;
+    assert_eq!(error.unwrap().kind(), ErrorKind::Unsupported);
+}

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::booking::Booking;
 use super::stream::Open;
-use super::{Call, Served};
+use super::{Call, Served, held};
 use crate::backend::Host;
 use crate::error::{Attempt, Dispatch, Error, ErrorKind, Result};
 use crate::http::{self as net, HttpRequest, HttpResponse};
@@ -69,10 +69,10 @@ pub(super) async fn make(call: &mut Call<'_>, place: usize, waited: Duration) ->
             attempt.dispatch = Some(dispatch(&error));
             // What never left this machine costs nothing; anything else may have been billed.
             let free = matches!(attempt.dispatch, Some(Dispatch::NotSent)) || body.status.is_some_and(|s| s >= 400);
-            let cost = free.then_some(crate::money::NanoUsd::ZERO);
-            if let Some(cost) = cost {
-                booking.usage(None, Priced { cost: Some(cost), source: None });
+            if free {
+                booking.usage(None, Priced { cost: Some(crate::money::NanoUsd::ZERO), source: None });
             }
+            let cost = booking.cost();
             booking.failed(&error);
             call.log.costs.push(cost);
             call.log.attempts.push(attempt);
@@ -127,6 +127,7 @@ async fn exchange(call: &Call<'_>, target: &Arc<Target>, booking: &mut Booking) 
     served.priced = price(target, answer.usage.as_ref(), &answer.extra);
     note_served_by(&mut served.served_by, quirks.served_by.as_ref(), &answer.extra);
     booking.usage(answer.usage.as_ref(), served.priced);
+    held::check(call.request, &answer, &wire)?;
     Ok(Exchanged::Whole { answer: Box::new(answer), served })
 }
 

@@ -64,6 +64,11 @@ impl Booking {
         }
     }
 
+    /// The cost noted so far.
+    pub fn cost(&self) -> Option<NanoUsd> {
+        self.record.as_ref()?.cost_nanos.and_then(NanoUsd::from_nanos)
+    }
+
     /// Books an answer.
     pub fn answered(mut self) {
         self.close(Outcome::Ok, None);

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod booking;
+mod held;
 mod retry;
 mod stream;
 

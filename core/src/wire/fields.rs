@@ -73,13 +73,17 @@ impl<'a> Fields<'a> {
         self.drop(name)
     }
 
-    /// Notes what the provider's row says that the target does not take.
+    /// Notes what the provider's row says that the target does not take. That it does nothing with a schema is no fault
+    /// where the whole answer can be held against it, which the engine does.
     ///
     /// # Errors
     /// As for [`Fields::without`].
-    pub fn declared(&mut self) -> Result<()> {
+    pub fn declared(&mut self, stream: bool) -> Result<()> {
         let quirks = self.target.quirks;
-        quirks.drop.iter().chain(&quirks.ignores).try_for_each(|name| self.without(name))
+        let schema = self.request.response_format.as_ref().and_then(|f| f.json_schema.as_ref()?.schema.as_ref());
+        let held = schema.is_some() && !stream;
+        let ignored = quirks.ignores.iter().filter(|name| !(held && *name == "response_format"));
+        quirks.drop.iter().chain(ignored).try_for_each(|name| self.without(name))
     }
 
     /// Notes OpenAI's own fields that a vendor with words of its own does not take, but for those in `taken`.

@@ -40,8 +40,8 @@ impl Protocol for Gemini {
         Framing::Sse
     }
 
-    fn encode(&self, request: &ChatRequest, target: &WireTarget<'_>, _stream: bool) -> Result<Encoded> {
-        request::encode(request, target)
+    fn encode(&self, request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
+        request::encode(request, target, stream)
     }
 
     fn decode(&self, reply: &Reply<'_>, target: &WireTarget<'_>) -> Result<ChatCompletion> {

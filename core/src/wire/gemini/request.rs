@@ -13,10 +13,10 @@ use crate::wire::{Encoded, WireTarget, history};
 /// OpenAI's own fields that have a place in Google's requests.
 const TAKEN: &[&str] = &["modalities", "service_tier"];
 
-pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>) -> Result<Encoded> {
+pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let model = Model::named(target.model);
     let mut fields = Fields::new(request, target);
-    fields.declared()?;
+    fields.declared(stream)?;
     fields.foreign(TAKEN)?;
     if request.parallel_tool_calls == Some(false) {
         fields.without("parallel_tool_calls")?;

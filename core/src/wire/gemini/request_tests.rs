@@ -10,7 +10,7 @@ use crate::wire::WireTarget;
 fn try_encode(model: &str, quirks: Value, request: Value) -> Result<(Value, Vec<String>), Error> {
     let request: ChatRequest = serde_json::from_value(request).unwrap();
     let quirks: Quirks = serde_json::from_value(quirks).unwrap();
-    let encoded = encode(&request, &WireTarget { provider: "gemini", model, quirks: &quirks })?;
+    let encoded = encode(&request, &WireTarget { provider: "gemini", model, quirks: &quirks }, false)?;
     Ok((serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped))
 }
 

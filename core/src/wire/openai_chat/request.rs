@@ -13,7 +13,7 @@ use crate::wire::fields::{self, Fields};
 use crate::wire::{Encoded, WireTarget, call_ids, state};
 
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
-    let dropped = dropped(request, target)?;
+    let dropped = dropped(request, target, stream)?;
     let mut body = Vec::with_capacity(256 + request.messages.len() * 64);
     serde_json::to_writer(&mut body, &Body { request, target, stream }).map_err(|e| {
         Error::invalid_request(format!("the request cannot be written as JSON: {e}"))
@@ -24,14 +24,14 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
 }
 
 /// Names of the fields set that the target refuses or ignores.
-fn dropped(request: &ChatRequest, target: &WireTarget<'_>) -> Result<Vec<String>> {
+fn dropped(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Vec<String>> {
     let quirks = target.quirks;
     let mut fields = Fields::new(request, target);
     if request.n.is_some_and(|n| quirks.max_n.is_some_and(|max| n > max)) {
         return Err(fields.refused("n", "it answers with fewer choices than asked for"));
     }
     // What is merely ignored is sent on: the server may have learnt it since. The caller is told either way.
-    fields.declared()?;
+    fields.declared(stream)?;
     Ok(fields.into_dropped())
 }
 
