@@ -4,6 +4,7 @@
 //! Two layouts: the collection's (`<dialect>/*.http.json` with body files; `*.chunks.txt`, one payload per line; whole
 //! bodies) and the project's own (`<provider>/{chat,chat-stream,error}/*.json`, read by [`crate::fixtures`]).
 
+mod anthropic;
 mod exchange;
 mod google;
 mod openai_chat;
@@ -22,8 +23,12 @@ use crate::replay::{Streamed, check_cuts, stream, truncated_is_no_success};
 pub use exchange::Exchange;
 
 /// Every dialect.
-pub const DIALECTS: &[&dyn Dialect] =
-    &[&openai_chat::OpenAiChat, &google::Google { folder: "gemini" }, &google::Google { folder: "vertex" }];
+pub const DIALECTS: &[&dyn Dialect] = &[
+    &anthropic::Anthropic,
+    &openai_chat::OpenAiChat,
+    &google::Google { folder: "gemini" },
+    &google::Google { folder: "vertex" },
+];
 
 /// A vendor's way to speak, as its recordings show it.
 pub trait Dialect: Sync {
@@ -45,13 +50,18 @@ pub trait Dialect: Sync {
     /// The kind an error must get, where its status and body tell.
     fn kind(&self, status: u16, body: &Value) -> Option<ErrorKind>;
 
-    /// A stream from a file with one payload per line.
+    /// One stream from its payloads, one per line.
     fn framed(&self, lines: &str) -> Vec<u8> {
         let event = |line: &str| {
             let name = serde_json::from_str::<Value>(line).ok().and_then(|e| e["type"].as_str().map(str::to_owned));
             format!("event: {}\ndata: {line}\n\n", name.unwrap_or_default())
         };
         lines.lines().filter(|l| !l.trim().is_empty()).map(event).collect::<String>().into_bytes()
+    }
+
+    /// Whether nothing of a stream follows this payload: in a file with one payload per line, the next line begins another.
+    fn ends(&self, _payload: &Value) -> bool {
+        false
     }
 
     /// Whether answers carry an id.

@@ -38,6 +38,19 @@ impl<'a> Body<'a> {
         self.write(name, value)
     }
 
+    /// Writes a field that has OpenAI's name, but another form: what the caller says of it in OpenAI's words is what was put
+    /// into this form, so that only `extra_body` wins.
+    ///
+    /// # Errors
+    /// As for [`Body::put`].
+    pub fn translated<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
+        let said = self.request.extra_body.as_ref().is_some_and(|b| b.contains_key(name));
+        if said || self.target.quirks.drop.iter().any(|d| d == name) {
+            return Ok(());
+        }
+        self.write(name, value)
+    }
+
     /// Writes an object whose fields the row, the wire and the caller say together; nothing when it is empty.
     ///
     /// # Errors

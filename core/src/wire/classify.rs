@@ -31,7 +31,10 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("insufficient_balance", ErrorKind::InsufficientCredits),
     ("billing_hard_limit_reached", ErrorKind::InsufficientCredits),
     ("billing_not_active", ErrorKind::InsufficientCredits),
+    ("billing_error", ErrorKind::InsufficientCredits),
+    ("enforced_spend_limit_reached", ErrorKind::InsufficientCredits),
     ("model_not_found", ErrorKind::NotFound),
+    ("not_found_error", ErrorKind::NotFound),
     ("deploymentnotfound", ErrorKind::NotFound),
     ("invalid_model", ErrorKind::NotFound),
     ("invalid_api_key", ErrorKind::Authentication),
@@ -39,6 +42,8 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("unsupported_country_region_territory", ErrorKind::Permission),
     ("permission_error", ErrorKind::Permission),
     ("rate_limit_exceeded", ErrorKind::RateLimited),
+    ("rate_limit_error", ErrorKind::RateLimited),
+    ("timeout_error", ErrorKind::Timeout),
     ("ratelimitreached", ErrorKind::RateLimited),
     ("overloaded_error", ErrorKind::Overloaded),
 ];
@@ -83,6 +88,8 @@ pub fn kind(status: u16, error: &VendorError) -> ErrorKind {
         && (says("insufficient balance")
             || says("insufficient credit")
             || says("exceeded your current quota")
+            || says("credit balance is too low")
+            || says("specified api usage limits")
             || says("out of credits"))
     {
         return ErrorKind::InsufficientCredits;
@@ -146,6 +153,11 @@ mod tests {
             (429, "slow down", Some("429"), ErrorKind::RateLimited),
             (422, "field required", None, ErrorKind::InvalidRequest),
             (529, "", None, ErrorKind::Overloaded),
+            (400, "prompt is too long: 9 tokens > 8 maximum", Some("invalid_request_error"), ErrorKind::ContextLength),
+            (400, "Your credit balance is too low to access the API", None, ErrorKind::InsufficientCredits),
+            (400, "Output blocked by content filtering policy", None, ErrorKind::ContentFiltered),
+            (429, "slow down", Some("enforced_spend_limit_reached"), ErrorKind::InsufficientCredits),
+            (404, "model: x", Some("not_found_error"), ErrorKind::NotFound),
             (402, "", None, ErrorKind::InsufficientCredits),
         ];
         for (status, message, code, want) in cases {

@@ -56,7 +56,9 @@ pub fn from_value(status: u16, value: &Value, target: &WireTarget<'_>) -> Error 
     };
     let error = VendorError {
         message,
-        code: word("code").or_else(|| word("error_type")),
+        code: word("code")
+            .or_else(|| word("error_type"))
+            .or_else(|| inner.get("details")?.get("error_code").and_then(text_of)),
         r#type: word("type").or_else(|| word("error_type")),
         param: word("param"),
     };

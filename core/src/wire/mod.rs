@@ -2,6 +2,7 @@
 //!
 //! A wire writes bodies and reads them. Where they go (address, path, credential) stands in the provider's catalogue row.
 
+pub mod anthropic;
 mod assemble;
 mod body;
 mod call_ids;
@@ -52,7 +53,7 @@ pub trait Protocol: Send + Sync {
 }
 
 /// Every wire.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&openai_chat::OpenAiChat, &gemini::Gemini];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&openai_chat::OpenAiChat, &anthropic::Anthropic, &gemini::Gemini];
 
 /// The wire of this name.
 pub fn protocol(name: &str) -> Option<&'static dyn Protocol> {

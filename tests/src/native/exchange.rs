@@ -81,13 +81,16 @@ pub(super) fn read_dir(dir: &Path, dialect: &dyn Dialect) -> Vec<Result<Exchange
     files.sort();
     let read = |file: PathBuf| {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        read_file(&file, &name, dialect).map_err(|why| (name, why)).transpose()
+        match read_file(&file, &name, dialect) {
+            Ok(exchanges) => exchanges.into_iter().map(Ok).collect(),
+            Err(why) => vec![Err((name, why))],
+        }
     };
-    files.into_iter().filter_map(read).collect()
+    files.into_iter().flat_map(read).collect()
 }
 
-/// `None` for a file that belongs to another one.
-fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Option<Exchange>, String> {
+/// Nothing for a file that belongs to another one; several for a file of several streams.
+fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Vec<Exchange>, String> {
     let unreadable = |e: std::io::Error| format!("unreadable: {e}");
     if name.ends_with(".http.json") {
         let text = fs::read_to_string(file).map_err(unreadable)?;
@@ -98,7 +101,7 @@ fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Option<Ex
             "" => Vec::new(),
             name => fs::read(file.with_file_name(name)).map_err(unreadable)?,
         };
-        return Ok(Some(Exchange {
+        return Ok(vec![Exchange {
             name: name.to_owned(),
             url: request["url"].as_str().unwrap_or_default().to_owned(),
             request: request["body"].clone(),
@@ -106,10 +109,10 @@ fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Option<Ex
             headers: headers(&response["headers"]),
             streamed: [".sse", ".ndjson", ".eventstream"].iter().any(|end| body_file.ends_with(end)),
             body,
-        }));
+        }]);
     }
     if name.contains(".body.") || name.ends_with(".decoded.jsonl") {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let verbatim = |streamed: bool, body: Vec<u8>| Exchange {
         name: name.to_owned(),
@@ -122,8 +125,27 @@ fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Option<Ex
     };
     let body = fs::read(file).map_err(unreadable)?;
     Ok(match name {
-        name if name.ends_with(".chunks.txt") => Some(verbatim(true, dialect.framed(&String::from_utf8_lossy(&body)))),
-        name if name.ends_with(".json") => Some(verbatim(false, body)),
-        _ => Some(verbatim(true, body)),
+        name if name.ends_with(".chunks.txt") => {
+            let text = String::from_utf8_lossy(&body);
+            streams(&text, dialect).iter().map(|lines| verbatim(true, dialect.framed(lines))).collect()
+        }
+        name if name.ends_with(".json") => vec![verbatim(false, body)],
+        _ => vec![verbatim(true, body)],
     })
+}
+
+/// The lines of each stream of a file.
+fn streams(text: &str, dialect: &dyn Dialect) -> Vec<String> {
+    let (mut streams, mut over) = (Vec::<String>::new(), true);
+    for line in text.lines().filter(|l| !l.trim().is_empty()) {
+        if over {
+            streams.push(String::new());
+        }
+        over = serde_json::from_str(line).is_ok_and(|payload| dialect.ends(&payload));
+        if let Some(stream) = streams.last_mut() {
+            stream.push_str(line);
+            stream.push('\n');
+        }
+    }
+    streams
 }

@@ -1,0 +1,48 @@
+//! Anthropic Messages: the vendor itself, and hosts that speak the same with the model in the address (Vertex AI) or
+//! under another name (Azure Foundry).
+
+mod beta;
+mod content;
+mod model;
+mod raw;
+mod request;
+mod response;
+mod schema;
+mod stream;
+mod tools;
+mod usage;
+
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod stream_tests;
+
+use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
+use crate::error::Result;
+use crate::types::{ChatCompletion, ChatRequest};
+
+/// The wire.
+#[derive(Debug, Clone, Copy)]
+pub struct Anthropic;
+
+impl Protocol for Anthropic {
+    fn name(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    fn encode(&self, request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
+        request::encode(request, target, stream)
+    }
+
+    fn decode(&self, reply: &Reply<'_>, target: &WireTarget<'_>) -> Result<ChatCompletion> {
+        response::decode(reply.body, target)
+    }
+
+    fn decoder(&self, target: &WireTarget<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::new(target))
+    }
+}
