@@ -166,8 +166,7 @@ pub(super) fn of(id: &str) -> Model {
     // `...-v1:0` ends in a number that is not the minor version.
     let platform = words.iter().any(|w| w.len() > 1 && w.starts_with('v') && w[1..].parse::<u32>().is_ok());
     let minor = numbers.next().filter(|_| !platform || numbers.next().is_some()).unwrap_or(0);
-    let rows = MODELS.iter().filter(|m| m.family == family && m.since <= (major, minor));
-    rows.last().copied().unwrap_or(UNKNOWN)
+    MODELS.iter().rfind(|m| m.family == family && m.since <= (major, minor)).copied().unwrap_or(UNKNOWN)
 }
 
 #[cfg(test)]
