@@ -5,6 +5,7 @@
 //! bodies) and the project's own (`<provider>/{chat,chat-stream,error}/*.json`, read by [`crate::fixtures`]).
 
 mod anthropic;
+mod cohere;
 mod exchange;
 mod google;
 mod openai_chat;
@@ -28,6 +29,7 @@ pub const DIALECTS: &[&dyn Dialect] = &[
     &openai_chat::OpenAiChat,
     &google::Google { folder: "gemini" },
     &google::Google { folder: "vertex" },
+    &cohere::Cohere,
 ];
 
 /// A vendor's way to speak, as its recordings show it.

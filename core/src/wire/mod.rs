@@ -7,6 +7,7 @@ mod assemble;
 mod body;
 mod call_ids;
 pub mod classify;
+pub mod cohere;
 pub mod emit;
 pub mod failure;
 pub mod fields;
@@ -53,7 +54,8 @@ pub trait Protocol: Send + Sync {
 }
 
 /// Every wire.
-pub const PROTOCOLS: &[&dyn Protocol] = &[&openai_chat::OpenAiChat, &anthropic::Anthropic, &gemini::Gemini];
+pub const PROTOCOLS: &[&dyn Protocol] =
+    &[&openai_chat::OpenAiChat, &anthropic::Anthropic, &gemini::Gemini, &cohere::Cohere];
 
 /// The wire of this name.
 pub fn protocol(name: &str) -> Option<&'static dyn Protocol> {
