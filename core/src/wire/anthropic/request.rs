@@ -21,7 +21,7 @@ const FOREIGN: &[&str] = &["n", "seed", "frequency_penalty", "presence_penalty",
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let model = model::of(target.model);
     let mut fields = Fields::new(request, target);
-    fields.declared()?;
+    fields.declared(stream)?;
     fields.foreign(TAKEN)?;
     FOREIGN.iter().try_for_each(|name| fields.without(name))?;
     history::note_foreign(&request.messages, content::KEPT, &mut fields)?;

@@ -20,7 +20,7 @@ const RANGES: &[(&str, &str, f64, f64)] = &[
 
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let mut fields = Fields::new(request, target);
-    fields.declared()?;
+    fields.declared(stream)?;
     fields.foreign(&[])?;
     for name in ["n", "top_logprobs"] {
         fields.without(name)?;
