@@ -58,6 +58,8 @@ const CONTEXT: &[&str] = &[
     "input is too long",
     "your input is too long",
     "too many input tokens",
+    "input tokens exceeded",
+    "expected maxlength",
     "too many tokens",
     "too large for model with",
     "exceeds the context length",

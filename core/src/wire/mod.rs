@@ -4,6 +4,7 @@
 
 pub mod anthropic;
 mod assemble;
+pub mod bedrock;
 mod body;
 mod call_ids;
 pub mod classify;
@@ -55,7 +56,7 @@ pub trait Protocol: Send + Sync {
 
 /// Every wire.
 pub const PROTOCOLS: &[&dyn Protocol] =
-    &[&openai_chat::OpenAiChat, &anthropic::Anthropic, &gemini::Gemini, &cohere::Cohere];
+    &[&openai_chat::OpenAiChat, &anthropic::Anthropic, &gemini::Gemini, &bedrock::BedrockConverse, &cohere::Cohere];
 
 /// The wire of this name.
 pub fn protocol(name: &str) -> Option<&'static dyn Protocol> {

@@ -27,12 +27,24 @@ pub fn put(extra: &mut Extra, target: &WireTarget<'_>, blocks: Vec<Value>) {
 
 /// The blocks of a message that came from this provider, in their order.
 pub fn blocks<'a>(extra: &'a Extra, target: &'a WireTarget<'_>) -> impl Iterator<Item = &'a Value> {
+    blocks_of(extra, target, |_| true)
+}
+
+/// The blocks of a message that came from this provider and a model that `known` accepts, in their order: where one
+/// provider serves the models of many vendors, each takes back only its own.
+pub fn blocks_of<'a>(
+    extra: &'a Extra,
+    target: &'a WireTarget<'_>,
+    known: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = &'a Value> {
+    let text = |part: &'a Value, name: &str| part.get(name).and_then(Value::as_str);
     extra
         .get(FIELD)
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .filter(|part| part.get("provider").and_then(Value::as_str) == Some(target.provider))
+        .filter(move |part| text(part, "provider") == Some(target.provider))
+        .filter(move |part| known(text(part, "model").unwrap_or_default()))
         .filter_map(|part| part.get("blocks").and_then(Value::as_array))
         .flatten()
 }

@@ -111,7 +111,12 @@ fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Vec<Excha
             body,
         }]);
     }
-    if name.contains(".body.") || name.ends_with(".decoded.jsonl") {
+    if name.contains(".body.") {
+        return Ok(Vec::new());
+    }
+    // Frames told in text, kept beside their bytes or without them.
+    let frames = name.strip_suffix(".decoded.jsonl");
+    if frames.is_some_and(|stem| file.with_file_name(format!("{stem}.body.eventstream")).exists()) {
         return Ok(Vec::new());
     }
     let verbatim = |streamed: bool, body: Vec<u8>| Exchange {
@@ -129,6 +134,7 @@ fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Vec<Excha
             let text = String::from_utf8_lossy(&body);
             streams(&text, dialect).iter().map(|lines| verbatim(true, dialect.framed(lines))).collect()
         }
+        _ if frames.is_some() => vec![verbatim(true, dialect.framed(&String::from_utf8_lossy(&body)))],
         name if name.ends_with(".json") => vec![verbatim(false, body)],
         _ => vec![verbatim(true, body)],
     })

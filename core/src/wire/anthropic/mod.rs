@@ -3,7 +3,7 @@
 
 mod beta;
 mod content;
-mod model;
+pub(super) mod model;
 mod raw;
 mod request;
 mod response;

@@ -5,7 +5,7 @@ use Effort::{High, Low, Max, Medium, Xhigh};
 
 /// What one model takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Model {
+pub(in crate::wire) struct Model {
     family: &'static str,
     /// First version this row holds for.
     since: (u32, u32),
@@ -23,7 +23,7 @@ pub(super) struct Model {
 
 /// How a model is told to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(in crate::wire) enum Thinking {
     /// It does not.
     None,
     /// With a budget in tokens.
@@ -34,7 +34,7 @@ pub(super) enum Thinking {
 
 /// Efforts, least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Effort {
+pub(in crate::wire) enum Effort {
     Low,
     Medium,
     High,
@@ -44,7 +44,7 @@ pub(super) enum Effort {
 
 /// Which sampling fields a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sampling {
+pub(in crate::wire) enum Sampling {
     /// `temperature` and `top_p`.
     Both,
     /// One of them.
@@ -82,11 +82,11 @@ impl Effort {
 }
 
 /// Least thinking budget the vendor takes.
-pub(super) const MIN_BUDGET: u64 = 1024;
+pub(in crate::wire) const MIN_BUDGET: u64 = 1024;
 
 /// Most tokens asked for by default of an answer that comes whole. The vendor's own clients refuse to wait for more
 /// without streaming (3600 s x tokens / 128000 > 600 s).
-pub(super) const MAX_UNSTREAMED: u64 = 21_333;
+pub(in crate::wire) const MAX_UNSTREAMED: u64 = 21_333;
 
 const fn model(family: &'static str, since: (u32, u32), max_output: u64) -> Model {
     Model {
@@ -155,17 +155,17 @@ const MODELS: &[Model] = &[
 /// What the model of this id takes, in whatever way a platform spells it: `claude-sonnet-4-5-20250929`,
 /// `claude-sonnet-4-5@20250929`, `us.anthropic.claude-3-5-haiku-20241022-v1:0`, `anthropic/claude-haiku-4.5`. A version
 /// that is not known is taken for the newest known before it.
-pub(super) fn of(id: &str) -> Model {
+pub(in crate::wire) fn of(id: &str) -> Model {
     let id = id.to_ascii_lowercase();
     let Some(at) = id.find("claude") else { return STRANGER };
-    let words: Vec<&str> = id[at..].split(|c: char| !c.is_ascii_alphanumeric()).collect();
-    // A date or a `v1` is no version.
+    // What follows `v1` (as in `-v1:0`) is the platform's, and a date is no version.
+    let is_platforms = |w: &&str| w.len() > 1 && w.starts_with('v') && w[1..].parse::<u32>().is_ok();
+    let words: Vec<&str> =
+        id[at..].split(|c: char| !c.is_ascii_alphanumeric()).take_while(|w| !is_platforms(w)).collect();
     let mut numbers = words.iter().filter(|w| w.len() <= 2).filter_map(|w| w.parse::<u32>().ok());
     let Some(family) = MODELS.iter().map(|m| m.family).find(|f| words.contains(f)) else { return UNKNOWN };
     let Some(major) = numbers.next() else { return UNKNOWN };
-    // `...-v1:0` ends in a number that is not the minor version.
-    let platform = words.iter().any(|w| w.len() > 1 && w.starts_with('v') && w[1..].parse::<u32>().is_ok());
-    let minor = numbers.next().filter(|_| !platform || numbers.next().is_some()).unwrap_or(0);
+    let minor = numbers.next().unwrap_or(0);
     MODELS.iter().rfind(|m| m.family == family && m.since <= (major, minor)).copied().unwrap_or(UNKNOWN)
 }
 
@@ -180,6 +180,7 @@ mod tests {
             ("claude-sonnet-4-5@20250929", "sonnet", (4, 5)),
             ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "sonnet", (4, 5)),
             ("us.anthropic.claude-sonnet-4-20250514-v1:0", "sonnet", (4, 0)),
+            ("global.anthropic.claude-opus-4-6-v1", "opus", (4, 6)),
             ("anthropic.claude-3-haiku-20240307-v1:0", "haiku", (0, 0)),
             ("claude-3-5-haiku-20241022", "haiku", (3, 5)),
             ("claude-3-7-sonnet-latest", "sonnet", (3, 7)),

@@ -1,0 +1,517 @@
+//! Requests in Converse's words, answers in OpenAI's, errors by kind. Recorded traffic is replayed by the tests' crate.
+
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::types::{ChatCompletionChunk, Message, Quirks};
+use crate::wire::{Assembler, Frame};
+
+const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+const CLAUDE_4: &str = "us.anthropic.claude-sonnet-4-20250514-v1:0";
+const CLAUDE_46: &str = "global.anthropic.claude-opus-4-6-v1";
+const NOVA: &str = "amazon.nova-lite-v1:0";
+const NOVA_2: &str = "us.amazon.nova-2-lite-v1:0";
+const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";
+const TITAN: &str = "amazon.titan-text-express-v1";
+
+fn at<T>(model: &str, with: impl FnOnce(&WireTarget<'_>) -> T) -> T {
+    with(&WireTarget { provider: "bedrock", model, quirks: &Quirks::default() })
+}
+
+fn try_encoded(model: &str, request: Value) -> Result<(Value, Vec<String>)> {
+    let request: ChatRequest = serde_json::from_value(request).unwrap();
+    let encoded = at(model, |target| BedrockConverse.encode(&request, target, false))?;
+    Ok((serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped))
+}
+
+fn encoded(model: &str, request: Value) -> (Value, Vec<String>) {
+    try_encoded(model, request).unwrap()
+}
+
+fn refused(model: &str, request: Value) -> (ErrorKind, String) {
+    let e = try_encoded(model, request).unwrap_err();
+    (e.kind(), e.message().to_owned())
+}
+
+fn asks(text: &str) -> Value {
+    json!([{"role": "user", "content": text}])
+}
+
+fn tool(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name, "description": "d",
+           "parameters": {"type": "object", "properties": {"x": {"type": "number"}}}}})
+}
+
+#[test]
+fn a_conversation_in_turns() {
+    let (body, dropped) = encoded(
+        CLAUDE,
+        json!({"model": "m", "max_tokens": 9, "temperature": 0.5, "stop": ["|"], "user": "u", "seed": 1, "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "developer", "content": "  "},
+            {"role": "user", "content": "a"},
+            {"role": "user", "content": [{"type": "text", "text": "b"}, {"type": "text", "text": "\n"}]},
+            {"role": "assistant", "content": null, "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 1.50}"}},
+                {"id": "call with spaces", "type": "function", "function": {"name": "g", "arguments": ""}}]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "[1]"},
+            {"role": "tool", "tool_call_id": "call with spaces", "content": "", "is_error": true},
+            {"role": "user", "content": "and?"}],
+            "tools": [tool("f")]}),
+    );
+    assert_eq!(body["system"], json!([{"text": "Be brief."}]));
+    assert_eq!(body["inferenceConfig"], json!({"maxTokens": 9, "temperature": 0.5, "stopSequences": ["|"]}));
+    let messages = body["messages"].as_array().unwrap();
+    let roles: Vec<_> = messages.iter().map(|m| m["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["user", "assistant", "user"]);
+    assert_eq!(messages[0]["content"], json!([{"text": "a"}, {"text": "b"}]));
+    assert_eq!(
+        messages[1]["content"][0],
+        json!({"toolUse": {"toolUseId": "call_1", "name": "f", "input": {"x": 1.5}}})
+    );
+    let id = messages[1]["content"][1]["toolUse"]["toolUseId"].as_str().unwrap();
+    assert!(id.bytes().all(|b| b.is_ascii_alphanumeric()), "{id}");
+    assert_eq!(messages[2]["content"][0]["toolResult"]["content"], json!([{"text": "[1]"}]));
+    assert_eq!(
+        messages[2]["content"][1]["toolResult"],
+        json!({"toolUseId": id, "content": [{"text": ""}], "status": "error"})
+    );
+    assert_eq!(messages[2]["content"][2], json!({"text": "and?"}));
+    assert_eq!(body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"]["type"], "object");
+    assert_eq!((dropped.contains(&"user".to_owned()), dropped.contains(&"seed".to_owned())), (true, true));
+    assert_eq!(body.as_object().unwrap().len(), 4, "{body}");
+}
+
+#[test]
+fn numbers_of_arguments_keep_their_digits() {
+    let request: ChatRequest = serde_json::from_value(json!({"messages": [
+        {"role": "assistant", "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 123456789012345678901234567890}"}}]},
+        {"role": "tool", "tool_call_id": "a", "content": "1"}], "tools": [tool("f")]}))
+    .unwrap();
+    let encoded = at(NOVA, |target| BedrockConverse.encode(&request, target, false)).unwrap();
+    let text = String::from_utf8(encoded.body).unwrap();
+    assert!(text.contains("\"input\":{\"x\": 123456789012345678901234567890}"), "{text}");
+}
+
+#[test]
+fn without_tools_a_history_of_tools_is_told_in_words() {
+    let request = json!({"messages": [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "I look.", "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}}]},
+        {"role": "tool", "tool_call_id": "a", "content": "42"}]});
+    for (tools, choice) in [(Value::Null, Value::Null), (json!([tool("f")]), json!("none"))] {
+        let mut request = request.clone();
+        (request["tools"], request["tool_choice"]) = (tools, choice);
+        let (body, _) = encoded(CLAUDE, request);
+        assert!(body.get("toolConfig").is_none());
+        let text = body["messages"].to_string();
+        assert!(!text.contains("toolUse") && !text.contains("toolResult"), "{text}");
+        assert!(text.contains("tool f with") && text.contains("42"), "{text}");
+    }
+}
+
+#[test]
+fn choices_of_tools() {
+    let with = |choice: Value| json!({"messages": asks("q"), "tools": [tool("f"), tool("g")], "tool_choice": choice});
+    let named = json!({"type": "function", "function": {"name": "g"}});
+    let (body, _) = encoded(NOVA, with(named.clone()));
+    assert_eq!(body["toolConfig"]["toolChoice"], json!({"tool": {"name": "g"}}));
+    assert_eq!(body["toolConfig"]["tools"].as_array().unwrap().len(), 2);
+    let (body, _) = encoded("mistral.mistral-large-2402-v1:0", with(named));
+    assert_eq!(body["toolConfig"]["toolChoice"], json!({"any": {}}));
+    assert_eq!(body["toolConfig"]["tools"].as_array().unwrap().len(), 1);
+    assert_eq!(body["toolConfig"]["tools"][0]["toolSpec"]["name"], "g");
+    assert_eq!(encoded(NOVA, with(json!("required"))).0["toolConfig"]["toolChoice"], json!({"any": {}}));
+    assert_eq!(encoded(NOVA, with(json!("auto"))).0["toolConfig"].get("toolChoice"), None);
+    let (kind, why) = refused(LLAMA, with(json!("required")));
+    assert!(kind == ErrorKind::Unsupported && why.contains("tool_choice"), "{why}");
+    let allowed = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required",
+        "tools": [{"type": "function", "function": {"name": "f"}}]}});
+    let (body, _) = encoded(NOVA, with(allowed));
+    assert_eq!(
+        (&body["toolConfig"]["toolChoice"], body["toolConfig"]["tools"].as_array().unwrap().len()),
+        (&json!({"any": {}}), 1)
+    );
+
+    let mut one = with(json!("required"));
+    one["parallel_tool_calls"] = json!(false);
+    let (body, _) = encoded(CLAUDE, one.clone());
+    let want = json!({"type": "any", "disable_parallel_tool_use": true});
+    assert_eq!(body["additionalModelRequestFields"]["tool_choice"], want);
+    assert_eq!(encoded(NOVA, one).1, ["parallel_tool_calls"]);
+    let (body, _) = encoded(NOVA_2, json!({"messages": asks("q"), "tools": [{"type": "nova_grounding"}]}));
+    assert_eq!(body["toolConfig"]["tools"], json!([{"systemTool": {"name": "nova_grounding"}}]));
+}
+
+#[test]
+fn media_go_as_they_are_and_nothing_is_fetched() {
+    let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+    let file = |name: &str| json!({"type": "file", "file": {"filename": name, "file_data": "data:application/pdf;base64,JVBERi0="}});
+    let (body, _) = encoded(
+        CLAUDE,
+        json!({"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "see"}, image("data:image/jpg;base64,/9j/4A=="), image("data:;base64,iVBORw0KGgo="),
+            image("s3://bucket/a.webp"), file("Report v2.1.pdf"), file("Report v2.1.pdf"),
+            {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
+            {"guardContent": {"text": {"text": "x", "qualifiers": ["query"]}}}]}]}),
+    );
+    assert_eq!(
+        body["messages"][0]["content"],
+        json!([{"text": "see"},
+            {"image": {"format": "jpeg", "source": {"bytes": "/9j/4A=="}}},
+            {"image": {"format": "png", "source": {"bytes": "iVBORw0KGgo="}}},
+            {"image": {"format": "webp", "source": {"s3Location": {"uri": "s3://bucket/a.webp"}}}},
+            {"document": {"format": "pdf", "name": "Report v2 1", "source": {"bytes": "JVBERi0="}}},
+            {"document": {"format": "pdf", "name": "Report v2 1 2", "source": {"bytes": "JVBERi0="}}},
+            {"video": {"format": "mp4", "source": {"bytes": "AAAA"}}},
+            {"guardContent": {"text": {"text": "x", "qualifiers": ["query"]}}}])
+    );
+    for url in
+        ["https://example.com/a.png", "http://169.254.169.254/", "data:image/png,raw", "data:image/tiff;base64,SUkq"]
+    {
+        let (kind, why) = refused(CLAUDE, json!({"messages": [{"role": "user", "content": [image(url)]}]}));
+        assert!(kind == ErrorKind::Unsupported && !why.contains("raw"), "{url}: {why}");
+    }
+}
+
+#[test]
+fn cache_points_where_they_are_asked_for_and_taken() {
+    let request = json!({"messages": [
+        {"role": "system", "content": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+        {"role": "user", "content": [{"type": "text", "text": "a", "prompt_cache_breakpoint": true}, {"type": "text", "text": "b"}]}],
+        "tools": [{"type": "function", "function": {"name": "f"}, "cache_control": {"type": "ephemeral"}}]});
+    let (body, dropped) = encoded(CLAUDE, request.clone());
+    assert_eq!(body["system"], json!([{"text": "s"}, {"cachePoint": {"type": "default", "ttl": "1h"}}]));
+    assert_eq!(
+        body["messages"][0]["content"],
+        json!([{"text": "a"}, {"cachePoint": {"type": "default"}}, {"text": "b"}])
+    );
+    assert_eq!(body["toolConfig"]["tools"][1], json!({"cachePoint": {"type": "default"}}));
+    assert!(dropped.is_empty(), "{dropped:?}");
+    assert_eq!(encoded(NOVA, request.clone()).0["system"][1], json!({"cachePoint": {"type": "default"}}));
+    let (body, dropped) = encoded(LLAMA, request);
+    assert!(!body.to_string().contains("cachePoint"));
+    assert_eq!(dropped, ["cache_control", "prompt_cache_breakpoint"]);
+    let (body, _) = encoded(CLAUDE, json!({"messages": asks("q"), "cache_control": {"type": "ephemeral"}}));
+    assert_eq!(body["messages"][0]["content"][1], json!({"cachePoint": {"type": "default"}}));
+    assert!(body.get("cache_control").is_none() && body.get("additionalModelRequestFields").is_none());
+}
+
+#[test]
+fn thinking_in_the_words_of_each_family() {
+    let request = |effort: &str| json!({"messages": asks("q"), "reasoning_effort": effort, "max_tokens": 100, "temperature": 0.3});
+    let (body, dropped) = encoded(CLAUDE, request("medium"));
+    assert_eq!(body["additionalModelRequestFields"], json!({"thinking": {"type": "enabled", "budget_tokens": 2048}}));
+    assert_eq!((&body["inferenceConfig"], dropped), (&json!({"maxTokens": 2148}), vec!["temperature".to_owned()]));
+    let (body, _) = encoded(CLAUDE_46, request("minimal"));
+    let want = json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}});
+    assert_eq!(body["additionalModelRequestFields"], want);
+    let (body, dropped) = encoded(NOVA_2, request("high"));
+    let want = json!({"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}});
+    assert_eq!((&body["additionalModelRequestFields"], body.get("inferenceConfig")), (&want, None));
+    assert_eq!(dropped, ["max_completion_tokens", "temperature"]);
+    assert_eq!(encoded(NOVA, request("low")).1, ["reasoning_effort"]);
+    assert_eq!(
+        encoded("openai.gpt-oss-120b-1:0", request("low")).0["additionalModelRequestFields"],
+        json!({"reasoning_effort": "low"})
+    );
+    // Claude does not think where it must call.
+    let mut forced = request("low");
+    (forced["tools"], forced["tool_choice"]) = (json!([tool("f")]), json!("required"));
+    let (body, dropped) = encoded(CLAUDE, forced);
+    assert!(body.get("additionalModelRequestFields").is_none() && dropped == ["reasoning_effort"]);
+    // Nor goes on thinking where its thoughts were lost.
+    let (body, dropped) = encoded(
+        CLAUDE,
+        json!({"reasoning_effort": "low", "tools": [tool("f")], "messages": [
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "a", "content": "1"}]}),
+    );
+    assert!(body.get("additionalModelRequestFields").is_none() && dropped == ["reasoning_effort"]);
+}
+
+#[test]
+fn schemas_natively_or_by_a_tool() {
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "City", "schema": {"type": "object", "properties": {}}}});
+    let request = json!({"messages": asks("q"), "response_format": format});
+    let (body, _) = encoded(CLAUDE, request.clone());
+    let schema = &body["outputConfig"]["textFormat"]["structure"]["jsonSchema"];
+    assert_eq!(schema["schema"], "{\"type\":\"object\",\"properties\":{}}");
+    assert!(body.get("toolConfig").is_none());
+    for model in [CLAUDE_4, NOVA] {
+        let (body, _) = encoded(model, request.clone());
+        assert_eq!(body["toolConfig"]["toolChoice"], json!({"tool": {"name": "answer_in_json"}}));
+        assert_eq!(body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"]["type"], "object");
+    }
+    for (model, request) in [
+        (LLAMA, request.clone()),
+        (CLAUDE_4, {
+            let mut with_tools = request.clone();
+            with_tools["tools"] = json!([tool("f")]);
+            with_tools
+        }),
+    ] {
+        let (kind, why) = refused(model, request);
+        assert!(kind == ErrorKind::Unsupported && why.contains("response_format"), "{why}");
+    }
+    let answer = |content: Value| {
+        let body = json!({"output": {"message": {"role": "assistant", "content": content}}, "stopReason": "tool_use"});
+        at(NOVA, |target| {
+            let body = body.to_string();
+            let reply = Reply { status: 200, headers: &HeaderMap::new(), body: body.as_bytes() };
+            BedrockConverse.decode(&reply, target).unwrap()
+        })
+    };
+    let got = answer(json!([{"toolUse": {"toolUseId": "t", "name": "answer_in_json", "input": {"a": 1}}}]));
+    assert_eq!((got.text(), got.choices[0].finish_reason.as_deref()), ("{\"a\":1}", Some("stop")));
+}
+
+#[test]
+fn what_is_not_conversed_goes_to_the_model_or_is_told() {
+    let (body, dropped) = encoded(
+        CLAUDE,
+        json!({"messages": asks("q"), "temperature": 1.5, "top_p": 0.5, "top_k": 5, "service_tier": "flex", "anthropic_beta": ["x"],
+               "metadata": {"team": "a"}, "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"},
+               "additionalModelRequestFields": {"y": 1},
+               "extra_body": {"performanceConfig": {"latency": "optimized"}, "additionalModelRequestFields": {"top_k": 6}}}),
+    );
+    assert_eq!(body["additionalModelRequestFields"], json!({"top_k": 6, "anthropic_beta": ["x"], "y": 1}));
+    assert_eq!(body["inferenceConfig"], json!({"temperature": 1.0}));
+    assert_eq!(body["serviceTier"], json!({"type": "flex"}));
+    assert_eq!(body["requestMetadata"], json!({"team": "a"}));
+    assert_eq!(body["guardrailConfig"]["guardrailIdentifier"], "g");
+    assert_eq!(body["performanceConfig"]["latency"], "optimized");
+    assert_eq!(dropped, ["temperature", "top_p"]);
+    let (body, _) = encoded(NOVA, json!({"messages": asks("q"), "top_k": 5}));
+    assert_eq!(body["additionalModelRequestFields"], json!({"inferenceConfig": {"topK": 5}}));
+    let (body, _) =
+        encoded(TITAN, json!({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]}));
+    assert_eq!((body.get("system"), &body["messages"][0]["content"]), (None, &json!([{"text": "s"}, {"text": "q"}])));
+    assert_eq!(refused(CLAUDE, json!({"messages": asks("q"), "n": 2})).0, ErrorKind::Unsupported);
+}
+
+#[test]
+fn signed_thoughts_go_back_to_their_own_vendor() {
+    let body = json!({"output": {"message": {"role": "assistant", "content": [
+        {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
+        {"reasoningContent": {"redactedContent": "cmVk"}}, {"text": "I look."},
+        {"toolUse": {"toolUseId": "t", "name": "f", "input": {"x": 7006652.0}}}]}},
+        "stopReason": "tool_use", "usage": {"inputTokens": 3, "outputTokens": 2, "totalTokens": 99, "cacheReadInputTokens": 4,
+        "cacheReadInputTokenCount": 4, "cacheWriteInputTokens": 5, "cacheWriteInputTokenCount": 5,
+        "cacheDetails": [{"ttl": "1h", "inputTokens": 5}], "serverToolUsage": {}}, "metrics": {"latencyMs": 8}})
+    .to_string();
+    let mut headers = HeaderMap::new();
+    headers.insert("x-amzn-requestid", "r-1".parse().unwrap());
+    let reply = Reply { status: 200, headers: &headers, body: body.as_bytes() };
+    let got = at(CLAUDE, |target| BedrockConverse.decode(&reply, target)).unwrap();
+    let usage = got.usage.clone().unwrap();
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.total_tokens), (12, 2, 14));
+    assert_eq!(usage.prompt_tokens_details.unwrap().cache_write_tokens, Some(5));
+    assert_eq!(usage.extra.keys().collect::<Vec<_>>(), ["cacheDetails"]);
+    assert_eq!((got.id.as_str(), &got.extra["metrics"]["latencyMs"]), ("r-1", &json!(8)));
+    let message = &got.choices[0].message;
+    assert_eq!((message.content.as_deref(), message.reasoning_content.as_deref()), (Some("I look."), Some("hm")));
+    assert_eq!(message.tool_calls.as_ref().unwrap()[0].function.as_ref().unwrap().arguments, "{\"x\":7006652.0}");
+
+    let mut request = ChatRequest { reasoning_effort: Some("low".into()), ..Default::default() };
+    request.tools = serde_json::from_value(json!([tool("f")])).unwrap();
+    let result = json!({"role": "tool", "tool_call_id": "t", "content": "1"});
+    request.messages = vec![Message::user("q"), Message::from(message), serde_json::from_value(result).unwrap()];
+    let body = |model: &str| -> Value {
+        let encoded = at(model, |target| BedrockConverse.encode(&request, target, false)).unwrap();
+        serde_json::from_slice(&encoded.body).unwrap()
+    };
+    let same = body(CLAUDE_4);
+    assert_eq!(same["messages"][1]["content"][0]["reasoningContent"]["reasoningText"]["signature"], "sig");
+    assert_eq!(same["messages"][1]["content"][1], json!({"reasoningContent": {"redactedContent": "cmVk"}}));
+    assert_eq!(same["additionalModelRequestFields"]["thinking"]["budget_tokens"], 1024);
+    assert!(!body(NOVA_2).to_string().contains("reasoningContent\""));
+}
+
+/// Chunks of a stream of events, and how it ended.
+fn streamed(model: &str, events: &[(&str, Value)]) -> (Vec<ChatCompletionChunk>, Result<()>, bool) {
+    let mut out = Vec::new();
+    at(model, |target| {
+        let mut decoder = BedrockConverse.decoder(target);
+        let told = events.iter().try_for_each(|(event, data)| {
+            let data = data.to_string();
+            decoder.frame(Frame { event, data: data.as_bytes(), fault: event.ends_with("Exception") }, &mut out)
+        });
+        decoder.finish(&mut out);
+        (out, told, decoder.complete())
+    })
+}
+
+#[test]
+fn a_stream_says_what_the_whole_answer_says() {
+    let start = |index: u32, name: &str, kind: &str| {
+        (
+            "contentBlockStart",
+            json!({"contentBlockIndex": index, "start": {"toolUse": {"toolUseId": name, "name": name, "type": kind}}}),
+        )
+    };
+    let delta = |index: u32, delta: Value| {
+        ("contentBlockDelta", json!({"contentBlockIndex": index, "delta": delta, "p": "abc"}))
+    };
+    let end = |index: u32| ("contentBlockStop", json!({"contentBlockIndex": index}));
+    let events = [
+        ("messageStart", json!({"role": "assistant", "p": "x"})),
+        delta(0, json!({"reasoningContent": {"text": "h"}})),
+        delta(0, json!({"reasoningContent": {"text": "m"}})),
+        delta(0, json!({"reasoningContent": {"signature": "sig"}})),
+        end(0),
+        start(1, "nova_grounding", "server_tool_use"),
+        delta(1, json!({"toolUse": {"input": "{\"q\":1}"}})),
+        end(1),
+        (
+            "contentBlockStart",
+            json!({"contentBlockIndex": 2, "start": {"toolResult": {"toolUseId": "nova_grounding"}}}),
+        ),
+        delta(2, json!({"toolResult": [{"text": "found"}]})),
+        end(2),
+        ("somethingNew", json!({"x": 1})),
+        delta(3, json!({"text": ""})),
+        delta(3, json!({"text": "Hi"})),
+        end(3),
+        start(4, "f", "tool_use"),
+        start(5, "g", "tool_use"),
+        delta(4, json!({"toolUse": {"input": "{\"x\""}})),
+        delta(4, json!({"toolUse": {"input": ":1}"}})),
+        end(4),
+        end(5),
+        ("messageStop", json!({"stopReason": "tool_use"})),
+        (
+            "metadata",
+            json!({"usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}, "metrics": {"latencyMs": 5}}),
+        ),
+    ];
+    let (chunks, told, complete) = streamed(NOVA_2, &events);
+    told.unwrap();
+    assert!(complete);
+    let mut assembler = Assembler::default();
+    chunks.iter().for_each(|chunk| assembler.add(chunk));
+    let got = assembler.finish();
+    let message = &got.choices[0].message;
+    assert_eq!((got.text(), message.reasoning_content.as_deref()), ("Hi", Some("hm")));
+    let calls: Vec<_> = message.tool_calls.iter().flatten().map(|c| c.function.clone().unwrap().arguments).collect();
+    assert_eq!(
+        (calls, got.choices[0].finish_reason.as_deref()),
+        (vec!["{\"x\":1}".to_owned(), "{}".to_owned()], Some("tool_calls"))
+    );
+    assert_eq!((got.usage.unwrap().total_tokens, &got.extra["metrics"]["latencyMs"]), (3, &json!(5)));
+    let state = &message.extra["provider_state"][0]["blocks"];
+    assert_eq!(state[0]["reasoningContent"]["reasoningText"], json!({"text": "hm", "signature": "sig"}));
+    assert_eq!(state[1]["toolUse"]["input"], json!({"q": 1}));
+    assert_eq!(state[2]["toolResult"], json!({"toolUseId": "nova_grounding", "content": [{"text": "found"}]}));
+    // What runs on the server alone is no call of the caller's, whatever the reason says.
+    let (chunks, ..) = streamed(NOVA_2, &[events[5].clone(), events[7].clone(), events[21].clone()]);
+    assert_eq!(chunks.last().unwrap().choices[0].finish_reason.as_deref(), Some("stop"));
+    let (.., complete) = streamed(NOVA_2, &events[..21]);
+    assert!(!complete);
+}
+
+#[test]
+fn json_in_place_of_a_stream_is_an_answer_or_an_error() {
+    let answer = json!({"output": {"message": {"content": [{"text": "Hi"}]}}, "stopReason": "end_turn"});
+    let (chunks, told, complete) = streamed(NOVA, &[("", answer)]);
+    assert!(told.is_ok() && complete);
+    assert_eq!(chunks.iter().map(ChatCompletionChunk::text).collect::<String>(), "Hi");
+    let (_, told, complete) =
+        streamed(NOVA, &[("", json!({"__type": "ThrottlingException", "message": "Too many requests"}))]);
+    assert_eq!((told.unwrap_err().kind(), complete), (ErrorKind::RateLimited, false));
+}
+
+#[test]
+fn errors_by_kind_with_advice() {
+    let cases = [
+        (403, "AccessDeniedException", "You don’t have access to the model", ErrorKind::Permission, "console"),
+        (403, "UnrecognizedClientException", "The security token is invalid.", ErrorKind::Authentication, "unknown"),
+        (
+            403,
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            ErrorKind::Authentication,
+            "sso login",
+        ),
+        (
+            403,
+            "InvalidSignatureException",
+            "Signature expired: 20260115T1 is now earlier than",
+            ErrorKind::Authentication,
+            "clock",
+        ),
+        (
+            400,
+            "ValidationException",
+            "Invocation of model ID x with on-demand throughput isn’t supported.",
+            ErrorKind::InvalidRequest,
+            "profile",
+        ),
+        (400, "ValidationException", "The provided model identifier is invalid.", ErrorKind::NotFound, ""),
+        (400, "ValidationException", "Input is too long for requested model.", ErrorKind::ContextLength, ""),
+        (429, "ThrottlingException", "Too many tokens, please wait before trying again.", ErrorKind::RateLimited, ""),
+        (429, "ModelNotReadyException", "not ready", ErrorKind::Overloaded, ""),
+        (424, "ModelErrorException", "failed", ErrorKind::ServerError, ""),
+        (408, "ModelTimeoutException", "slow", ErrorKind::Timeout, ""),
+        (400, "", "what?", ErrorKind::InvalidRequest, ""),
+    ];
+    for (status, name, said, kind, advice) in cases {
+        let body = json!({ "message": said }).to_string();
+        let mut headers = HeaderMap::new();
+        if !name.is_empty() {
+            headers.insert("x-amzn-errortype", format!("{name}:http://internal.amazon.com/").parse().unwrap());
+        }
+        let reply = Reply { status, headers: &headers, body: body.as_bytes() };
+        let e = at(NOVA, |target| BedrockConverse.decode_error(&reply, target));
+        assert_eq!((e.kind(), e.body().status), (kind, Some(status)), "{name}: {e}");
+        assert!(e.message().contains(advice) && e.message().starts_with(said), "{e}");
+        assert_eq!(e.body().code.as_deref().unwrap_or_default(), name);
+    }
+    let daily =
+        json!({"__type": "com.amazon.coral#ThrottlingException", "Message": "Too many tokens per day"}).to_string();
+    let e = at(NOVA, |target| {
+        BedrockConverse.decode_error(&Reply { status: 429, headers: &HeaderMap::new(), body: daily.as_bytes() }, target)
+    });
+    assert_eq!(
+        (e.kind(), e.body().retryable, e.body().code.as_deref()),
+        (ErrorKind::RateLimited, false, Some("ThrottlingException"))
+    );
+}
+
+#[test]
+fn a_refused_signature_does_not_repeat_the_request() {
+    let body = json!({"message": "The request signature we calculated does not match the signature you provided.\n\nThe Canonical \
+        String for this request should have been\n'POST\nx-amz-security-token:SECRET'"})
+    .to_string();
+    let e = at(NOVA, |target| {
+        BedrockConverse.decode_error(&Reply { status: 403, headers: &HeaderMap::new(), body: body.as_bytes() }, target)
+    });
+    assert!(!e.to_string().contains("SECRET") && e.message().contains("secret key"), "{e}");
+}
+
+#[test]
+fn exceptions_in_a_stream() {
+    let cases = [
+        ("throttlingException", ErrorKind::RateLimited),
+        ("modelStreamErrorException", ErrorKind::ServerError),
+        ("internalServerException", ErrorKind::ServerError),
+        ("serviceUnavailableException", ErrorKind::Overloaded),
+        ("validationException", ErrorKind::ContextLength),
+    ];
+    for (name, kind) in cases {
+        let (_, told, complete) = streamed(
+            NOVA,
+            &[("messageStart", json!({})), (name, json!({"message": "Input is too long for requested model."}))],
+        );
+        let e = told.unwrap_err();
+        assert_eq!((e.kind(), e.body().code.as_deref(), complete), (kind, Some(name), false));
+    }
+    let (_, told, _) = streamed(NOVA, &[("messageStop", json!({"stopReason": "malformed_tool_use"}))]);
+    assert_eq!(told.unwrap_err().kind(), ErrorKind::ServerError);
+}
