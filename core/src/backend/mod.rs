@@ -8,6 +8,7 @@ mod exchange;
 mod google;
 #[cfg(test)]
 mod scripted;
+mod sigv4;
 mod token;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +22,7 @@ use crate::types::{Config, ProviderConfig, ProviderInfo};
 
 pub use credential::{AwsKeys, Credential, Host, Key, KeySource, KeySources};
 pub use endpoint::{Api, Endpoint};
+pub use sigv4::Signer;
 
 /// Looks up an environment variable; knows nothing where the environment is not to be read.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
