@@ -9,6 +9,7 @@ mod bedrock;
 mod cohere;
 mod exchange;
 mod google;
+mod ollama;
 mod openai_chat;
 
 use std::path::Path;
@@ -33,6 +34,7 @@ pub const DIALECTS: &[&dyn Dialect] = &[
     &cohere::Cohere,
     &bedrock::Converse,
     &bedrock::Invoke,
+    &ollama::Ollama,
 ];
 
 /// A vendor's way to speak, as its recordings show it.

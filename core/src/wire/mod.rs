@@ -14,6 +14,7 @@ pub mod failure;
 pub mod fields;
 pub mod gemini;
 mod history;
+pub mod ollama;
 mod open;
 pub mod openai_chat;
 pub mod state;
@@ -55,8 +56,14 @@ pub trait Protocol: Send + Sync {
 }
 
 /// Every wire.
-pub const PROTOCOLS: &[&dyn Protocol] =
-    &[&openai_chat::OpenAiChat, &anthropic::Anthropic, &gemini::Gemini, &bedrock::BedrockConverse, &cohere::Cohere];
+pub const PROTOCOLS: &[&dyn Protocol] = &[
+    &openai_chat::OpenAiChat,
+    &anthropic::Anthropic,
+    &gemini::Gemini,
+    &bedrock::BedrockConverse,
+    &cohere::Cohere,
+    &ollama::Ollama,
+];
 
 /// The wire of this name.
 pub fn protocol(name: &str) -> Option<&'static dyn Protocol> {
