@@ -1,6 +1,7 @@
 //! Backends as configured: where each listens, over which protocols, and with what proof of who calls. A credential is
 //! bound to the origin it was configured for.
 
+mod aws;
 mod credential;
 mod endpoint;
 mod entra;
@@ -20,6 +21,7 @@ use crate::catalog::{Catalog, Provider};
 use crate::error::{Error, Result};
 use crate::types::{Config, ProviderConfig, ProviderInfo};
 
+pub use aws::{AwsCredentials, AwsSettings};
 pub use credential::{AwsKeys, Credential, Host, Key, KeySource, KeySources};
 pub use endpoint::{Api, Endpoint};
 pub use sigv4::Signer;

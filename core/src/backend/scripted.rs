@@ -15,18 +15,24 @@ use crate::http::{Body, HttpRequest, HttpResponse, Transport};
 pub(super) struct Scripted {
     answers: Mutex<Vec<(u16, &'static str)>>,
     asked: Mutex<Vec<(String, String)>>,
+    headers: Mutex<Vec<HeaderMap>>,
 }
 
 impl Scripted {
     pub fn new(answers: impl IntoIterator<Item = (u16, &'static str)>) -> Self {
         let mut answers: Vec<_> = answers.into_iter().collect();
         answers.reverse();
-        Scripted { answers: Mutex::new(answers), asked: Mutex::default() }
+        Scripted { answers: Mutex::new(answers), asked: Mutex::default(), headers: Mutex::default() }
     }
 
     /// Method and address, and body, of each request.
     pub fn asked(&self) -> Vec<(String, String)> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// Headers of each request.
+    pub fn headers(&self) -> Vec<HeaderMap> {
+        self.headers.lock().unwrap().clone()
     }
 
     /// A call that needs proof.
@@ -46,6 +52,7 @@ impl Transport for Scripted {
     fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse>> {
         let told = (format!("{} {}", request.method, request.url), String::from_utf8_lossy(&request.body).into_owned());
         self.asked.lock().unwrap().push(told);
+        self.headers.lock().unwrap().push(request.headers);
         let answer = self.answers.lock().unwrap().pop();
         Box::pin(async move {
             let (status, text) = answer.ok_or_else(|| Error::new(ErrorKind::Connection, "nobody is there"))?;
