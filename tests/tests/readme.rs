@@ -33,8 +33,13 @@ async fn vendors() -> (Upstream, PathBuf, tempfile::TempDir) {
         {"when": {"body_contains": "json_schema"}, "then": {"answer": "{\"consensus\": [\"fruit\"], \"contradictions\": [], \"partial_coverage\": [], \"unique_insights\": [], \"blind_spots\": []}"}},
         {"when": {"path": "/mistral/chat/completions"}, "then": {"answer": "Botanically yes, in the kitchen no."}},
         {"when": {"path": "/openai/chat/completions"}, "then": {"answer": "Yes, a berry."}},
-        {"when": {"path": "/anthropic/chat/completions"}, "then": {"answer": "Botanically it is a fruit."}},
-        {"when": {"path": "/gemini/chat/completions"}, "then": {"answer": "Cooks call it a vegetable."}}
+        {"when": {"path": "/anthropic/v1/messages"}, "then": {"json": {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "stop_reason": "end_turn",
+            "content": [{"type": "text", "text": "Botanically it is a fruit."}],
+            "usage": {"input_tokens": 9, "output_tokens": 7}}}},
+        {"when": {"path": "/gemini/models/gemini-2.5-flash:generateContent"}, "then": {"json": {
+            "candidates": [{"content": {"role": "model", "parts": [{"text": "Cooks call it a vegetable."}]}, "finishReason": "STOP"}],
+            "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 7, "totalTokenCount": 16}}}}
     ]}))
     .await
     .unwrap();

@@ -75,15 +75,10 @@ impl Catalog {
     /// A provider by id or alias, in any letter case.
     ///
     /// # Errors
-    /// `not_found`, naming the nearest names and how to reach a server that is not listed; `unsupported` for a provider
-    /// that models name but that this version has no wire for.
+    /// `not_found`, naming the nearest names and how to reach a server that is not listed.
     pub fn provider(&self, name: &str) -> Result<&Provider> {
         let table = self.table()?;
         table.get(name).ok_or_else(|| {
-            if table.lacks_wire(name) {
-                let why = format!("this version has no wire for the provider `{name}` yet");
-                return Error::new(ErrorKind::Unsupported, why).with_param("provider");
-            }
             let near = did_you_mean(name, table.names());
             let why = format!(
                 "unknown provider `{name}`{near}; a server that is not listed needs `base_url` and `api_key` under \

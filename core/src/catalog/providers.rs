@@ -326,8 +326,6 @@ impl Provider {
 struct Document {
     schema: u32,
     as_of: String,
-    #[serde(default)]
-    without_wire: Vec<String>,
     provider: Vec<Provider>,
 }
 
@@ -336,7 +334,6 @@ struct Document {
 pub struct Providers {
     rows: Vec<Provider>,
     by_name: HashMap<String, usize>,
-    without_wire: Vec<String>,
     as_of: String,
 }
 
@@ -352,17 +349,17 @@ impl Providers {
             let why = format!("schema {} is unknown, this version reads schema 1", document.schema);
             return Err(Error::invalid_config("providers.toml", why));
         }
-        Providers::index(document.provider, document.without_wire, document.as_of)
+        Providers::index(document.provider, document.as_of)
     }
 
     /// With one more row; one of the same id is replaced.
     pub(super) fn with(&self, row: Provider) -> Result<Providers> {
         let mut rows: Vec<Provider> = self.rows.iter().filter(|r| r.id != row.id).cloned().collect();
         rows.push(row);
-        Providers::index(rows, self.without_wire.clone(), self.as_of.clone())
+        Providers::index(rows, self.as_of.clone())
     }
 
-    fn index(rows: Vec<Provider>, without_wire: Vec<String>, as_of: String) -> Result<Providers> {
+    fn index(rows: Vec<Provider>, as_of: String) -> Result<Providers> {
         let mut by_name = HashMap::with_capacity(rows.len() * 2);
         for (at, row) in rows.iter().enumerate() {
             row.validate()?;
@@ -373,7 +370,7 @@ impl Providers {
                 }
             }
         }
-        Ok(Providers { rows, by_name, without_wire, as_of })
+        Ok(Providers { rows, by_name, as_of })
     }
 
     /// By id or alias, in any letter case.
@@ -384,11 +381,6 @@ impl Providers {
     /// All rows, in the document's order.
     pub fn rows(&self) -> &[Provider] {
         &self.rows
-    }
-
-    /// Whether this is a provider that models name and that has no row, because its wire is not written yet.
-    pub fn lacks_wire(&self, name: &str) -> bool {
-        self.without_wire.iter().any(|n| n.eq_ignore_ascii_case(name))
     }
 
     /// Every id and alias.

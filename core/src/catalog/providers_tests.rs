@@ -1,6 +1,6 @@
 //! Tests of the provider rows, embedded and own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::catalog::{Catalog, PROVIDERS_TOML, expand};
@@ -22,7 +22,7 @@ fn base_url(name: &str, vars: &[(&str, &str)]) -> Result<String> {
 #[test]
 fn every_embedded_row_parses_and_names_are_unique() {
     let table = Providers::parse(PROVIDERS_TOML).unwrap();
-    assert_eq!(table.rows().len(), 42);
+    assert!(table.rows().len() >= 48, "{}", table.rows().len());
     let mut seen = std::collections::BTreeSet::new();
     for name in table.names() {
         assert!(seen.insert(name.to_lowercase()), "{name} twice");
@@ -34,14 +34,21 @@ fn every_embedded_row_parses_and_names_are_unique() {
 fn every_embedded_row_is_sound() {
     for row in Providers::parse(PROVIDERS_TOML).unwrap().rows() {
         let at = &row.id;
-        assert_eq!(row.wire, "openai-chat", "{at}");
+        for wire in row.api.iter().map(|api| &api.wire).chain([&row.wire]) {
+            let known = crate::wire::protocol(wire).is_some() || (wire == "bedrock-converse" && !cfg!(feature = "aws"));
+            assert!(known, "{at}: no wire `{wire}`");
+        }
+        assert!(row.api.iter().all(|api| api.chat_path.starts_with('/')), "{at}");
+        assert!(row.api.iter().all(|api| api.when.is_some() != !api.models.is_empty()), "{at}: for which models?");
         assert!(row.chat_path.starts_with('/'), "{at}");
         assert!(!row.base_url.ends_with('/'), "{at}");
         assert!(row.docs.as_deref().is_some_and(|d| d.starts_with("https://")), "{at}");
         assert_eq!(row.base_url.starts_with("http://"), row.kind == ProviderKind::Local, "{at}");
         assert_eq!(row.key_optional, row.kind == ProviderKind::Local, "{at}");
-        let named: Vec<&str> = placeholders(&row.base_url).filter(|n| !is_model(n)).collect();
-        assert_eq!(named, row.vars.keys().map(String::as_str).collect::<Vec<_>>(), "{at}");
+        let paths = row.api.iter().map(|api| &api.chat_path).chain([&row.base_url]);
+        let used: BTreeSet<&str> = paths.flat_map(|t| placeholders(t)).collect();
+        let derived = row.derived.values().map(|d| d.from.as_str());
+        assert!(row.vars.keys().all(|var| used.contains(var.as_str()) || derived.clone().any(|d| d == var)), "{at}");
         for var in row.key_vars.iter().chain(&row.base_url_vars).chain(row.vars.values().flatten()) {
             assert!(var.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'), "{at}: {var}");
         }
@@ -52,12 +59,12 @@ fn every_embedded_row_is_sound() {
 #[test]
 fn the_promised_aliases_stand() {
     for (alias, id) in [
-        ("aws", "bedrock-openai"),
-        ("bedrock", "bedrock-openai"),
+        ("aws", "bedrock"),
+        ("amazon-bedrock", "bedrock"),
         ("hf", "hf-router"),
-        ("google", "gemini-openai"),
-        ("GEMINI", "gemini-openai"),
-        ("anthropic", "anthropic-openai"),
+        ("google", "gemini"),
+        ("GEMINI", "gemini"),
+        ("claude", "anthropic"),
         ("Groq", "groq"),
     ] {
         assert_eq!(embedded(alias).id, id);
@@ -92,7 +99,7 @@ fn keys_are_found_in_order_and_never_empty() {
 #[test]
 fn placeholders_are_filled_or_named() {
     let region = [("AWS_DEFAULT_REGION", "eu-west-1")];
-    assert_eq!(base_url("aws", &region).unwrap(), "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1");
+    assert_eq!(base_url("aws", &region).unwrap(), "https://bedrock-runtime.eu-west-1.amazonaws.com");
     let e = base_url("aws", &[]).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::InvalidConfig);
     assert!(e.message().contains("AWS_REGION") && e.message().contains("vars.region"), "{e}");
@@ -124,6 +131,14 @@ fn addresses_from_variables_are_completed() {
             "https://me.openai.azure.com/openai/v1/?api-version=1",
             "https://me.openai.azure.com/openai/v1",
         ),
+        (
+            "azure",
+            "AZURE_OPENAI_ENDPOINT",
+            "https://me.openai.azure.com/openai/deployments/d/chat/completions?api-version=1",
+            "https://me.openai.azure.com/openai/v1",
+        ),
+        ("azure", "AZURE_API_BASE", "https://gateway.example/team/openai", "https://gateway.example/team/openai/v1"),
+        ("anthropic", "ANTHROPIC_BASE_URL", "https://proxy.example/v1/", "https://proxy.example"),
         ("groq", "GROQ_BASE_URL", "https://proxy.example/other", "https://proxy.example/other"),
         ("openai", "OPENAI_BASE_URL", "https://proxy.example/v1/", "https://proxy.example/v1"),
     ] {
@@ -131,6 +146,24 @@ fn addresses_from_variables_are_completed() {
     }
     let exact = embedded("ollama").base_url(Some("http://127.0.0.1:1/"), &none);
     assert_eq!(exact, "http://127.0.0.1:1", "a configured address is taken as it is");
+}
+
+#[test]
+fn values_follow_from_others() {
+    let project = ("GOOGLE_CLOUD_PROJECT", "p-1");
+    for (location, host) in [
+        (None, "aiplatform.googleapis.com"),
+        (Some("eu"), "aiplatform.eu.rep.googleapis.com"),
+        (Some("europe-west4"), "europe-west4-aiplatform.googleapis.com"),
+    ] {
+        let vars: Vec<_> =
+            [Some(project), location.map(|l| ("GOOGLE_CLOUD_LOCATION", l))].into_iter().flatten().collect();
+        let at = location.unwrap_or("global");
+        let want = format!("https://{host}/v1beta1/projects/p-1/locations/{at}");
+        assert_eq!(base_url("vertex", &vars).unwrap(), want);
+    }
+    let e = base_url("vertex", &[]).unwrap_err();
+    assert!(e.message().contains("GOOGLE_CLOUD_PROJECT"), "{e}");
 }
 
 #[test]
@@ -184,11 +217,12 @@ fn a_row_of_ones_own_joins_or_replaces() {
     let catalog = Catalog::builtin();
     let more = catalog.with_provider(Provider::own("lab", "http://10.0.0.1:8000/v1/")).unwrap();
     assert_eq!(more.provider("LAB").unwrap().base_url, "http://10.0.0.1:8000/v1");
-    assert_eq!(more.providers().unwrap().len(), 43);
+    let rows = catalog.providers().unwrap().len();
+    assert_eq!(more.providers().unwrap().len(), rows + 1);
     assert!(catalog.provider("lab").is_err(), "the first catalogue is unchanged");
     let replaced = catalog.with_provider(Provider::own("groq", "http://h/v1")).unwrap();
     assert_eq!(replaced.provider("groq").unwrap().base_url, "http://h/v1");
-    assert_eq!(replaced.providers().unwrap().len(), 42);
+    assert_eq!(replaced.providers().unwrap().len(), rows);
     let e = catalog.with_provider(Provider::own("aws", "http://h/v1")).unwrap_err();
-    assert!(e.message().contains("bedrock-openai"), "{e}");
+    assert!(e.message().contains("`bedrock`"), "{e}");
 }

@@ -271,7 +271,9 @@ impl Catalog {
     /// An offer found under `asked`, which stays as written where it is another of the offer's ids.
     fn called(&self, row: &Provider, model: &Model, offer: &Arc<Offer>, priced: bool, asked: &str) -> Result<Resolved> {
         let mut resolved = self.offered(row, model, offer)?;
-        if offer.other_ids.values().any(|id| id.eq_ignore_ascii_case(asked)) && offer.via.is_none() {
+        // A canonical name may look like the id of another door (`google/gemini-2.5-pro`), and means the first one.
+        let other = offer.other_ids.values().any(|id| id.eq_ignore_ascii_case(asked));
+        if other && offer.via.is_none() && !asked.eq_ignore_ascii_case(&model.id) {
             resolved.model_id = asked.to_owned();
         }
         resolved.priced = priced;
@@ -365,7 +367,7 @@ impl Catalog {
 
     /// Whether a word is a provider's name, be it one without a wire.
     fn names_provider(&self, word: &str) -> bool {
-        self.table().is_ok_and(|t| t.get(word).is_some() || t.lacks_wire(word))
+        self.table().is_ok_and(|t| t.get(word).is_some())
     }
 }
 

@@ -25,8 +25,8 @@ const MODELS: &str = r#"{"schema": 1, "as_of": "2026-01-01", "sources": [], "mod
   "novita": {"id": "qwen/open-8b", "confidence": "high", "source": "x", "as_of": "2026-01-01"},
   "alibaba": {"id": "open-8b-latest", "confidence": "medium", "source": "x", "as_of": "2026-01-01"}}},
 {"id": "anthropic/claude-x", "vendor": "anthropic", "aliases": ["claude-x"], "modalities_in": ["text"], "serves": {
-  "bedrock": {"id": "anthropic.claude-x-v1:0", "api": "bedrock", "confidence": "high", "source": "x", "as_of": "2026-01-01"},
-  "azure": {"id": "claude-x", "api": "anthropic", "confidence": "high", "source": "x", "as_of": "2026-01-01"}}},
+  "bedrock": {"id": "anthropic.claude-x-v1:0", "api": "smoke-signals", "confidence": "high", "source": "x", "as_of": "2026-01-01"},
+  "azure": {"id": "claude-x", "api": "telepathy", "confidence": "high", "source": "x", "as_of": "2026-01-01"}}},
 {"id": "deepseek-ai/Pro", "vendor": "deepseek", "open_weights": true, "aliases": ["pro", "deepseek/pro-v4"], "modalities_in": ["text"], "serves": {
   "novita": {"id": "deepseek/pro", "confidence": "high", "source": "x", "as_of": "2026-01-01"}}},
 {"id": "deepseek-ai/Pro-2", "vendor": "deepseek", "open_weights": true, "aliases": ["pro-2"], "modalities_in": ["text"], "serves": {
@@ -120,7 +120,7 @@ fn open_weights_mean_every_backend_in_order() {
         ["alibaba -> open-8b-latest", "novita -> qwen/open-8b"],
         "vendor first"
     );
-    let closed = ["openai -> shut-1-2026", "azure -> shut-1", "openrouter -> openai/shut-1"];
+    let closed = ["openai -> shut-1-2026", "vertex -> shut-1@v", "azure -> shut-1", "openrouter -> openai/shut-1"];
     assert_eq!(means(&c, "shut-1", None), closed, "a short name names no provider");
 }
 
@@ -160,9 +160,8 @@ fn errors_say_what_to_do() {
     for (model, provider, kind, parts) in [
         ("open-8b", Some("groq"), ErrorKind::NotFound, &["Groq does not serve", "served by novita, alibaba"][..]),
         ("open-20b", Some("cerebras"), ErrorKind::NotFound, &["stopped", "2025-12-24", "served by groq"]),
-        ("claude-x", Some("azure"), ErrorKind::Unsupported, &["`anthropic`", "does not speak"]),
-        ("claude-x", None, ErrorKind::Unsupported, &["no backend", "`bedrock`", "`anthropic`"]),
-        ("shut-1", Some("vertex"), ErrorKind::Unsupported, &["no wire", "vertex"]),
+        ("claude-x", Some("azure"), ErrorKind::Unsupported, &["`telepathy`", "does not speak"]),
+        ("claude-x", None, ErrorKind::Unsupported, &["no backend", "`smoke-signals`", "`telepathy`"]),
         ("shut-1", Some("gorq"), ErrorKind::NotFound, &["`groq`", "base_url"]),
         ("open-20", None, ErrorKind::NotFound, &["did you mean `open-20b`", "provider/"]),
         ("llama3.2:3b", None, ErrorKind::NotFound, &["unknown model", "provider/llama3.2:3b"]),
@@ -194,16 +193,16 @@ fn prices_hold_only_for_what_they_were_quoted_for() {
 fn embedded_names_from_the_documentation() {
     let c = Catalog::builtin();
     for (model, provider, want) in [
-        ("anthropic/claude-sonnet-4.5", None, "anthropic-openai -> claude-sonnet-4-5"),
+        ("anthropic/claude-sonnet-4.5", None, "anthropic -> claude-sonnet-4-5"),
         ("openai/gpt-5-mini", None, "openai -> gpt-5-mini"),
-        ("gemini/gemini-2.5-flash", None, "gemini-openai -> gemini-2.5-flash"),
-        ("google/gemini-2.5-flash", None, "gemini-openai -> gemini-2.5-flash"),
+        ("gemini/gemini-2.5-flash", None, "gemini -> gemini-2.5-flash"),
+        ("google/gemini-2.5-flash", None, "gemini -> gemini-2.5-flash"),
         (
             "meta-llama/Llama-3.3-70B-Instruct",
             Some("deepinfra"),
             "deepinfra -> meta-llama/Llama-3.3-70B-Instruct-Turbo",
         ),
-        ("openai/gpt-oss-120b", Some("bedrock"), "bedrock-openai -> openai.gpt-oss-120b-1:0"),
+        ("openai/gpt-oss-120b", Some("bedrock"), "bedrock -> openai.gpt-oss-120b-1:0"),
         ("openai/gpt-oss-120b", Some("bedrock-mantle"), "bedrock-mantle -> openai.gpt-oss-120b"),
         ("openai/gpt-oss-120b:groq", None, "groq -> openai/gpt-oss-120b"),
         ("openai/gpt-oss-120b", Some("azure"), "azure -> gpt-oss-120b"),
@@ -213,7 +212,10 @@ fn embedded_names_from_the_documentation() {
     let e = refuses(&c, "openai/gpt-oss-120b", Some("fireworks-ai"));
     assert!(e.message().contains("2026-11-07"), "{e}");
     let e = refuses(&c, "anthropic/claude-opus-4.1", None);
-    assert!(e.message().contains("served by openrouter"), "a closed model never moves to another host unasked: {e}");
+    assert!(
+        e.message().contains("served by bedrock, openrouter"),
+        "a closed model never moves to another host unasked: {e}"
+    );
     assert!(means(&c, "openai/gpt-oss-120b", None).len() > 5);
 }
 
