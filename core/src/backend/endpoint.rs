@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::aws::identity::{AwsIdentity, Keys};
 use super::credential::{FileKey, FixedKey, HostKey, KeyHeader};
 use super::entra::EntraIdentity;
 use super::google::{self, GoogleIdentity};
-use super::{Credential, Environment, KeySource};
+use super::{AwsCredentials, AwsSettings, Credential, Environment, KeySource};
 use crate::catalog::{self, Identity, Provider, expand};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
@@ -43,6 +44,8 @@ pub struct Api {
     key_header: Option<(HeaderName, HeaderName)>,
     chat: Address,
     stream: Address,
+    /// AWS region it listens in, which the ARN of a model must name, too.
+    region: Option<String>,
 }
 
 /// Where a call goes.
@@ -64,6 +67,9 @@ impl Api {
     /// # Errors
     /// `invalid_request` for a model that cannot stand in an address.
     pub fn url(&self, model: &str, stream: bool) -> Result<Arc<url::Url>> {
+        if let Some(region) = &self.region {
+            wire::bedrock::check_model(model, region)?;
+        }
         match if stream { &self.stream } else { &self.chat } {
             Address::Fixed(url) => Ok(url.clone()),
             Address::PerModel(template) => {
@@ -161,19 +167,11 @@ impl Endpoint {
         environment: &Environment,
     ) -> Result<Self> {
         let env = |name: &str| environment(name);
-        let mut vars = given.vars.clone();
-        if let Some(Identity::Google { .. }) = provider.auth.identity {
-            // A key file knows its project; what is set outright outranks it.
-            let own = provider.vars.get("project").into_iter().flatten().find_map(|var| environment(var));
-            let file = given.credentials.as_ref().and_then(|c| c.key_file.as_ref()).map(Into::into);
-            if let Some(project) = own.or_else(|| google::project(file, environment)) {
-                vars.entry("project".to_owned()).or_insert(project);
-            }
-        }
+        let vars = told_by_identity(&provider, given, environment);
         let values = provider.values(&vars, &env)?;
         let base_url = provider.fill(&provider.base_url(given.base_url.as_deref(), &env), &values)?;
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let found = Found::look(&provider, given, source, environment)?;
+        let found = Found::look(&provider, given, source, &values, environment)?;
         // With room for the credential and what the transport adds, in every copy.
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -194,6 +192,10 @@ impl Endpoint {
         };
         // Another way in, asked for by a value that only it needs, stands in for the row's own.
         let chosen = provider.api.iter().find(|api| api.when.as_ref().is_some_and(|name| values.contains_key(name)));
+        let region = match provider.auth.identity {
+            Some(Identity::Aws { .. }) => values.get("region").cloned(),
+            _ => None,
+        };
         let mut apis = Vec::with_capacity(1 + provider.api.len());
         for api in std::iter::once(chosen.unwrap_or(&row)).chain(&provider.api) {
             // An address of the user's own stands for all of a vendor's hosts.
@@ -224,7 +226,15 @@ impl Endpoint {
             let key_header = key_header.transpose().map_err(|e: http::header::InvalidHeaderName| {
                 Error::invalid_config(format!("providers.{}.api.key_header", provider.id), e)
             })?;
-            apis.push(Arc::new(Api { protocol, row: api.clone(), headers, key_header, chat, stream }));
+            apis.push(Arc::new(Api {
+                protocol,
+                row: api.clone(),
+                headers,
+                key_header,
+                chat,
+                stream,
+                region: region.clone(),
+            }));
         }
         let (credential, key_from) = found.map(|f| (f.credential, f.from)).unzip();
         let key_from = key_from.flatten();
@@ -240,6 +250,49 @@ impl Endpoint {
     }
 }
 
+/// Values of placeholders that an identity brings along; what is set outright outranks them.
+fn told_by_identity(
+    provider: &Provider,
+    given: &ProviderConfig,
+    environment: &Environment,
+) -> BTreeMap<String, String> {
+    let mut vars = given.vars.clone();
+    let (name, told) = match &provider.auth.identity {
+        Some(Identity::Google { .. }) => ("project", {
+            let file = given.credentials.as_ref().and_then(|c| c.key_file.as_ref()).map(Into::into);
+            google::project(file, environment)
+        }),
+        Some(Identity::Aws { .. }) => {
+            ("region", AwsCredentials::new(aws_settings(given, &vars), environment.clone()).region())
+        }
+        _ => return vars,
+    };
+    let set = provider.vars.get(name).into_iter().flatten().find_map(|var| environment(var));
+    if let (Some(told), None) = (told, set.filter(|v| !v.trim().is_empty())) {
+        vars.entry(name.to_owned()).or_insert(told);
+    }
+    vars
+}
+
+fn aws_settings(given: &ProviderConfig, values: &BTreeMap<String, String>) -> AwsSettings {
+    AwsSettings {
+        profile: given.credentials.as_ref().and_then(|c| c.profile.clone()),
+        region: values.get("region").cloned(),
+        no_metadata: false,
+    }
+}
+
+/// # Errors
+/// `invalid_config` without a region: a signature holds for one.
+fn aws_identity(
+    provider: &Provider,
+    service: &str,
+    keys: Keys,
+    values: &BTreeMap<String, String>,
+) -> Result<AwsIdentity> {
+    Ok(AwsIdentity { keys, region: provider.fill("{region}", values)?, service: service.to_owned() })
+}
+
 /// A credential and where it was found; `None`: only asking can tell whether it is there.
 struct Found {
     credential: Arc<dyn Credential>,
@@ -253,6 +306,7 @@ impl Found {
         provider: &Provider,
         given: &ProviderConfig,
         source: Option<Arc<dyn KeySource>>,
+        values: &BTreeMap<String, String>,
         environment: &Environment,
     ) -> Result<Option<Found>> {
         let at = |field: &str| format!("providers.{}.{field}", provider.id);
@@ -260,6 +314,10 @@ impl Found {
             name: provider.auth.header.parse().map_err(|e| Error::invalid_config(at("auth"), e))?,
             scheme: provider.auth.scheme.clone(),
         };
+        if let (Some(source), Some(Identity::Aws { service })) = (&source, &provider.auth.identity) {
+            let identity = aws_identity(provider, service, Keys::Handed(source.clone(), Mutex::default()), values)?;
+            return Ok(Some(Found { credential: Arc::new(identity), from: Some("callable".to_owned()) }));
+        }
         if let Some(source) = source {
             let credential = Arc::new(HostKey { header, source, last: Mutex::default() });
             return Ok(Some(Found { credential, from: Some("callable".to_owned()) }));
@@ -290,12 +348,17 @@ impl Found {
         }
         match provider.key(&|name| environment(name)) {
             Some((var, key)) if given.credentials.is_none() => fixed(key, format!("variable {var}")),
-            _ => Found::identity(provider, given, environment),
+            _ => Found::identity(provider, given, values, environment),
         }
     }
 
     /// Who calls, where the vendor takes identities.
-    fn identity(provider: &Provider, given: &ProviderConfig, environment: &Environment) -> Result<Option<Found>> {
+    fn identity(
+        provider: &Provider,
+        given: &ProviderConfig,
+        values: &BTreeMap<String, String>,
+        environment: &Environment,
+    ) -> Result<Option<Found>> {
         let at = format!("providers.{}.credentials", provider.id);
         let none = CredentialConfig::default();
         let who = given.credentials.as_ref().unwrap_or(&none);
@@ -312,7 +375,11 @@ impl Found {
                 let identity = EntraIdentity::new(scope, who, &at, environment)?;
                 Found { from: identity.found(), credential: Arc::new(identity) }
             }
-            Some(Identity::Aws { .. }) => return Ok(None),
+            Some(Identity::Aws { service }) => {
+                let credentials = AwsCredentials::new(aws_settings(given, values), environment.clone());
+                let from = credentials.found();
+                Found { from, credential: Arc::new(aws_identity(provider, service, Keys::Found(credentials), values)?) }
+            }
         };
         // What the configuration names is meant to be used, wherever it will be found.
         let from = found.from.or_else(|| given.credentials.as_ref().map(|_| "configuration".to_owned()));

@@ -2,6 +2,7 @@
 //! web identity, single sign-on, keys, a program), web identity, the container's, the instance's.
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
 
+pub(super) mod identity;
 mod metadata;
 mod process;
 mod profile;
