@@ -53,4 +53,6 @@ impl Protocol for BedrockConverse {
 }
 
 #[cfg(test)]
-mod tests;
+mod answer_tests;
+#[cfg(test)]
+mod request_tests;
