@@ -34,7 +34,7 @@ pub(super) fn read(
         ("presence_penalty", "presencePenalty", request.presence_penalty.map(Value::from)),
         ("frequency_penalty", "frequencyPenalty", request.frequency_penalty.map(Value::from)),
         ("logprobs", "responseLogprobs", request.logprobs.map(Value::from)),
-        ("top_logprobs", "logprobs", request.top_logprobs.map(Value::from)),
+        ("top_logprobs", "logprobs", request.top_logprobs.filter(|n| *n > 0).map(Value::from)),
     ];
     for (openai, google, value) in told {
         if let Some(value) = value.filter(|_| fields.takes(openai)) {

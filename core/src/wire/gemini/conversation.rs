@@ -54,6 +54,10 @@ pub(super) fn read<'a>(
             Role::User | Role::Other(_) => turns.push(Turn { role: Some("user"), parts: reader.parts(message)? }),
         }
     }
+    if turns.is_empty() {
+        // Instructions alone are what is asked.
+        turns.push(Turn { role: Some("user"), parts: std::mem::take(&mut system) });
+    }
     for turn in &mut turns {
         // A turn without parts is refused, one with an empty text is not.
         if turn.parts.is_empty() {

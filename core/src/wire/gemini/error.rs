@@ -36,7 +36,8 @@ pub(super) fn from_object(status: u16, error: &Value, target: &WireTarget<'_>) -
     let details: Vec<&Value> = error.get("details").and_then(Value::as_array).into_iter().flatten().collect();
     let reason = details.iter().find_map(|d| d.get("reason").and_then(Value::as_str));
     let number = error.get("code").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
-    let status = if status == 0 { number.filter(|n| (400..600).contains(n)).unwrap_or(500) } else { status };
+    // Inside a 200 the vendor's own number stands for the status.
+    let status = if status == 0 { number.filter(|n| (400..600).contains(n)).unwrap_or(0) } else { status };
     let message = text("message").filter(|m| !m.is_empty());
     let vendor = VendorError {
         message: message.map_or_else(|| failure::excerpt(error.to_string().as_bytes()), str::to_owned),
@@ -48,6 +49,7 @@ pub(super) fn from_object(status: u16, error: &Value, target: &WireTarget<'_>) -
     let kind = match kind {
         // Google says "exceeded your current quota" of a minute as of a day.
         None if status == 429 => quota(&vendor.message, &details),
+        None if status == 0 => ErrorKind::ServerError,
         None => classify::kind(status, &vendor),
         Some(kind) => kind,
     };

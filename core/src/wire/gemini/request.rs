@@ -11,7 +11,7 @@ use crate::wire::fields::{self, Fields};
 use crate::wire::{Encoded, WireTarget, history};
 
 /// OpenAI's own fields that have a place in Google's requests.
-const TAKEN: &[&str] = &["modalities", "service_tier"];
+const TAKEN: &[&str] = &["modalities", "service_tier", "web_search_options"];
 
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let model = Model::named(target.model);
@@ -30,7 +30,7 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
         body.put("systemInstruction", &system)?;
     }
     body.put("contents", &turns)?;
-    let entries = tools::read(request, target, model, &fields)?;
+    let entries = tools::read(request, target, model, &mut fields)?;
     if !entries.is_empty() {
         body.put("tools", &entries)?;
     }

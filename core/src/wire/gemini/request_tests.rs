@@ -242,7 +242,6 @@ fn nothing_is_left_out_in_silence() {
     .unwrap();
     assert_eq!(body, json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}], "serviceTier": "flex"}));
     assert_eq!(dropped, ["seed", "logit_bias", "user", "parallel_tool_calls", "messages.name", "messages.cache"]);
-    assert_eq!(refused("m", json!({"messages": [], "web_search_options": {}})), "web_search_options");
     assert_eq!(refused("m", json!({"messages": [], "user": "u", "strict_params": true})), "user");
     assert_eq!(refused("m", json!({"messages": [{"role": "function", "name": "f", "content": "1"}]})), "messages");
 }
@@ -262,4 +261,24 @@ fn words_of_the_vendor_go_through_and_win() {
         json!({"generationConfig": {"topK": 1, "seed": 3, "temperature": 1.5, "mediaResolution": "LOW"}, "contents": [],
             "new": 1, "cachedContent": "cachedContents/1", "safetySettings": [{"category": "c"}], "labels": {"a": "b"}})
     );
+}
+
+#[test]
+fn a_search_is_a_tool_of_googles_own() {
+    let asked = json!({"messages": [], "web_search_options": {"search_context_size": "low"}});
+    let (body, dropped) = try_encode("gemini-2.5-flash", json!({}), asked.clone()).unwrap();
+    assert_eq!(
+        (&body["tools"], dropped),
+        (&json!([{"googleSearch": {}}]), vec!["web_search_options.search_context_size".to_owned()])
+    );
+    let mut both = asked;
+    both["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
+    assert_eq!(refused("gemini-2.5-flash", both.clone()), "web_search_options");
+    assert_eq!(encoded("gemini-3-flash-preview", both)["tools"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn instructions_alone_are_what_is_asked() {
+    let body = encoded("gemini-2.5-flash", json!({"messages": [{"role": "system", "content": "Write a poem."}]}));
+    assert_eq!(body, json!({"contents": [{"role": "user", "parts": [{"text": "Write a poem."}]}]}));
 }

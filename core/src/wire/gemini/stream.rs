@@ -176,6 +176,7 @@ impl Decoder {
             return true;
         }
         let mut said = false;
+        let is_text = part.text.is_some();
         if let Some(text) = part.text.filter(|t| !t.is_empty()) {
             said = true;
             state.code_runs = false;
@@ -186,7 +187,7 @@ impl Decoder {
                 emitter.text(index, text, out);
             }
         }
-        if !part.extra.is_empty() {
+        if !is_text && !part.extra.is_empty() {
             said = true;
             state.code_runs = part.extra.contains_key("executableCode");
             let at = json!({"at": state.text.len(), "block": state.blocks});

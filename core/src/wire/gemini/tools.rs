@@ -30,7 +30,7 @@ pub(super) fn read(
     request: &ChatRequest,
     target: &WireTarget<'_>,
     model: Model,
-    fields: &Fields<'_>,
+    fields: &mut Fields<'_>,
 ) -> Result<Vec<Entry>> {
     let (mut functions, mut own) = (Vec::new(), Vec::new());
     for tool in request.tools.iter().flatten() {
@@ -45,6 +45,15 @@ pub(super) fn read(
             }
             None => own.push(Entry::Own(tool.extra.clone())),
         }
+    }
+    if let Some(search) = request.extra.get("web_search_options").filter(|_| fields.takes("web_search_options")) {
+        for name in search.as_object().into_iter().flat_map(|s| s.keys()) {
+            fields.drop(&format!("web_search_options.{name}"))?;
+        }
+        if model.form_or_tools() && !functions.is_empty() {
+            return Err(fields.refused("web_search_options", "this model either searches or calls functions, not both"));
+        }
+        own.push(Entry::Own([("googleSearch".to_owned(), json!({}))].into_iter().collect()));
     }
     if !functions.is_empty() {
         own.insert(0, Entry::Functions { function_declarations: functions });

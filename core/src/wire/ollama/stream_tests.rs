@@ -65,7 +65,7 @@ fn calls_of_several_lines_are_counted_on_and_have_ids_of_their_own() {
 #[test]
 fn a_stream_without_its_last_line_is_not_complete() {
     let line = json!({"model": "m", "message": {"content": "a"}, "done": false});
-    assert!(!streamed(&[line.clone()]).unwrap().1);
+    assert!(!streamed(std::slice::from_ref(&line)).unwrap().1);
     let last =
         json!({"model": "m", "message": {"content": ""}, "done": true, "done_reason": "length", "eval_count": 3});
     let (chunks, complete) = streamed(&[line, last]).unwrap();
