@@ -36,13 +36,22 @@ pub struct Checked {
     pub outcome: Outcome,
 }
 
+/// Folders of a provider, and what is in each.
+const FOLDERS: &[(&str, &str)] = &[
+    ("chat", "chat"),
+    ("chat-stream", "chat-stream"),
+    ("responses", "chat"),
+    ("responses-stream", "chat-stream"),
+    ("error", "error"),
+];
+
 /// Every exchange below `<dir>/<provider>/{chat,chat-stream,error}`, in the order of the file names.
 pub fn check_dir(dir: &Path) -> Vec<Checked> {
     let catalog = Catalog::builtin();
     let mut checked = Vec::new();
     for provider in children(dir) {
-        for category in ["chat", "chat-stream", "error"] {
-            for file in children(&provider.join(category)) {
+        for (folder, category) in FOLDERS {
+            for file in children(&provider.join(folder)) {
                 if file.extension().is_none_or(|e| e != "json") {
                     continue;
                 }
@@ -50,7 +59,7 @@ pub fn check_dir(dir: &Path) -> Vec<Checked> {
                 let quirks = catalog.provider(&name).map(|p| p.quirks.clone()).unwrap_or_default();
                 let outcome = check_file(&file, category, &name, &quirks);
                 let file = file.strip_prefix(dir).unwrap_or(&file).display().to_string();
-                checked.push(Checked { file, category: category.to_owned(), outcome });
+                checked.push(Checked { file, category: (*category).to_owned(), outcome });
             }
         }
     }
@@ -154,7 +163,7 @@ fn check_file(file: &Path, category: &str, provider: &str, quirks: &Quirks) -> O
         Err(e) => return Outcome::Failed(format!("unreadable: {e}")),
     };
     let path = exchange["request"]["path"].as_str().unwrap_or_default();
-    if let Some(dialect) = native::dialect(provider) {
+    if let Some(dialect) = native::dialect(provider).or_else(|| spoken_at(path)) {
         match Exchange::own(&name_of(file), &exchange, category.ends_with("-stream")) {
             // A vendor may speak OpenAI's wire beside its own.
             Ok(own) if dialect.foreign(&own).is_some() && other_wire(path).is_none() => {}
@@ -175,6 +184,14 @@ fn check_file(file: &Path, category: &str, provider: &str, quirks: &Quirks) -> O
         _ => check_answer(wire, body, &target),
     };
     checked.map_or_else(Outcome::Failed, |()| Outcome::Decoded)
+}
+
+/// Ends of paths at which many vendors speak a dialect of one.
+const SPOKEN_AT: &[(&str, &str)] = &[("/responses", "openai-responses")];
+
+fn spoken_at(path: &str) -> Option<&'static dyn native::Dialect> {
+    let path = path.split('?').next().unwrap_or(path);
+    SPOKEN_AT.iter().find(|(end, _)| path.ends_with(end)).and_then(|(_, folder)| native::dialect(folder))
 }
 
 /// Why a path is none of the chat completions wire.

@@ -11,6 +11,7 @@ mod exchange;
 mod google;
 mod ollama;
 mod openai_chat;
+mod openai_responses;
 
 use std::path::Path;
 
@@ -29,6 +30,7 @@ pub use exchange::Exchange;
 pub const DIALECTS: &[&dyn Dialect] = &[
     &anthropic::Anthropic,
     &openai_chat::OpenAiChat,
+    &openai_responses::OpenAiResponses,
     &google::Google { folder: "gemini" },
     &google::Google { folder: "vertex" },
     &cohere::Cohere,
@@ -249,7 +251,8 @@ fn says(dialect: &dyn Dialect, answer: &ChatCompletion, said: &Said) -> Result<(
 fn check_calls(message: &AssistantMessage, finish: Option<&str>, said: &Said) -> Result<(), String> {
     let calls = message.tool_calls.as_deref().unwrap_or_default();
     let mut got = Vec::new();
-    for call in calls {
+    // Calls of custom tools have no function.
+    for call in calls.iter().filter(|call| call.r#type == "function") {
         let function = call.function.as_ref().ok_or("a tool call without its function")?;
         if call.id.is_empty() || calls.iter().filter(|other| other.id == call.id).count() > 1 {
             return Err(format!("the id `{}` of a tool call is empty or given twice", call.id));

@@ -17,6 +17,7 @@ mod history;
 pub mod ollama;
 mod open;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod state;
 
 use http::HeaderMap;
@@ -58,6 +59,7 @@ pub trait Protocol: Send + Sync {
 /// Every wire.
 pub const PROTOCOLS: &[&dyn Protocol] = &[
     &openai_chat::OpenAiChat,
+    &openai_responses::OpenAiResponses,
     &anthropic::Anthropic,
     &gemini::Gemini,
     &bedrock::BedrockConverse,
