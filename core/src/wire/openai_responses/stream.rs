@@ -263,11 +263,9 @@ impl StreamDecoder for Decoder {
                     self.emit.arguments(0, number, json, out);
                 }
             }
-            "response.reasoning_summary_part.added" => {
-                // The first part of an item is set off when its text comes.
-                if self.item(place).thinks == Some(Thoughts::Summary) {
-                    self.thought_begins(out);
-                }
+            // The first part of an item is set off when its text comes.
+            "response.reasoning_summary_part.added" if self.item(place).thinks == Some(Thoughts::Summary) => {
+                self.thought_begins(out);
             }
             "response.reasoning_summary_text.delta" => self.thinks(place, Thoughts::Summary, fresh(), out),
             "response.reasoning_text.delta" => self.thinks(place, Thoughts::Whole, fresh(), out),
