@@ -1,9 +1,10 @@
 //! A ledger in memory, of bounded size: the latest records whole, older ones as sums.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::LedgerStore;
+use super::row::{Names, Row};
 use crate::error::Result;
 use crate::money::NanoUsd;
 use crate::types::{LedgerRecord, Outcome, Purpose, UsageQuery, UsageReport, UsageRow};
@@ -17,7 +18,8 @@ pub struct MemoryLedger {
 
 #[derive(Default)]
 struct State {
-    records: VecDeque<LedgerRecord>,
+    names: Names,
+    records: VecDeque<Row>,
     folded: HashMap<Group, Sums>,
     /// Time of the latest folded record.
     folded_until_ms: Option<u64>,
@@ -76,8 +78,8 @@ fn word(value: impl serde::Serialize) -> String {
 /// What folded records are told apart by.
 #[derive(PartialEq, Eq, Hash)]
 struct Group {
-    provider: String,
-    model: String,
+    provider: Arc<str>,
+    model: Arc<str>,
     purpose: Purpose,
     outcome: Outcome,
     tags: BTreeMap<String, String>,
@@ -86,8 +88,8 @@ struct Group {
 impl Group {
     fn value(&self, name: &str) -> Option<String> {
         match name {
-            "provider" => Some(self.provider.clone()),
-            "model" => Some(self.model.clone()),
+            "provider" => Some(self.provider.to_string()),
+            "model" => Some(self.model.to_string()),
             "purpose" => Some(word(self.purpose)),
             "outcome" => Some(word(self.outcome)),
             tag => self.tags.get(tag).cloned(),
@@ -96,14 +98,25 @@ impl Group {
 }
 
 /// A record's value of a name: one of the built-in columns, else the tag of that name.
-fn value_of(record: &LedgerRecord, name: &str) -> Option<String> {
+fn value_of(row: &Row, name: &str) -> Option<String> {
     match name {
-        "provider" => Some(record.provider.clone()),
-        "model" => Some(record.model.clone()),
-        "purpose" => Some(word(record.purpose)),
-        "outcome" => Some(word(record.outcome)),
-        "run_id" => Some(record.run_id.clone()),
-        tag => record.tags.get(tag).cloned(),
+        "provider" => Some(row.provider.to_string()),
+        "model" => Some(row.model.to_string()),
+        "purpose" => Some(word(row.rest.purpose)),
+        "outcome" => Some(word(row.rest.outcome)),
+        "run_id" => Some(row.run_id()),
+        tag => row.rest.tags.get(tag).cloned(),
+    }
+}
+
+impl State {
+    /// Adds a record to the sums that stay of it.
+    fn fold(&mut self, row: Row) {
+        let sums = Sums::of(&row.rest);
+        let Row { provider, model, rest, .. } = row;
+        self.folded_until_ms = self.folded_until_ms.max(Some(rest.at_ms));
+        let LedgerRecord { purpose, outcome, tags, .. } = rest;
+        self.folded.entry(Group { provider, model, purpose, outcome, tags }).or_default().add(sums);
     }
 }
 
@@ -115,7 +128,7 @@ impl MemoryLedger {
 
     /// The records kept, oldest first.
     pub fn records(&self) -> Vec<LedgerRecord> {
-        self.lock().records.iter().cloned().collect()
+        self.lock().records.iter().map(Row::record).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -127,14 +140,15 @@ impl MemoryLedger {
 impl LedgerStore for MemoryLedger {
     fn record(&self, record: LedgerRecord) -> Result<()> {
         let mut state = self.lock();
-        state.records.push_back(record);
-        while state.records.len() > self.max_records {
-            let Some(old) = state.records.pop_front() else { break };
-            let sums = Sums::of(&old);
-            state.folded_until_ms = state.folded_until_ms.max(Some(old.at_ms));
-            let LedgerRecord { provider, model, purpose, outcome, tags, .. } = old;
-            state.folded.entry(Group { provider, model, purpose, outcome, tags }).or_default().add(sums);
+        let State { names, records, .. } = &mut *state;
+        let mut newest = Some(Row::new(record, records.back(), names));
+        // Room is made first, so that the queue never needs more than it may hold.
+        if state.records.len() >= self.max_records
+            && let Some(oldest) = state.records.pop_front().or_else(|| newest.take())
+        {
+            state.fold(oldest);
         }
+        state.records.extend(newest);
         Ok(())
     }
 
@@ -156,11 +170,12 @@ impl LedgerStore for MemoryLedger {
                 add(&|name| group.value(name), *sums);
             }
         }
-        for record in &state.records {
-            if query.since_ms.is_some_and(|t| record.at_ms < t) || query.until_ms.is_some_and(|t| record.at_ms >= t) {
+        for row in &state.records {
+            let at_ms = row.rest.at_ms;
+            if query.since_ms.is_some_and(|t| at_ms < t) || query.until_ms.is_some_and(|t| at_ms >= t) {
                 continue;
             }
-            add(&|name| value_of(record, name), Sums::of(record));
+            add(&|name| value_of(row, name), Sums::of(&row.rest));
         }
         let complete = match (timed, state.folded_until_ms) {
             (true, Some(folded)) => query.since_ms.is_some_and(|since| since > folded),
@@ -198,6 +213,28 @@ mod tests {
             ttft_ms: None,
             tags: BTreeMap::from([("project".to_owned(), project.to_owned())]),
         }
+    }
+
+    #[test]
+    fn records_come_back_as_they_were_booked() {
+        let ledger = MemoryLedger::new(3);
+        let ids = ["0192F3A4-5B6C-7D8E-9F01-23456789ABCD", "0192f3a4-5b6c-7d8e-9f01-23456789abcd", "run 7"];
+        let booked: Vec<_> =
+            ids.iter().map(|id| LedgerRecord { run_id: (*id).into(), ..record(1, "a", None) }).collect();
+        booked.iter().for_each(|record| ledger.record(record.clone()).unwrap());
+        assert_eq!(ledger.records(), booked);
+        let by_run = UsageQuery { by: vec!["run_id".into()], ..Default::default() };
+        let runs = ledger.usage(&by_run).unwrap().rows;
+        assert_eq!(runs.iter().filter_map(|row| row.group["run_id"].as_deref()).collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
+    fn a_ledger_may_keep_nothing_but_sums() {
+        let ledger = MemoryLedger::new(0);
+        ledger.record(record(1, "a", Some(5))).unwrap();
+        ledger.record(record(2, "a", Some(7))).unwrap();
+        assert_eq!(ledger.records(), []);
+        assert_eq!(ledger.usage(&UsageQuery::default()).unwrap().total.cost_nanos, 12);
     }
 
     #[test]

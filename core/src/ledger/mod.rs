@@ -2,6 +2,7 @@
 
 mod cost;
 mod memory;
+mod row;
 
 pub use cost::{Priced, total};
 pub use memory::MemoryLedger;

@@ -1,0 +1,98 @@
+//! A record as it is kept in memory: names shared, ids as numbers. Texts of its own would be small pieces all over the
+//! heap, between which the allocator cannot reuse what calls leave behind.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::types::LedgerRecord;
+
+/// How many names are shared; more than that means that the names are made up.
+const NAMES: usize = 1024;
+
+/// Names of providers and models, each kept once.
+#[derive(Default)]
+pub(super) struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    /// The shared name; mostly it is the one that the latest record has.
+    fn share(&mut self, name: String, latest: Option<&Arc<str>>) -> Arc<str> {
+        if let Some(latest) = latest.filter(|latest| ***latest == *name) {
+            return latest.clone();
+        }
+        if let Some(known) = self.0.get(name.as_str()) {
+            return known.clone();
+        }
+        let name: Arc<str> = name.into();
+        if self.0.len() < NAMES {
+            self.0.insert(name.clone());
+        }
+        name
+    }
+}
+
+/// An id, as a number where it is a UUID written the usual way.
+enum Id {
+    Uuid(Uuid),
+    Text(String),
+}
+
+impl Id {
+    fn new(text: String) -> Self {
+        let usual = text.len() == 36 && !text.bytes().any(|b| b.is_ascii_uppercase());
+        match Uuid::try_parse(&text) {
+            Ok(uuid) if usual => Id::Uuid(uuid),
+            _ => Id::Text(text),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Id::Uuid(uuid) => uuid.to_string(),
+            Id::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// A record without its texts, and these.
+pub(super) struct Row {
+    /// Everything else; its names and ids are empty.
+    pub rest: LedgerRecord,
+    pub provider: Arc<str>,
+    pub model: Arc<str>,
+    model_sent: Arc<str>,
+    id: Id,
+    run_id: Id,
+}
+
+impl Row {
+    /// `latest` is the row before it.
+    pub fn new(mut record: LedgerRecord, latest: Option<&Row>, names: &mut Names) -> Self {
+        use std::mem::take;
+        Row {
+            provider: names.share(take(&mut record.provider), latest.map(|row| &row.provider)),
+            model: names.share(take(&mut record.model), latest.map(|row| &row.model)),
+            model_sent: names.share(take(&mut record.model_sent), latest.map(|row| &row.model_sent)),
+            id: Id::new(take(&mut record.id)),
+            run_id: Id::new(take(&mut record.run_id)),
+            rest: record,
+        }
+    }
+
+    pub fn run_id(&self) -> String {
+        self.run_id.text()
+    }
+
+    /// The record as it was booked.
+    pub fn record(&self) -> LedgerRecord {
+        LedgerRecord {
+            id: self.id.text(),
+            run_id: self.run_id.text(),
+            provider: self.provider.to_string(),
+            model: self.model.to_string(),
+            model_sent: self.model_sent.to_string(),
+            ..self.rest.clone()
+        }
+    }
+}
