@@ -1,9 +1,10 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test bench setup lint deny clean
+.PHONY: help demo test test-vendors bench setup lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
 	@echo 'make test    every test: Rust, C, C++, Python, Node, and the types (PARTS="c python" for some of them)'
+	@echo 'make test-vendors   the official SDKs of eight vendors and interfuse ask one server and must hear the same'
 	@echo 'make bench   interfuse beside raw clients of each language'
 	@echo 'make lint    formatting, and clippy with warnings denied'
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
@@ -15,6 +16,9 @@ demo:
 
 test:
 	@bash tests/setup/test.sh
+
+test-vendors:
+	@bash tests/setup/vendors.sh
 
 bench:
 	@bash tests/setup/bench.sh
@@ -32,5 +36,5 @@ deny:
 	@bash tests/setup/deny.sh build
 
 clean:
-	rm -rf target .venv .tools bindings-node/node_modules tests/bench/out tests/bench/target
+	rm -rf target .venv .venv-vendors .tools bindings-node/node_modules tests/bench/out tests/bench/target
 	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node

@@ -105,6 +105,20 @@ def openai_error(refused: Refused) -> Then:
     return {"status": refused.status, "json": {"error": error}}
 
 
+def mistral_stream(said: Said) -> Then:
+    """Mistral tells each call whole, in one event, and its usage with the last one."""
+    then = openai_stream(Said(said.pieces, (), said.tokens, said.short))
+    *events, last, usage = then["sse"]
+    calls = [
+        {"index": index, "id": id, "function": {"name": name, "arguments": json.dumps(args)}}
+        for index, (id, name, args) in enumerate(said.calls)
+    ]
+    if calls:
+        last["choices"][0]["delta"] = {"tool_calls": calls}
+    last["choices"][0]["finish_reason"] = openai_finish(said)
+    return {"sse": [*events, last | {"usage": usage["usage"]}], "done": True}
+
+
 def mistral_error(refused: Refused) -> Then:
     body: Json = {"object": "error", "message": refused.words, "type": "invalid_request", "param": None, "code": None}
     return {"status": refused.status, "json": body}
@@ -335,7 +349,7 @@ MISTRAL = Dialect(
     "mistral",
     "mistral-small-latest",
     openai_whole,
-    openai_stream,
+    mistral_stream,
     mistral_error,
     (Refused("authentication", 401, "Unauthorized"), Refused("rate_limited", 429, "Requests rate limit exceeded")),
 )

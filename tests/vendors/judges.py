@@ -153,7 +153,7 @@ def gemini(base: str, model: str, tools: bool, stream: bool) -> Heard:
     from google import genai
     from google.genai import types
 
-    client = genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=base))
+    client = genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=base, api_version="v1beta"))
     function = types.FunctionDeclaration(
         name=str(TOOL["name"]), description=str(TOOL["description"]), parameters_json_schema=TOOL["parameters"]
     )

@@ -7,8 +7,8 @@ from typing import Any, Callable
 
 import pytest
 from conftest import Upstream
-from dialects import Refused, Said
-from judges import AWS, JUDGES, OPENAI_TOOLS, QUESTION, Heard, Judge
+from dialects import Said
+from judges import AWS, JUDGES, KEY, OPENAI_TOOLS, QUESTION, Heard, Judge
 
 import interfuse
 
@@ -82,9 +82,6 @@ def test_both_hear_the_same(judge: Judge, case: str, stream: bool, upstream: Sta
     theirs = judge.ask(server.base_url, judge.dialect.model, bool(said.calls), stream)
     ours = ask(judge, server.base_url, bool(said.calls), stream)
     assert theirs.text == said.text, "the script is not what the vendor's SDK understands"
-    if "cohere" in judge.name and said.calls:
-        # Cohere's SDK shows no text beside calls in a stream's final state; both read the same events.
-        pass
     assert ours == theirs
     first, second = server.log()
     assert first["path"] == second["path"], "both call the same address"
@@ -111,20 +108,13 @@ def test_both_show_the_same_key(judge: Judge, upstream: Start) -> None:
     judge.ask(server.base_url, judge.dialect.model, False, False)
     ask(judge, server.base_url, False, False)
     theirs, ours = (entry["headers"] for entry in server.log())
-    names = [n for n in ("authorization", "x-api-key", "x-goog-api-key", "api-key") if n in theirs]
-    assert names, "the SDK shows no key"
-    for name in names:
-        if name == "authorization" and theirs[name].startswith("AWS4-"):
-            assert ours[name].split("Signature=")[0].split("/")[0] == theirs[name].split("/")[0]
-        else:
-            assert ours[name] == theirs[name]
-
-
-def kinds() -> set[str]:
-    return {refused.kind for judge in JUDGES for refused in judge.dialect.refusals}
+    shown = [name for name, value in theirs.items() if KEY in value or AWS["access_key_id"] in value]
+    assert shown, "the SDK shows no key"
+    # Some SDKs show it twice, for gateways. Of a signature it is the part up to the key's id; test_signatures.py has the rest.
+    same = [name for name in shown if name in ours]
+    assert same and all(ours[name].split("/")[0] == theirs[name].split("/")[0] for name in same)
 
 
 def test_the_judges_cover_the_kinds() -> None:
-    want = {"authentication", "context_length", "rate_limited", "overloaded", "not_found", "server_error"}
-    assert want <= kinds()
-    assert isinstance(Refused("x", 400).words, str)
+    covered = {refused.kind for judge in JUDGES for refused in judge.dialect.refusals}
+    assert covered >= {"authentication", "context_length", "rate_limited", "overloaded", "not_found", "server_error"}

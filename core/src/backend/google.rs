@@ -64,26 +64,26 @@ impl GoogleIdentity {
     }
 
     async fn fetch(&self, host: Host<'_>) -> Result<Token> {
-        let Some(file) = &self.file else { return self.from_metadata(host).await };
+        let Some(file) = &self.file else { return self.token_of_machine(host).await };
         let text = std::fs::read_to_string(file)
             .map_err(|e| unusable(format!("the key file {} cannot be read: {e}", file.display())))?;
         let key: Value = serde_json::from_str(&text)
             .map_err(|e| unusable(format!("the key file {} is not JSON: {e}", file.display())))?;
-        self.from_key(&key, host).await.map_err(|mut e| {
+        self.token_for(&key, host).await.map_err(|mut e| {
             let message = format!("{} (key file {})", e.message(), file.display());
             e.body_mut().message = message;
             e
         })
     }
 
-    fn from_key<'a>(&'a self, key: &'a Value, host: Host<'a>) -> BoxFuture<'a, Result<Token>> {
+    fn token_for<'a>(&'a self, key: &'a Value, host: Host<'a>) -> BoxFuture<'a, Result<Token>> {
         Box::pin(async move {
             match key["type"].as_str().unwrap_or_default() {
                 "service_account" => self.service_account(key, host).await,
                 "authorized_user" => refresh(key, host).await,
                 "external_account" => self.external_account(key, host).await,
                 "impersonated_service_account" => {
-                    let source = self.from_key(&key["source_credentials"], host).await?;
+                    let source = self.token_for(&key["source_credentials"], host).await?;
                     let url = text(key, "service_account_impersonation_url")?;
                     self.impersonate(url, &source.secret, host).await
                 }
@@ -133,7 +133,7 @@ impl GoogleIdentity {
         Ok(Token { secret: Secret::new(token), expires_at: host.clock.unix() + Duration::from_secs(3600) })
     }
 
-    async fn from_metadata(&self, host: Host<'_>) -> Result<Token> {
+    async fn token_of_machine(&self, host: Host<'_>) -> Result<Token> {
         let base = format!("http://{}/computeMetadata/v1/instance/service-accounts/default/token", self.metadata_host);
         let ask = Exchange::metadata(base, &[("metadata-flavor", "Google")]);
         let answer = ask.json("the metadata server", host).await.map_err(|e| {

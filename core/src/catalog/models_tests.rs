@@ -49,7 +49,7 @@ fn every_provider_named_has_a_row_that_speaks_its_protocols() {
         for (provider, offer) in model.serves() {
             let row = catalog.provider(provider).unwrap();
             assert!(
-                offer.api.as_deref().is_none_or(|api| row.speaks(api) || api == "openai-responses"),
+                offer.api.as_deref().is_none_or(|api| row.speaks(api)),
                 "{} at {provider}",
                 model.id
             );

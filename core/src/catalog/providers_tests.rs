@@ -39,7 +39,7 @@ fn every_embedded_row_is_sound() {
             assert!(known, "{at}: no wire `{wire}`");
         }
         assert!(row.api.iter().all(|api| api.chat_path.starts_with('/')), "{at}");
-        assert!(row.api.iter().all(|api| api.when.is_some() != !api.models.is_empty()), "{at}: for which models?");
+        assert!(row.api.iter().all(|api| api.when.is_some() == api.models.is_empty()), "{at}: for which models?");
         assert!(row.chat_path.starts_with('/'), "{at}");
         assert!(!row.base_url.ends_with('/'), "{at}");
         assert!(row.docs.as_deref().is_some_and(|d| d.starts_with("https://")), "{at}");

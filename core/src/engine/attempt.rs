@@ -21,6 +21,7 @@ use crate::types::{ChatCompletion, Extra, Usage};
 use crate::wire::{Framing, Reply, WireTarget};
 
 /// What an attempt brought.
+#[expect(clippy::large_enum_variant, reason = "moved once, never kept")]
 pub(super) enum Answer {
     /// A complete answer, booked.
     Whole(Box<ChatCompletion>, Served),
@@ -89,6 +90,7 @@ fn dispatch(error: &Error) -> Dispatch {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "moved once, never kept")]
 enum Exchanged {
     Whole { answer: Box<ChatCompletion>, served: Served },
     Open(Box<Open>),
@@ -282,8 +284,10 @@ async fn refused(call: &Call<'_>, response: &mut HttpResponse, wire: &WireTarget
         told.retryable = retry;
     }
     if kind.retryable() {
-        let after = net::retry_after(&response.headers, call.engine.clock().unix());
-        told.retry_after_ms = after.map(|d| d.as_millis() as u64);
+        // A header outranks what a vendor tells in the body.
+        if let Some(after) = net::retry_after(&response.headers, call.engine.clock().unix()) {
+            told.retry_after_ms = Some(after.as_millis() as u64);
+        }
     }
     error
 }

@@ -103,16 +103,17 @@ impl Open {
         let (read, ended) = match piece {
             Some(Ok(piece)) => (self.framer.push(&piece, &mut on_event), false),
             Some(Err(e)) => (Err(e), true),
-            None => {
-                let read = self.framer.finish(&mut on_event);
-                decoder.finish(&mut new);
-                (read, true)
-            }
+            None => (self.framer.finish(&mut on_event), true),
         };
+        let over = ended || decoder.done() || read.is_err();
+        // What a decoder held back for the end is there also when the connection breaks after the terminal signal.
+        if over && (read.is_ok() || decoder.complete()) {
+            decoder.finish(&mut new);
+        }
         for chunk in new {
             self.note(chunk);
         }
-        if ended || self.decoder.done() || read.is_err() {
+        if over {
             self.body = None;
         }
         match read {
