@@ -6,10 +6,11 @@ use crate::backend::KeySources;
 use crate::catalog::{self, Catalog};
 use crate::clock::SystemClock;
 use crate::engine::{CallContext, ChatStream, Engine, Parts};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, FusionStream};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, FuseRequest, Fused, ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused, ModelInfo,
+    ProviderInfo, Purpose, UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -79,6 +80,22 @@ impl Client {
         }
         let cx = CallContext::new(Purpose::Chat, request.tags.clone().unwrap_or_default());
         self.0.engine.stream(&request, &cx).await
+    }
+
+    /// Embeddings of one or several inputs, in their order.
+    ///
+    /// # Errors
+    /// As for chat; `unsupported` where a provider gives none, or not of such inputs.
+    pub async fn embeddings(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse> {
+        if catalog::is_virtual(&request.model) {
+            let message = "`model`: a fusion gives no embeddings; name one model";
+            return Err(Error::new(ErrorKind::Unsupported, message).with_param("model"));
+        }
+        if request.input.is_empty() {
+            return Err(Error::invalid_request("no `input` given: a text, or a list of texts").with_param("input"));
+        }
+        let cx = CallContext::new(Purpose::Embedding, request.tags.clone().unwrap_or_default());
+        self.0.engine.embeddings(&request, &cx).await
     }
 
     /// Asks a pool and combines the answers.

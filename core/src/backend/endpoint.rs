@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
+use super::api::{Address, Api, put};
 use super::aws::identity::{AwsIdentity, Keys};
 use super::credential::{FileKey, FixedKey, HostKey, KeyHeader};
 use super::entra::EntraIdentity;
 use super::google::{self, GoogleIdentity};
 use super::{AwsCredentials, AwsSettings, Credential, Environment, KeySource};
-use crate::catalog::{self, Identity, Provider, expand};
+use crate::catalog::{self, Identity, Provider};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use crate::types::{CredentialConfig, ProviderConfig, Quirks};
-use crate::wire::{self, Protocol};
+use crate::types::{CredentialConfig, ProviderConfig};
+use crate::wire;
+use crate::wire::embeddings::{self, EmbeddingProtocol};
 
 /// One backend, ready to be called.
 pub struct Endpoint {
@@ -31,78 +33,12 @@ pub struct Endpoint {
     /// The configuration gave the address, so keys for the vendor's own do not go there.
     moved: bool,
     /// The first is the row's own.
-    apis: Vec<Arc<Api>>,
+    apis: Vec<(catalog::Api, Arc<Api>)>,
+    embeddings: Embeddings,
 }
 
-/// One protocol of a backend: how to speak, and where.
-pub struct Api {
-    /// The wire.
-    pub protocol: &'static dyn Protocol,
-    row: catalog::Api,
-    headers: HeaderMap,
-    /// From the provider's header for keys to this protocol's, where it is another.
-    key_header: Option<(HeaderName, HeaderName)>,
-    chat: Address,
-    stream: Address,
-    /// AWS region it listens in, which the ARN of a model must name, too.
-    region: Option<String>,
-}
-
-/// Where a call goes.
-enum Address {
-    /// The same for every model.
-    Fixed(Arc<url::Url>),
-    /// The model stands in it.
-    PerModel(String),
-}
-
-impl Api {
-    /// Declared deviations.
-    pub fn quirks(&self) -> &Quirks {
-        &self.row.quirks
-    }
-
-    /// Address of a call.
-    ///
-    /// # Errors
-    /// `invalid_request` for a model that cannot stand in an address.
-    pub fn url(&self, model: &str, stream: bool) -> Result<Arc<url::Url>> {
-        if let Some(region) = &self.region {
-            wire::bedrock::check_model(model, region)?;
-        }
-        match if stream { &self.stream } else { &self.chat } {
-            Address::Fixed(url) => Ok(url.clone()),
-            Address::PerModel(template) => {
-                let text = expand(template, model)?;
-                let url = text.parse().map_err(|e| Error::invalid_request(format!("`{text}` is no address: {e}")))?;
-                Ok(Arc::new(url))
-            }
-        }
-    }
-
-    /// Moves a key to the header in which this protocol expects it.
-    pub fn place_key(&self, headers: &mut HeaderMap) {
-        if let Some((from, to)) = &self.key_header
-            && let Some(key) = headers.remove(from)
-        {
-            headers.insert(to.clone(), key);
-        }
-    }
-
-    /// Headers of a call, but for the credential.
-    ///
-    /// # Errors
-    /// `invalid_request` for a name or value that cannot stand in a header.
-    pub fn headers(&self, extra: Option<&BTreeMap<String, String>>) -> Result<HeaderMap> {
-        let mut headers = self.headers.clone();
-        for (name, value) in extra.into_iter().flatten() {
-            let (name, value) =
-                header(name, value).map_err(|why| Error::invalid_request(format!("extra_headers: {why}")))?;
-            headers.insert(name, value);
-        }
-        Ok(headers)
-    }
-}
+/// Ways to embed, each with the row that says for which models it is.
+type Embeddings = Vec<(catalog::EmbeddingApi, Api<dyn EmbeddingProtocol>)>;
 
 impl Endpoint {
     /// Provider id.
@@ -127,9 +63,14 @@ impl Endpoint {
 
     /// The protocol for a model: the one that the catalogue names for it, the first that lists it, or the backend's own.
     pub fn api(&self, model: &str, named: Option<&str>) -> &Arc<Api> {
-        let by_name = named.and_then(|wire| self.apis.iter().find(|api| api.protocol.name() == wire));
-        let by_model = || self.apis.iter().find(|api| api.row.serves(model));
-        by_name.or_else(by_model).unwrap_or(&self.apis[0])
+        let by_name = named.and_then(|wire| self.apis.iter().find(|(row, _)| row.wire == wire));
+        let by_model = || self.apis.iter().find(|(row, _)| row.serves(model));
+        &by_name.or_else(by_model).unwrap_or(&self.apis[0]).1
+    }
+
+    /// How a model embeds; `None` where it does not, as far as the catalogue knows.
+    pub fn embeddings(&self, model: &str) -> Option<&Api<dyn EmbeddingProtocol>> {
+        self.embeddings.iter().find(|(row, _)| row.serves(model)).map(|(_, api)| api)
     }
 
     /// The error for a call without a key: what to set.
@@ -179,6 +120,59 @@ impl Endpoint {
         put(&mut headers, &provider.headers, &provider.id)?;
         put(&mut headers, &given.headers, &provider.id)?;
 
+        let ways = Ways { provider: &provider, given, values, base_url: &base_url, headers };
+        let (apis, embeddings) = (ways.chat()?, ways.embeddings()?);
+        let (credential, key_from) = found.map(|f| (f.credential, f.from)).unzip();
+        let key_from = key_from.flatten();
+        Ok(Endpoint {
+            key_from,
+            models: given.models.clone(),
+            credential,
+            base_url,
+            moved: given.base_url.is_some(),
+            apis,
+            embeddings,
+            provider,
+        })
+    }
+}
+
+/// What the protocols of a backend are made from.
+struct Ways<'a> {
+    provider: &'a Provider,
+    given: &'a ProviderConfig,
+    values: BTreeMap<String, String>,
+    base_url: &'a str,
+    headers: HeaderMap,
+}
+
+impl Ways<'_> {
+    /// An address of the row's; `None` where it lacks a value and is only for those who set it: a set-up of its own, or
+    /// the row's main way and reported then.
+    fn address(&self, own_base: Option<&String>, path: &str, when: Option<&String>) -> Result<Option<Address>> {
+        // An address of the user's own stands for all of a vendor's hosts.
+        let own = own_base.filter(|_| self.given.base_url.is_none());
+        let own = own.and_then(|own| self.provider.fill(own, &self.values).ok());
+        let base = own.as_deref().unwrap_or(self.base_url);
+        match self.provider.fill(&format!("{base}{path}"), &self.values) {
+            Ok(text) => Address::new(&self.provider.id, text).map(Some),
+            Err(_) if when.is_some() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The AWS region it listens in.
+    fn region(&self) -> Option<String> {
+        let signed = matches!(self.provider.auth.identity, Some(Identity::Aws { .. }));
+        self.values.get("region").filter(|_| signed).cloned()
+    }
+
+    fn is_set(&self, when: Option<&String>) -> bool {
+        when.is_some_and(|name| self.values.contains_key(name))
+    }
+
+    fn chat(&self) -> Result<Vec<(catalog::Api, Arc<Api>)>> {
+        let provider = self.provider;
         let row = catalog::Api {
             wire: provider.wire.clone(),
             models: Vec::new(),
@@ -191,62 +185,50 @@ impl Endpoint {
             quirks: provider.quirks.clone(),
         };
         // Another way in, asked for by a value that only it needs, stands in for the row's own.
-        let chosen = provider.api.iter().find(|api| api.when.as_ref().is_some_and(|name| values.contains_key(name)));
-        let region = match provider.auth.identity {
-            Some(Identity::Aws { .. }) => values.get("region").cloned(),
-            _ => None,
-        };
+        let chosen = provider.api.iter().find(|api| self.is_set(api.when.as_ref()));
         let mut apis = Vec::with_capacity(1 + provider.api.len());
         for api in std::iter::once(chosen.unwrap_or(&row)).chain(&provider.api) {
-            // An address of the user's own stands for all of a vendor's hosts.
-            let own = api.base_url.as_ref().filter(|_| given.base_url.is_none());
-            let own = own.and_then(|own| provider.fill(own, &values).ok());
-            let base = own.as_ref().unwrap_or(&base_url);
-            let address = |path: &str| -> Result<Option<Address>> {
-                let template = format!("{base}{path}");
-                // What lacks a value is not asked for: a set-up of its own, or the row's main way and reported then.
-                match provider.fill(&template, &values) {
-                    Ok(text) => Address::new(&provider.id, text).map(Some),
-                    Err(_) if api.when.is_some() => Ok(None),
-                    Err(e) => Err(e),
-                }
+            let address = |path: &str| self.address(api.base_url.as_ref(), path, api.when.as_ref());
+            let Some(chat) = address(&api.chat_path)? else { continue };
+            let stream = match &api.stream_path {
+                Some(path) => match address(path)? {
+                    Some(stream) => Some(stream),
+                    None => continue,
+                },
+                None => None,
             };
-            let (Some(chat), Some(stream)) =
-                (address(&api.chat_path)?, address(api.stream_path.as_deref().unwrap_or(&api.chat_path))?)
-            else {
-                continue;
-            };
-            let mut headers = headers.clone();
+            let mut headers = self.headers.clone();
             put(&mut headers, &api.headers, &provider.id)?;
-            let protocol = wire::protocol(&api.wire).ok_or_else(|| {
-                let at = format!("providers.{}.wire", provider.id);
-                Error::invalid_config(at, format!("the wire `{}` is not built in", api.wire))
-            })?;
+            let protocol = wire::protocol(&api.wire).ok_or_else(|| self.unknown("wire", &api.wire))?;
             let key_header = api.key_header.as_ref().map(|to| Ok((provider.auth.header.parse()?, to.parse()?)));
             let key_header = key_header.transpose().map_err(|e: http::header::InvalidHeaderName| {
                 Error::invalid_config(format!("providers.{}.api.key_header", provider.id), e)
             })?;
-            apis.push(Arc::new(Api {
-                protocol,
-                row: api.clone(),
-                headers,
-                key_header,
-                chat,
-                stream,
-                region: region.clone(),
-            }));
+            let (quirks, region) = (api.quirks.clone(), self.region());
+            let made = Api { protocol, quirks, headers, key_header, address: chat, stream, region };
+            apis.push((api.clone(), Arc::new(made)));
         }
-        let (credential, key_from) = found.map(|f| (f.credential, f.from)).unzip();
-        let key_from = key_from.flatten();
-        Ok(Endpoint {
-            key_from,
-            models: given.models.clone(),
-            credential,
-            base_url,
-            moved: given.base_url.is_some(),
-            apis,
-            provider,
-        })
+        Ok(apis)
+    }
+
+    fn embeddings(&self) -> Result<Embeddings> {
+        let mut all = Vec::with_capacity(self.provider.embeddings.len());
+        for row in &self.provider.embeddings {
+            let Some(address) = self.address(row.base_url.as_ref(), &row.path, row.when.as_ref())? else { continue };
+            let protocol = embeddings::protocol(&row.wire).ok_or_else(|| self.unknown("embeddings.wire", &row.wire))?;
+            let quirks = row.quirks.as_ref().unwrap_or(&self.provider.quirks).clone();
+            let headers = self.headers.clone();
+            let region = self.region();
+            let made = Api { protocol, quirks, headers, key_header: None, address, stream: None, region };
+            all.push((row.clone(), made));
+        }
+        all.sort_by_key(|(row, _)| !self.is_set(row.when.as_ref()));
+        Ok(all)
+    }
+
+    fn unknown(&self, field: &str, wire: &str) -> Error {
+        let at = format!("providers.{}.{field}", self.provider.id);
+        Error::invalid_config(at, format!("the wire `{wire}` is not built in"))
     }
 }
 
@@ -385,46 +367,4 @@ impl Found {
         let from = found.from.or_else(|| given.credentials.as_ref().map(|_| "configuration".to_owned()));
         Ok(Some(Found { from, ..found }))
     }
-}
-
-impl Address {
-    fn new(id: &str, text: String) -> Result<Address> {
-        if text.contains("model}") {
-            // Whatever the model, the rest must be an address.
-            parse(id, &text.replace("{model}", "m").replace("{+model}", "m"))?;
-            return Ok(Address::PerModel(text));
-        }
-        Ok(Address::Fixed(Arc::new(parse(id, &text)?)))
-    }
-}
-
-fn parse(id: &str, text: &str) -> Result<url::Url> {
-    let path = format!("providers.{id}.base_url");
-    let url: url::Url =
-        text.parse().map_err(|e| Error::invalid_config(&path, format!("`{text}` is not a URL: {e}")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(Error::invalid_config(
-            &path,
-            format!("`{text}` must start with http:// or https:// and name a host"),
-        ));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::invalid_config(&path, "a credential in the URL would end up in logs; use `api_key`"));
-    }
-    Ok(url)
-}
-
-fn put(headers: &mut HeaderMap, given: &BTreeMap<String, String>, id: &str) -> Result<()> {
-    for (name, value) in given {
-        let at = || format!("providers.{id}.headers");
-        let (name, value) = header(name, value).map_err(|why| Error::invalid_config(at(), why))?;
-        headers.insert(name, value);
-    }
-    Ok(())
-}
-
-fn header(name: &str, value: &str) -> std::result::Result<(HeaderName, HeaderValue), String> {
-    let parsed: HeaderName = name.parse().map_err(|_| format!("`{name}` is not a header's name"))?;
-    let value = HeaderValue::from_str(value).map_err(|_| format!("the value of `{name}` cannot stand in a header"))?;
-    Ok((parsed, value))
 }

@@ -1,6 +1,7 @@
 //! Backends as configured: where each listens, over which protocols, and with what proof of who calls. A credential is
 //! bound to the origin it was configured for.
 
+mod api;
 mod aws;
 mod credential;
 mod endpoint;
@@ -21,9 +22,10 @@ use crate::catalog::{Catalog, Provider};
 use crate::error::{Error, Result};
 use crate::types::{Config, ProviderConfig, ProviderInfo};
 
+pub use api::Api;
 pub use aws::{AwsCredentials, AwsSettings};
 pub use credential::{AwsKeys, Credential, Host, Key, KeySource, KeySources};
-pub use endpoint::{Api, Endpoint};
+pub use endpoint::Endpoint;
 pub use sigv4::Signer;
 
 /// Looks up an environment variable; knows nothing where the environment is not to be read.

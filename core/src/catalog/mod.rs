@@ -4,6 +4,7 @@
 //! documents are parsed on first use, once per process, and never change after.
 
 mod address;
+mod embeddings;
 pub(crate) mod models;
 pub(crate) mod nearest;
 mod prices;
@@ -18,6 +19,7 @@ use once_cell::sync::OnceCell;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use address::expand;
+pub use embeddings::EmbeddingApi;
 pub use models::{Confidence, Model, Models, Offer, OfferStatus, Profile, Source};
 use nearest::did_you_mean;
 pub use prices::{BatchRates, Cost, LongContext, OffPeak, Price, Rate, Rates, TokenClasses};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::address::{is_model, placeholders};
+use super::embeddings::EmbeddingApi;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::types::Quirks;
@@ -47,6 +48,9 @@ pub struct Provider {
     /// Further protocols it speaks, for some of its models or in some set-ups.
     #[serde(default)]
     pub api: Vec<Api>,
+    /// How it embeds, where it does: for some of its models, or all.
+    #[serde(default)]
+    pub embeddings: Vec<EmbeddingApi>,
     /// Path of the list of models, or a whole URL.
     #[serde(default)]
     pub models_path: Option<String>,
@@ -134,7 +138,7 @@ impl Api {
 }
 
 /// Whether `text` has the form of `pattern`, in which `*` stands for any text.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(tail) = text.strip_prefix(head) else { return false };
     rest.is_empty() || tail.char_indices().any(|(at, _)| matches(rest, &tail[at..]))
@@ -233,6 +237,7 @@ impl Provider {
             stream_path: None,
             headers: BTreeMap::new(),
             api: Vec::new(),
+            embeddings: vec![EmbeddingApi::openai()],
             models_path: Some("/models".to_owned()),
             auth: Auth::default(),
             key_vars: Vec::new(),
@@ -258,6 +263,7 @@ impl Provider {
             stream_path: other.stream_path.clone(),
             headers: other.headers.clone(),
             api: other.api.clone(),
+            embeddings: other.embeddings.clone(),
             auth: other.auth.clone(),
             vars: other.vars.clone(),
             values: other.values.clone(),
@@ -304,8 +310,9 @@ impl Provider {
         }
         let paths = self.api.iter().flat_map(|a| [a.base_url.as_ref(), Some(&a.chat_path), a.stream_path.as_ref()]);
         let own = [Some(&self.base_url), Some(&self.chat_path), self.stream_path.as_ref()];
+        let embeddings = self.embeddings.iter().flat_map(|e| [e.base_url.as_ref(), Some(&e.path)]);
         let known = |n: &str| is_model(n) || self.vars.contains_key(n) || self.derived.contains_key(n);
-        for template in own.into_iter().chain(paths).flatten() {
+        for template in own.into_iter().chain(paths).chain(embeddings).flatten() {
             if let Some(name) = placeholders(template).find(|n| !known(n)) {
                 return fault("vars", &format!("the placeholder {{{name}}} of `{template}` is missing here"));
             }

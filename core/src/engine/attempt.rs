@@ -9,28 +9,20 @@ use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::booking::Booking;
-use super::stream::Open;
-use super::{Call, Served, held};
-use crate::backend::Host;
+use super::operation::{Answer as _, Came, Operation};
+use super::{Call, Served};
+use crate::backend::{Api, Host};
+use crate::clock::Clock;
 use crate::error::{Attempt, Dispatch, Error, ErrorKind, Result};
 use crate::http::{self as net, HttpRequest, HttpResponse};
 use crate::ledger::Priced;
 use crate::routing::Target;
 use crate::types::quirks::ServedBy;
-use crate::types::{ChatCompletion, Extra, Usage};
+use crate::types::{Extra, Quirks, Usage};
 use crate::wire::{Framing, Reply, WireTarget};
 
-/// What an attempt brought.
-#[expect(clippy::large_enum_variant, reason = "moved once, never kept")]
-pub(super) enum Answer {
-    /// A complete answer, booked.
-    Whole(Box<ChatCompletion>, Served),
-    /// A stream whose first output is there.
-    Open(Box<Open>),
-}
-
 /// Makes one attempt and notes it in the call's log; `waited` is how long the engine waited before it.
-pub(super) async fn make(call: &mut Call<'_>, place: usize, waited: Duration) -> Result<Answer> {
+pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, place: usize, waited: Duration) -> Result<O::Answer> {
     let target = call.targets[place].clone();
     let number = call.log.attempts.len() as u32 + 1;
     let mut booking = Booking::open(call.engine, call.cx, &target, number);
@@ -50,16 +42,10 @@ pub(super) async fn make(call: &mut Call<'_>, place: usize, waited: Duration) ->
         ms,
     };
     match result {
-        Ok(Exchanged::Whole { answer, served }) => {
-            booking.answered();
-            call.log.costs.push(served.priced.cost);
+        Ok(mut answer) => {
+            answer.settle(booking, &mut call.log);
             call.log.attempts.push(attempt);
-            Ok(Answer::Whole(answer, served))
-        }
-        Ok(Exchanged::Open(mut open)) => {
-            call.log.attempts.push(attempt);
-            open.booking = Some(booking);
-            Ok(Answer::Open(open))
+            Ok(answer)
         }
         Err(error) => {
             let error = target.endpoint.redact(error).with_provider(target.endpoint.id()).with_model(&target.model);
@@ -90,24 +76,19 @@ fn dispatch(error: &Error) -> Dispatch {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "moved once, never kept")]
-enum Exchanged {
-    Whole { answer: Box<ChatCompletion>, served: Served },
-    Open(Box<Open>),
-}
-
-async fn exchange(call: &Call<'_>, target: &Arc<Target>, booking: &mut Booking) -> Result<Exchanged> {
-    let protocol = target.api.protocol;
-    let wire = WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: target.api.quirks() };
-    let encoded = protocol.encode(call.request, &wire, call.stream)?;
-    let mut response = send(call, target, encoded.headers, Bytes::from(encoded.body)).await?;
+async fn exchange<O: Operation>(call: &Call<'_, O>, target: &Arc<Target>, booking: &mut Booking) -> Result<O::Answer> {
+    let operation = &call.operation;
+    let api = operation.api(target, call.engine)?;
+    let wire = WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: api.quirks() };
+    let encoded = operation.encode(api.protocol, &wire)?;
+    let mut response = send(call, target, api, encoded.headers, Bytes::from(encoded.body)).await?;
     let request_id = net::request_id(&response.headers);
     if !(200..300).contains(&response.status) {
-        return Err(refused(call, &mut response, &wire, target).await);
+        return Err(refused(call.engine.clock(), &mut response, &wire, target).await);
     }
     let now = call.engine.clock().unix();
     let quirks = wire.quirks;
-    let mut served = Served {
+    let served = Served {
         provider: wire.provider.to_owned(),
         model: wire.model.to_owned(),
         served_by: served_by(quirks.served_by.as_ref(), &response.headers),
@@ -116,42 +97,30 @@ async fn exchange(call: &Call<'_>, target: &Arc<Target>, booking: &mut Booking) 
         request_id,
         ..Default::default()
     };
-    if call.stream {
-        let mut open =
-            Box::new(Open::new(protocol.decoder(&wire), response.body, target.clone(), served, now.as_secs()));
-        open.first_output(booking).await?;
-        return Ok(Exchanged::Open(open));
-    }
-    let body = read_whole(&mut response).await?;
-    let reply = Reply { status: response.status, headers: &response.headers, body: &body };
-    let mut answer = protocol.decode(&reply, &wire).map_err(|e| told(e, served.request_id.as_ref(), &body))?;
-    complete(&mut answer.id, &mut answer.model, &mut answer.created, target, now.as_secs());
-    served.priced = price(target, answer.usage.as_ref(), &answer.extra);
-    note_served_by(&mut served.served_by, quirks.served_by.as_ref(), &answer.extra);
-    booking.usage(answer.usage.as_ref(), served.priced);
-    held::check(call.request, &answer, &wire)?;
-    Ok(Exchanged::Whole { answer: Box::new(answer), served })
+    operation.read(Came { response, api, wire, target, served, now: now.as_secs(), booking }).await
 }
 
 /// Sends a request, once more where the proof of who calls had run out and another could be had.
-async fn send(
-    call: &Call<'_>,
+async fn send<O: Operation>(
+    call: &Call<'_, O>,
     target: &Target,
+    api: &Api<O::Protocol>,
     wanted: Vec<(&'static str, String)>,
     body: Bytes,
 ) -> Result<HttpResponse> {
     let engine = &call.engine.0;
-    let mut headers = target.api.headers(call.request.extra_headers.as_ref())?;
+    let mut headers = api.headers(call.operation.terms().extra_headers)?;
     for (name, value) in wanted {
         let value = HeaderValue::from_str(&value).map_err(|e| Error::invalid_request(format!("{name}: {e}")))?;
         headers.entry(name).or_insert(value);
     }
-    if call.stream {
-        headers.insert(ACCEPT, HeaderValue::from_static(accept(target.api.protocol.framing())));
+    let framing = call.operation.framing(api.protocol);
+    if let Some(framing) = framing {
+        headers.insert(ACCEPT, HeaderValue::from_static(accept(framing)));
     }
     let mut request = HttpRequest {
         method: Method::POST,
-        url: target.api.url(&target.model, call.stream)?,
+        url: api.url(&target.model, framing.is_some())?,
         headers,
         body,
         response_timeout: Some(Duration::from_millis(engine.config.timeouts.response_ms))
@@ -162,12 +131,12 @@ async fn send(
     let host = Host { transport: &*engine.transport, clock: &*engine.clock };
     let again = credential.renews().then(|| request.clone());
     credential.authorize(&mut request, host).await?;
-    target.api.place_key(&mut request.headers);
+    api.place_key(&mut request.headers);
     let response = engine.transport.send(request).await?;
     match again {
         Some(mut request) if matches!(response.status, 401 | 403) && credential.renew() => {
             credential.authorize(&mut request, host).await?;
-            target.api.place_key(&mut request.headers);
+            api.place_key(&mut request.headers);
             engine.transport.send(request).await
         }
         _ => Ok(response),
@@ -212,13 +181,13 @@ pub(super) fn note_served_by(into: &mut Option<String>, told: Option<&ServedBy>,
 }
 
 /// Cost of what a target answered.
-pub(super) fn price(target: &Target, usage: Option<&Usage>, extra: &Extra) -> Priced {
+pub(super) fn price(target: &Target, quirks: &Quirks, usage: Option<&Usage>, extra: &Extra) -> Priced {
     let price = target.price.as_ref().map(|(price, source)| (price, *source));
-    Priced::of(usage, extra, target.api.quirks().cost.as_ref(), price)
+    Priced::of(usage, extra, quirks.cost.as_ref(), price)
 }
 
 /// An error found in an answer, with what shows its cause.
-fn told(mut error: Error, id: Option<&String>, body: &[u8]) -> Error {
+pub(super) fn told(mut error: Error, id: Option<&String>, body: &[u8]) -> Error {
     let told = error.body_mut();
     told.request_id = id.cloned();
     told.body = Some(String::from_utf8_lossy(&body[..body.len().min(net::MAX_ERROR_BODY)]).into_owned());
@@ -226,7 +195,7 @@ fn told(mut error: Error, id: Option<&String>, body: &[u8]) -> Error {
 }
 
 /// A body of bounded size, in one piece; a single piece is not copied.
-async fn read_whole(response: &mut HttpResponse) -> Result<Bytes> {
+pub(super) async fn read_whole(response: &mut HttpResponse) -> Result<Bytes> {
     let announced =
         response.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     let too_large = || {
@@ -253,7 +222,7 @@ async fn read_whole(response: &mut HttpResponse) -> Result<Bytes> {
 }
 
 /// The error behind a status outside 200..300.
-async fn refused(call: &Call<'_>, response: &mut HttpResponse, wire: &WireTarget<'_>, target: &Target) -> Error {
+async fn refused(clock: &dyn Clock, response: &mut HttpResponse, wire: &WireTarget<'_>, target: &Target) -> Error {
     let status = response.status;
     if (300..400).contains(&status) {
         let to = response.headers.get(http::header::LOCATION).and_then(|v| v.to_str().ok()).unwrap_or("nowhere");
@@ -275,6 +244,7 @@ async fn refused(call: &Call<'_>, response: &mut HttpResponse, wire: &WireTarget
         }
     }
     let reply = Reply { status, headers: &response.headers, body: &body };
+    // A vendor tells its errors in the same way, whatever it is asked for.
     let mut error = target.api.protocol.decode_error(&reply, wire);
     let kind = error.kind();
     let told = error.body_mut();
@@ -285,7 +255,7 @@ async fn refused(call: &Call<'_>, response: &mut HttpResponse, wire: &WireTarget
     }
     if kind.retryable() {
         // A header outranks what a vendor tells in the body.
-        if let Some(after) = net::retry_after(&response.headers, call.engine.clock().unix()) {
+        if let Some(after) = net::retry_after(&response.headers, clock.unix()) {
             told.retry_after_ms = Some(after.as_millis() as u64);
         }
     }

@@ -3,6 +3,7 @@
 mod attempt;
 mod booking;
 mod held;
+mod operation;
 mod retry;
 mod stream;
 
@@ -19,7 +20,10 @@ use crate::http::{ReqwestTransport, Transport};
 use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
 use crate::routing::{Router, Target};
-use crate::types::{ChatCompletion, ChatRequest, Config, Purpose, RateLimit, ResponseMeta, Tags};
+use crate::types::{
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Purpose, RateLimit, ResponseMeta, Tags,
+};
+use operation::{Chat, Embeddings, Operation, StreamedChat, Whole};
 
 pub use stream::ChatStream;
 
@@ -107,29 +111,27 @@ impl Engine {
     /// One answer. `response.interfuse` tells provider, attempts, latency and cost. Dropping the future closes the
     /// connection and books the attempt as cancelled.
     pub async fn chat(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatCompletion> {
-        let mut call = Call::new(self, request, cx, false)?;
-        match call.run().await? {
-            attempt::Answer::Whole(mut answer, served) => {
-                answer.interfuse = Some(call.log.meta(served));
-                Ok(*answer)
-            }
-            attempt::Answer::Open(_) => Err(Error::new(ErrorKind::Internal, "a plain call was answered by a stream")),
-        }
+        let mut call = Call::new(self, Chat(request), cx)?;
+        let Whole { mut answer, served } = call.run().await?;
+        answer.interfuse = Some(call.log.meta(served));
+        Ok(answer)
     }
 
     /// One streamed answer; returns when the first output is there, so that failures before it are retried like any
     /// other. The last chunk carries `interfuse`. Dropping the stream closes the connection.
     pub async fn stream(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatStream> {
-        let mut call = Call::new(self, request, cx, true)?;
-        match call.run().await? {
-            attempt::Answer::Open(open) => {
-                let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
-                Ok(open.into_stream(call.log, with_usage))
-            }
-            attempt::Answer::Whole(..) => {
-                Err(Error::new(ErrorKind::Internal, "a stream was answered by a whole answer"))
-            }
-        }
+        let mut call = Call::new(self, StreamedChat(request), cx)?;
+        let open = call.run().await?;
+        let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
+        Ok(open.into_stream(call.log, with_usage))
+    }
+
+    /// Embeddings, booked and told as [`Engine::chat`] does.
+    pub async fn embeddings(&self, request: &EmbeddingRequest, cx: &CallContext) -> Result<EmbeddingResponse> {
+        let mut call = Call::new(self, Embeddings(request), cx)?;
+        let Whole { mut answer, served } = call.run().await?;
+        answer.interfuse = Some(call.log.meta(served));
+        Ok(answer)
     }
 }
 
@@ -147,11 +149,10 @@ struct Served {
 }
 
 /// One call on its way: its targets, its attempts so far.
-struct Call<'a> {
+struct Call<'a, O> {
     engine: &'a Engine,
-    request: &'a ChatRequest,
+    operation: O,
     cx: &'a CallContext,
-    stream: bool,
     targets: Vec<Arc<Target>>,
     log: CallLog,
 }
@@ -166,23 +167,24 @@ struct CallLog {
     costs: Vec<Option<NanoUsd>>,
 }
 
-impl<'a> Call<'a> {
-    fn new(engine: &'a Engine, request: &'a ChatRequest, cx: &'a CallContext, stream: bool) -> Result<Self> {
-        let targets = engine.0.router.plan(request)?;
+impl<'a, O: Operation> Call<'a, O> {
+    fn new(engine: &'a Engine, operation: O, cx: &'a CallContext) -> Result<Self> {
+        let terms = operation.terms();
+        let targets = engine.0.router.plan(&terms)?;
         let started = Instant::now();
-        let timeout = Duration::from_millis(request.timeout_ms.unwrap_or(engine.0.config.timeouts.total_ms));
+        let timeout = Duration::from_millis(terms.timeout_ms.unwrap_or(engine.0.config.timeouts.total_ms));
         let mut deadline = started + timeout;
         if let Some(outer) = cx.deadline {
             deadline = deadline.min(outer);
         }
         let log = CallLog { started, deadline, timeout, attempts: Vec::new(), costs: Vec::new() };
-        Ok(Call { engine, request, cx, stream, targets, log })
+        Ok(Call { engine, operation, cx, targets, log })
     }
 
     /// Tries targets until one answers.
-    async fn run(&mut self) -> Result<attempt::Answer> {
+    async fn run(&mut self) -> Result<O::Answer> {
         let retries = &self.engine.0.config.retries;
-        let max_retries = self.request.max_retries.unwrap_or(retries.max_retries);
+        let max_retries = self.operation.terms().max_retries.unwrap_or(retries.max_retries);
         let (mut place, mut tries_here, mut waited) = (0, 0, Duration::ZERO);
         loop {
             let error = match attempt::make(self, place, waited).await {

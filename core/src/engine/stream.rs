@@ -162,7 +162,7 @@ impl Open {
             note_served_by(&mut self.served.served_by, self.target.api.quirks().served_by.as_ref(), &chunk.extra);
         }
         if let Some(usage) = &chunk.usage {
-            let priced = price(&self.target, Some(usage), &chunk.extra);
+            let priced = price(&self.target, self.target.api.quirks(), Some(usage), &chunk.extra);
             if let Some(booking) = &mut self.booking {
                 booking.usage(Some(usage), priced);
             }

@@ -24,6 +24,12 @@ impl Router {
         Ok(self.endpoints.infos())
     }
 
+    /// Providers that give embeddings, of some models at least.
+    pub fn embedders(&self) -> impl Iterator<Item = &str> {
+        let rows = self.catalog.providers().unwrap_or_default();
+        rows.iter().filter(|row| !row.embeddings.is_empty()).map(|row| row.id.as_str())
+    }
+
     fn offer(&self, found: Resolved) -> ModelOffer {
         let ready = self.endpoint(&found.provider_id).is_ok_and(|e| e.ready());
         ModelOffer {

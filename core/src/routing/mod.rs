@@ -9,7 +9,7 @@ use crate::backend::{Api, Endpoint, Endpoints};
 use crate::catalog::{Catalog, Price, Resolved};
 use crate::error::{Error, ErrorKind, Result};
 
-use crate::types::{ChatRequest, CostSource, PriceConfig, ProviderChoice, ProviderPreferences, Sort};
+use crate::types::{CostSource, PriceConfig, ProviderChoice, ProviderPreferences, Sort, Terms};
 
 /// One place a request may go to.
 #[derive(Clone)]
@@ -68,17 +68,17 @@ impl Router {
     ///
     /// # Errors
     /// Of the first model that leads nowhere, when no other model does either.
-    pub fn plan(&self, request: &ChatRequest) -> Result<Vec<Arc<Target>>> {
-        if request.model.is_empty() && request.models.as_ref().is_none_or(Vec::is_empty) {
+    pub fn plan(&self, terms: &Terms<'_>) -> Result<Vec<Arc<Target>>> {
+        if terms.model.is_empty() && terms.models.is_empty() {
             return Err(
                 Error::invalid_request("no `model` given, for example \"openai/gpt-5-mini\"").with_param("model")
             );
         }
         let mut targets: Vec<Arc<Target>> = Vec::new();
         let mut first_error = None;
-        let first = (!request.model.is_empty()).then_some(&request.model);
-        for model in first.into_iter().chain(request.models.iter().flatten()) {
-            match self.targets(model, request.provider.as_ref()) {
+        let first = (!terms.model.is_empty()).then_some(terms.model);
+        for model in first.into_iter().chain(terms.models.iter().map(String::as_str)) {
+            match self.targets(model, terms.provider) {
                 Ok(new) => {
                     for target in new {
                         let known =
@@ -259,8 +259,8 @@ mod tests {
                 .unwrap();
         let sent = |provider: Option<&str>, model: &str| {
             let provider = provider.map(|name| ProviderChoice::Name(name.to_owned()));
-            let request = ChatRequest { provider, ..ChatRequest::new(model.to_owned(), Vec::new()) };
-            router.plan(&request).map(|targets| targets[0].model.clone()).map_err(|e| e.kind())
+            let terms = Terms { model, provider: provider.as_ref(), ..Terms::default() };
+            router.plan(&terms).map(|targets| targets[0].model.clone()).map_err(|e| e.kind())
         };
         // Twice: what was made, then what was remembered.
         for _ in 0..2 {

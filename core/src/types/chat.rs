@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AssistantMessage, Extra, FusionOptions, Message, ProviderChoice, ResponseMeta, Usage};
+use super::{AssistantMessage, Extra, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, Usage};
 
 /// A chat request: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -109,6 +109,18 @@ impl ChatRequest {
     /// A request with one model and a conversation.
     pub fn new(model: impl Into<String>, messages: impl Into<Vec<Message>>) -> Self {
         ChatRequest { model: model.into(), messages: messages.into(), ..Default::default() }
+    }
+
+    /// What decides where it goes and how long it may take.
+    pub fn terms(&self) -> Terms<'_> {
+        Terms {
+            model: &self.model,
+            models: self.models.as_deref().unwrap_or_default(),
+            provider: self.provider.as_ref(),
+            timeout_ms: self.timeout_ms,
+            max_retries: self.max_retries,
+            extra_headers: self.extra_headers.as_ref(),
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Purpose {
     Synthesis,
     /// A member's second look after seeing its peers.
     Debate,
+    /// Embeddings.
+    Embedding,
 }
 
 /// How an attempt ended.

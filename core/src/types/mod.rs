@@ -7,6 +7,7 @@
 pub mod chat;
 pub mod chunk;
 pub mod config;
+pub mod embedding;
 pub mod event;
 pub mod fusion;
 pub mod ledger;
@@ -22,6 +23,7 @@ pub mod usage;
 pub use chat::*;
 pub use chunk::*;
 pub use config::*;
+pub use embedding::*;
 pub use event::*;
 pub use fusion::*;
 pub use ledger::*;

@@ -1,8 +1,27 @@
 //! Which backend serves a request.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::shorthand::{self, Shorthand};
+
+/// What decides where a request goes and how long it may take, whatever it asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms<'a> {
+    /// The model asked for; empty when none is.
+    pub model: &'a str,
+    /// Fallback models, tried in order after `model`.
+    pub models: &'a [String],
+    /// Which backend serves.
+    pub provider: Option<&'a ProviderChoice>,
+    /// Deadline of the whole call, milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Retries after the first attempt, per target.
+    pub max_retries: Option<u32>,
+    /// Headers added to the vendor's request.
+    pub extra_headers: Option<&'a BTreeMap<String, String>>,
+}
 
 /// A backend by name, or preferences over backends.
 #[derive(Debug, Clone, PartialEq, Serialize)]

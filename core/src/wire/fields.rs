@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::WireTarget;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::ChatRequest;
+use crate::types::{ChatRequest, EmbeddingRequest};
 
 /// Fields that change the answer: a target that does not take them is no substitute for one that does.
 const CHANGE_THE_ANSWER: &[&str] = &[
@@ -21,6 +21,7 @@ const CHANGE_THE_ANSWER: &[&str] = &[
     "functions",
     "function_call",
     "web_search_options",
+    "dimensions",
 ];
 
 /// OpenAI's request fields that have no field of their own in [`ChatRequest`]; vendors with words of their own refuse
@@ -45,17 +46,59 @@ const OPENAIS_OWN: &[&str] = &[
     "web_search_options",
 ];
 
+/// What can be asked of a request, whatever it is for.
+pub trait Asked: std::fmt::Debug {
+    /// Whether it sets a field.
+    fn sets(&self, name: &str) -> bool;
+
+    /// Whether a field that a target would leave out is an error there.
+    fn strict(&self) -> bool;
+
+    /// Whether it wants an answer that obeys a schema.
+    fn has_schema(&self) -> bool {
+        false
+    }
+}
+
+impl Asked for ChatRequest {
+    fn sets(&self, name: &str) -> bool {
+        is_set(self, name)
+    }
+
+    fn strict(&self) -> bool {
+        self.strict_params == Some(true)
+    }
+
+    fn has_schema(&self) -> bool {
+        self.response_format.as_ref().and_then(|f| f.json_schema.as_ref()?.schema.as_ref()).is_some()
+    }
+}
+
+impl Asked for EmbeddingRequest {
+    fn sets(&self, name: &str) -> bool {
+        match name {
+            "dimensions" => self.dimensions.is_some(),
+            "user" => self.user.is_some(),
+            name => self.extra.contains_key(name),
+        }
+    }
+
+    fn strict(&self) -> bool {
+        self.strict_params == Some(true)
+    }
+}
+
 /// The fields of one request that one target does not take.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    request: &'a ChatRequest,
+    request: &'a dyn Asked,
     target: &'a WireTarget<'a>,
     dropped: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
     /// None so far.
-    pub fn new(request: &'a ChatRequest, target: &'a WireTarget<'a>) -> Self {
+    pub fn new(request: &'a dyn Asked, target: &'a WireTarget<'a>) -> Self {
         Fields { request, target, dropped: Vec::new() }
     }
 
@@ -64,7 +107,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `unsupported` when the field changes the answer, or when the request says `strict_params`.
     pub fn without(&mut self, name: &str) -> Result<()> {
-        if !is_set(self.request, name) {
+        if !self.request.sets(name) {
             return Ok(());
         }
         if CHANGE_THE_ANSWER.contains(&name) {
@@ -80,8 +123,7 @@ impl<'a> Fields<'a> {
     /// As for [`Fields::without`].
     pub fn declared(&mut self, stream: bool) -> Result<()> {
         let quirks = self.target.quirks;
-        let schema = self.request.response_format.as_ref().and_then(|f| f.json_schema.as_ref()?.schema.as_ref());
-        let held = schema.is_some() && !stream;
+        let held = self.request.has_schema() && !stream;
         let ignored = quirks.ignores.iter().filter(|name| !(held && *name == "response_format"));
         quirks.drop.iter().chain(ignored).try_for_each(|name| self.without(name))
     }
@@ -104,7 +146,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `unsupported` when the request says `strict_params`.
     pub fn drop(&mut self, name: &str) -> Result<()> {
-        if self.request.strict_params == Some(true) {
+        if self.request.strict() {
             return Err(self.refused(name, "it would be left out, and `strict_params` forbids that"));
         }
         if !self.dropped.iter().any(|d| d == name) {

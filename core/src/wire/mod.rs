@@ -9,6 +9,7 @@ mod body;
 mod call_ids;
 pub mod classify;
 pub mod cohere;
+pub mod embeddings;
 pub mod emit;
 pub mod failure;
 pub mod fields;
