@@ -247,6 +247,17 @@ int32_t interfuse_chat(const interfuse_client *client,
                        interfuse_error **err);
 
 /**
+ * Embeds one or several inputs and waits for the embeddings. `request` is an embedding request in JSON; `*response`
+ * becomes the embeddings in JSON (free it with interfuse_string_free).
+ *
+ * Returns 0 or the kind of failure, INTERFUSE_UNSUPPORTED where a provider gives no embeddings.
+ */
+int32_t interfuse_embeddings(const interfuse_client *client,
+                             const char *request,
+                             char **response,
+                             interfuse_error **err);
+
+/**
  * Asks a pool of models, combines their answers and waits for the result. `request` is a fusion request in JSON;
  * `*result` becomes the answer with its report in JSON (free it with interfuse_string_free).
  *
@@ -264,6 +275,14 @@ int32_t interfuse_chat_start(const interfuse_client *client,
                              const char *request,
                              interfuse_call **call,
                              interfuse_error **err);
+
+/**
+ * As interfuse_embeddings, without waiting: `*call` gives the response later (free it with interfuse_call_free).
+ */
+int32_t interfuse_embeddings_start(const interfuse_client *client,
+                                   const char *request,
+                                   interfuse_call **call,
+                                   interfuse_error **err);
 
 /**
  * As interfuse_fuse, without waiting: `*call` gives the result later (free it with interfuse_call_free).

@@ -255,6 +255,10 @@ public:
     std::string chat(const std::string &request) const {
         return detail::give(interfuse_chat, handle_.get(), detail::text(request));
     }
+    /// Embeds one or several inputs; the embeddings in JSON.
+    std::string embeddings(const std::string &request) const {
+        return detail::give(interfuse_embeddings, handle_.get(), detail::text(request));
+    }
     /// Asks a pool of models and combines their answers; the result with its report in JSON.
     std::string fuse(const std::string &request) const {
         return detail::give(interfuse_fuse, handle_.get(), detail::text(request));
@@ -262,6 +266,10 @@ public:
     /// As chat, without waiting.
     Call chat_start(const std::string &request) const {
         return Call(detail::make<interfuse_call>(interfuse_chat_start, handle_.get(), detail::text(request)));
+    }
+    /// As embeddings, without waiting.
+    Call embeddings_start(const std::string &request) const {
+        return Call(detail::make<interfuse_call>(interfuse_embeddings_start, handle_.get(), detail::text(request)));
     }
     /// As fuse, without waiting.
     Call fuse_start(const std::string &request) const {

@@ -47,6 +47,7 @@ class Interfuse {
     }
     for (const [name, value] of Object.entries(this.#defaults)) if (value == null) delete this.#defaults[name]
     this.chat = { completions: { create: (body, options) => this.#chat(body, options) } }
+    this.embeddings = { create: (body, options) => this.#embeddings(body, options) }
     /** Stands in for the `fetch` of OpenAI's own client: `new OpenAI({ fetch: client.fetch })`. */
     this.fetch = (input, init) => answer(this, input, init)
     this.models = { list: async () => JSON.parse(told(() => this.#open().models())) }
@@ -56,6 +57,11 @@ class Interfuse {
     const request = JSON.stringify(this.#request(body, options))
     if (body.stream) return this.#stream((client, cancel) => client.chatStream(request, cancel), options?.signal)
     return this.#call((client, cancel) => client.chat(request, cancel), options?.signal)
+  }
+
+  async #embeddings(body, options) {
+    const request = JSON.stringify(this.#request(body, options))
+    return this.#call((client, cancel) => client.embeddings(request, cancel), options?.signal)
   }
 
   async fuse(prompt, body, options) {

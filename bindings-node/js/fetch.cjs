@@ -12,9 +12,12 @@ async function answer(client, input, init) {
   const { pathname } = new URL(request.url)
   try {
     if (method === 'POST' && pathname.endsWith('/chat/completions')) {
-      const body = JSON.parse(init?.body == null ? await request.text() : await new Response(init.body).text())
+      const body = await read(request, init)
       const result = await client.chat.completions.create(body, { signal })
       return body.stream ? events(result) : json(200, result)
+    }
+    if (method === 'POST' && pathname.endsWith('/embeddings')) {
+      return json(200, await client.embeddings.create(await read(request, init), { signal }))
     }
     if (method === 'GET' && pathname.endsWith('/models')) {
       const models = await client.models.list()
@@ -24,7 +27,11 @@ async function answer(client, input, init) {
     if (signal?.aborted) throw aborted(signal)
     return failed(error)
   }
-  return json(404, { error: { message: `interfuse answers POST .../chat/completions and GET .../models, not ${method} ${pathname}`, type: 'unsupported' } })
+  return json(404, { error: { message: `interfuse answers POST .../chat/completions, POST .../embeddings and GET .../models, not ${method} ${pathname}`, type: 'unsupported' } })
+}
+
+async function read(request, init) {
+  return JSON.parse(init?.body == null ? await request.text() : await new Response(init.body).text())
 }
 
 function json(status, value, headers) {

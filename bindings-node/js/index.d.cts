@@ -4,6 +4,9 @@ import type {
   ChatCompletionChunk,
   ChatRequest,
   Config,
+  EmbeddingInput,
+  EmbeddingRequest,
+  EmbeddingResponse,
   FuseRequest,
   Fused,
   FusionEvent,
@@ -54,6 +57,9 @@ export interface CallOptions {
 /** A chat request as `create` takes it. */
 export type ChatBody = ChatRequest & { messages: readonly Message[] }
 
+/** A request for embeddings as `create` takes it. */
+export type EmbeddingBody = EmbeddingRequest & { input: EmbeddingInput }
+
 /** A question to the ledger. */
 export interface UsageOptions {
   /** One row per `provider`, `model`, `purpose`, `outcome` or the value of a tag; nothing means one row. */
@@ -80,6 +86,11 @@ export class Interfuse {
     }
   }
 
+  readonly embeddings: {
+    /** One embedding per input, in their order. */
+    create(body: EmbeddingBody, options?: CallOptions): Promise<EmbeddingResponse>
+  }
+
   /** Asks a pool of models and combines their answers, or with `stream: true` tells how it goes on. */
   fuse(body: FuseRequest & { stream: true }, options?: CallOptions): Promise<Stream<FusionEvent>>
   fuse(body: FuseRequest & { stream?: false | null }, options?: CallOptions): Promise<Fused>
@@ -100,7 +111,7 @@ export class Interfuse {
 
   /**
    * Stands in for `fetch` in OpenAI's own client, `new OpenAI({ fetch: client.fetch })`, and in what is built on it: chat
-   * completions and the list of models are answered in this process, through interfuse, with this client's keys.
+   * completions, embeddings and the list of models are answered in this process, through interfuse, with this client's keys.
    */
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 

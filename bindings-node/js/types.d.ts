@@ -291,6 +291,52 @@ export interface Judge {
   timeout_ms?: number | null
 }
 
+/**
+ * A request for embeddings: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched
+ * (`input_type`, `task_type`, ...).
+ */
+export interface EmbeddingRequest {
+  /** `provider/model`. */
+  model?: string
+  /** What to embed; each text or list of tokens gives one embedding. */
+  input?: EmbeddingInput
+  /** Length of each embedding, where the model can shorten it. */
+  dimensions?: number | null
+  /** How embeddings are written; `float` by default. Honoured whatever the vendor sends. */
+  encoding_format?: EncodingFormat | null
+  /** The caller's word for its own user, for the vendor's abuse checks. */
+  user?: string | null
+  /** Fallback models, tried in order after `model`; embeddings of different models cannot be compared. Not sent. */
+  models?: readonly string[] | null
+  /** Which backend serves: a name, or preferences. Not sent. */
+  provider?: ProviderChoice | null
+  /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
+  tags?: { [key: string]: string } | null
+  /** Deadline of the whole call, retries included, milliseconds. Not sent. */
+  timeout_ms?: number | null
+  /** Retries after the first attempt, per target. Not sent. */
+  max_retries?: number | null
+  /**
+   * Whether a field that a target would leave out is an error there; false by default, then it is named in
+   * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
+   */
+  strict_params?: boolean | null
+  /** Headers added to the vendor's request. */
+  extra_headers?: { [key: string]: string } | null
+  /** Fields merged into the vendor's request body as they are; they win over all others. */
+  extra_body?: { [key: string]: unknown } | null
+}
+
+/** What to embed. */
+export type EmbeddingInput = string | readonly string[] | readonly number[] | readonly (readonly number[])[]
+
+/** How embeddings are written. */
+export type EncodingFormat =
+  /** A list of numbers. */
+  | 'float'
+  /** Base64 of the numbers as 32-bit floats, lowest byte first. */
+  | 'base64'
+
 /** A fusion request: what is asked, to whom, and how the answers are combined. */
 export interface FuseRequest {
   /** The question, short for `messages` with one user message. */
@@ -1112,6 +1158,47 @@ export interface FunctionCallDelta {
   arguments?: string
 }
 
+/** Embeddings, in the order of the inputs. */
+export interface EmbeddingResponse {
+  /** Always `list`. */
+  object: string
+  /** One embedding per input. */
+  data: Embedding[]
+  /** Model that answered, in the vendor's words. */
+  model: string
+  /** Token counts; absent when the vendor told none. */
+  usage?: EmbeddingUsage
+  /** What interfuse adds. */
+  interfuse?: ResponseMeta
+  /** The vendor's other fields. */
+  [field: string]: unknown
+}
+
+/** One embedding. */
+export interface Embedding {
+  /** Always `embedding`. */
+  object: string
+  /** Place of its input. */
+  index: number
+  /** The numbers. */
+  embedding: Vector
+  /** The vendor's other fields. */
+  [field: string]: unknown
+}
+
+/** The numbers of an embedding: a list, or base64 of 32-bit floats with the lowest byte first. */
+export type Vector = number[] | string
+
+/** Token counts of embeddings. */
+export interface EmbeddingUsage {
+  /** Tokens of the inputs. */
+  prompt_tokens: number
+  /** The same, in total. */
+  total_tokens: number
+  /** The vendor's other fields. */
+  [field: string]: unknown
+}
+
 /** The fused answer and the evidence for it. */
 export interface Fused {
   /** Id of the run. */
@@ -1405,6 +1492,8 @@ export type Purpose =
   | 'synthesis'
   /** A member's second look after seeing its peers. */
   | 'debate'
+  /** Embeddings. */
+  | 'embedding'
 
 /** How an attempt ended. */
 export type Outcome =

@@ -61,6 +61,21 @@ impl NativeClient {
         })
     }
 
+    /// Embeddings.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn embeddings<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        cancel: Option<&Cancel>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.cloned(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { json(&client.embeddings(from_json("request", &request)?).await?) };
+            run(work, cancel.as_ref(), &closing).await
+        })
+    }
+
     /// One fusion.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn fuse<'env>(

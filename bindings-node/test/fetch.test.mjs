@@ -42,7 +42,7 @@ test('an error is one of its own, and is not retried again', async (t) => {
     return true
   })
   assert.equal((await up.settled()).length, 3, 'one call and its two retries')
-  await assert.rejects(openai.embeddings.create({ model: 'up/m', input: 'x' }), OpenAI.NotFoundError)
+  await assert.rejects(openai.images.generate({ prompt: 'x' }), OpenAI.NotFoundError)
 })
 
 test('an abort', async (t) => {

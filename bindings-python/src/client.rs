@@ -2,7 +2,9 @@
 
 use interfuse::Client;
 use interfuse::host::{self, EventStream, ForkSafe};
-use interfuse::types::{ChatRequest, Config, FuseRequest, Fused, ProviderConfig};
+use interfuse::types::{
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused, ProviderConfig,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -56,12 +58,20 @@ impl Native {
         join(py, &self.chat_call(request)?)
     }
 
+    fn embeddings(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        join(py, &self.embeddings_call(request)?)
+    }
+
     fn fuse(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         join(py, &self.fuse_call(request)?)
     }
 
     fn start_chat(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
         self.chat_call(request).map(Call::new)
+    }
+
+    fn start_embeddings(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
+        self.embeddings_call(request).map(Call::new)
     }
 
     fn start_fuse(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
@@ -101,9 +111,14 @@ impl Native {
         self.client.get().cloned().map_err(|e| raise(py, &e))
     }
 
-    fn chat_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<interfuse::types::ChatCompletion>> {
+    fn chat_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<ChatCompletion>> {
         let (client, request) = (self.client(request.py())?, from_python::<ChatRequest>("request", request)?);
         Ok(host::Call::start(async move { client.chat(request).await }))
+    }
+
+    fn embeddings_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<EmbeddingResponse>> {
+        let (client, request) = (self.client(request.py())?, from_python::<EmbeddingRequest>("request", request)?);
+        Ok(host::Call::start(async move { client.embeddings(request).await }))
     }
 
     fn fuse_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<Fused>> {

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Literal, assert_type
 
 import interfuse
-from interfuse import AsyncClient, ChatCompletion, ChatCompletionChunk, Client, Fused, Stream, types
+from interfuse import AsyncClient, ChatCompletion, ChatCompletionChunk, Client, EmbeddingResponse, Fused, Stream, types
 
 hi: list[types.Message | interfuse.Record] = [{"role": "user", "content": "hi"}]
 
@@ -29,6 +29,14 @@ def blocking(client: Client) -> None:
     assert_type(chunks, Stream[ChatCompletionChunk])
     for chunk in chunks:
         assert_type(chunk.choices[0].delta.content, str | None)
+
+
+def embedding(client: Client) -> None:
+    r = client.embeddings.create(model="up/m", input=["one"], encoding_format="float", timeout=3.5)
+    assert_type(r, EmbeddingResponse)
+    assert_type(r.data[0].embedding, list[float] | str)
+    if r.usage is not None:
+        assert_type(r.usage.total_tokens, int)
 
 
 def fusing(client: Client) -> None:
@@ -56,6 +64,7 @@ async def waiting() -> None:
         assert_type(r.choices[0].message.content, str | None)
         async for chunk in await client.chat(model="up/m", messages=hi, stream=True):
             assert_type(chunk, ChatCompletionChunk)
+        assert_type(await client.embeddings.create(model="up/m", input="one"), EmbeddingResponse)
         assert_type(await client.fuse("Which?", pool=["up/a"]), Fused)
 
 
@@ -81,5 +90,7 @@ def refused(client: Client) -> None:
     client.chat(model="up/m", messages=[{"role": "user", "contents": "hi"}])  # type: ignore[list-item]
     client.fuse("Which?", mode="magic")  # type: ignore[call-overload]
     client.fuse("Which?", pool=["up/a"]).report.member  # type: ignore[attr-defined]
+    client.embeddings.create(model="up/m")  # type: ignore[call-arg]
+    client.embeddings.create(model="up/m", input="one", encoding_format="int8")  # type: ignore[arg-type]
     client.chat(model="up/m", messages=hi).choices[0].message.content.upper()  # type: ignore[union-attr]
     Client(timeout="1s")  # type: ignore[arg-type]

@@ -99,6 +99,26 @@ pub unsafe extern "C" fn interfuse_chat(
     })
 }
 
+/// Embeds one or several inputs and waits for the embeddings. `request` is an embedding request in JSON; `*response`
+/// becomes the embeddings in JSON (free it with interfuse_string_free).
+///
+/// Returns 0 or the kind of failure, INTERFUSE_UNSUPPORTED where a provider gives no embeddings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_embeddings(
+    client: *const interfuse_client,
+    request: *const c_char,
+    response: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(response, "response")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = call(async move { client.embeddings(request).await }).join()?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
 /// Asks a pool of models, combines their answers and waits for the result. `request` is a fusion request in JSON;
 /// `*result` becomes the answer with its report in JSON (free it with interfuse_string_free).
 ///
@@ -132,6 +152,23 @@ pub unsafe extern "C" fn interfuse_chat_start(
         // SAFETY: the contract of this function is that of `ask`.
         let (client, request) = unsafe { ask(client, request) }?;
         *place = handle::give(self::call(async move { client.chat(request).await }));
+        Ok(Status::Ok)
+    })
+}
+
+/// As interfuse_embeddings, without waiting: `*call` gives the response later (free it with interfuse_call_free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_embeddings_start(
+    client: *const interfuse_client,
+    request: *const c_char,
+    call: *mut *mut interfuse_call,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(call, "call")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = handle::give(self::call(async move { client.embeddings(request).await }));
         Ok(Status::Ok)
     })
 }

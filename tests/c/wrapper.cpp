@@ -68,6 +68,15 @@ void chat_answers() {
     CHECK(!client.models().empty() && !client.providers().empty() && !interfuse::version().empty());
 }
 
+void embeddings_too() {
+    const Upstream up(R"([{"when": {"path": "/v1/embeddings"}, "then": {"json": {"data": [{"index": 0, "embedding": [0.5]}]}}}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    const std::string asked = R"({"model": "up/m-a", "input": "one"})";
+    CHECK(interfuse::get(client.embeddings(asked), "/data/0/embedding") == "[0.5]");
+    CHECK(interfuse::get(client.embeddings_start(asked).get(), "/data/0/embedding") == "[0.5]");
+}
+
 void failures_are_exceptions() {
     CHECK(kind_of([] { interfuse::Client("nonsense = 1"); }) == INTERFUSE_INVALID_CONFIG);
     CHECK(kind_of([] { interfuse::Client::from_file("/no/such/file"); }) == INTERFUSE_INVALID_CONFIG);
@@ -162,6 +171,7 @@ void a_pool_is_fused() {
 
 int main() {
     check_run("cpp_chat_answers", guarded<chat_answers>);
+    check_run("cpp_embeddings_too", guarded<embeddings_too>);
     check_run("cpp_failures_are_exceptions", guarded<failures_are_exceptions>);
     check_run("cpp_a_stream_is_a_range", guarded<a_stream_is_a_range>);
     check_run("cpp_a_loop_left_early_cancels", guarded<a_loop_left_early_cancels>);

@@ -95,6 +95,8 @@ int main(int argc, char **argv) {
     if (status == INTERFUSE_OK) {
         if (strcmp(op, "chat") == 0) {
             status = once(client, request, interfuse_chat, interfuse_chat_start, cancel_ms, &err);
+        } else if (strcmp(op, "embeddings") == 0) {
+            status = once(client, request, interfuse_embeddings, interfuse_embeddings_start, cancel_ms, &err);
         } else if (strcmp(op, "fuse") == 0) {
             status = once(client, request, interfuse_fuse, interfuse_fuse_start, cancel_ms, &err);
         } else if (strcmp(op, "chat_stream") == 0) {

@@ -13,6 +13,8 @@ async function run(client, body, options) {
     case 'chat_stream':
       for await (const chunk of await client.chat.completions.create({ ...body, stream: true }, options)) show({ chunk })
       return null
+    case 'embeddings':
+      return client.embeddings.create(body, options)
     case 'fuse':
       return client.fuse(body, options)
     case 'fuse_stream':

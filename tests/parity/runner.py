@@ -21,13 +21,14 @@ def show(**line: object) -> None:
 
 
 def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_after: float | None) -> object:
-    if op in ("chat", "fuse"):
+    if op in ("chat", "embeddings", "fuse"):
+        once = {"chat": client.chat.completions.create, "embeddings": client.embeddings.create, "fuse": client.fuse}
         # A person cancels a blocking call with Ctrl-C.
         timer = threading.Timer(cancel_after or 0, os.kill, (os.getpid(), signal.SIGINT))
         if cancel_after is not None:
             timer.start()
         try:
-            return client.fuse(**request) if op == "fuse" else client.chat.completions.create(**request)
+            return once[op](**request)
         except KeyboardInterrupt:
             raise interfuse.CallCancelledError("Ctrl-C") from None
         finally:
@@ -50,6 +51,8 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
 async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any]) -> object:
     if op == "chat":
         return await client.chat.completions.create(**request)
+    if op == "embeddings":
+        return await client.embeddings.create(**request)
     if op == "fuse":
         return await client.fuse(**request)
     chunks = op == "chat_stream"

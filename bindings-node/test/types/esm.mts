@@ -16,6 +16,10 @@ const checked: Stream<ChatCompletionChunk> = stream
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '')
 checked.controller.abort()
 
+const embedded = await client.embeddings.create({ model: 'a/b', input: ['one', 'two'], encoding_format: 'float', dimensions: 256 })
+const vector: number[] | string = embedded.data[0]!.embedding
+const tokens: number | undefined = embedded.usage?.total_tokens
+
 const pool: Pool = ['a/b', { model: 'c/d', temperature: 0 }]
 const fused = await client.fuse('Which?', { pool, judge: 'e/f', mode: 'best_of', max_cost_usd: '0.05' })
 const scores: number | undefined = fused.report.members[0]?.scores?.correctness
@@ -52,6 +56,8 @@ rows.map((row) => row.cost_usd)
 await client.chat.completions.create({ model: 'a/b', messages, temprature: 1 })
 // @ts-expect-error no messages
 await client.chat.completions.create({ model: 'a/b' })
+// @ts-expect-error nothing to embed
+await client.embeddings.create({ model: 'a/b' })
 // @ts-expect-error no such mode
 await client.fuse('Which?', { pool, mode: 'vote-twice' })
 // @ts-expect-error a field that is not there is not a string
@@ -59,4 +65,4 @@ const missing: string = answer.choises
 // @ts-expect-error a fusion is no stream unless asked
 for await (const event of await client.fuse('Which?', { pool })) void event
 
-void [text, cost, scores, missing]
+void [text, cost, vector, tokens, scores, missing]

@@ -535,6 +535,41 @@ class FunctionCallDelta(Record):
     arguments: str | None
     """New text of the arguments."""
 
+class EmbeddingResponse(Record):
+    """Embeddings, in the order of the inputs."""
+
+    object: str
+    """Always `list`."""
+    data: list[Embedding]
+    """One embedding per input."""
+    model: str
+    """Model that answered, in the vendor's words."""
+    usage: EmbeddingUsage | None
+    """Token counts; absent when the vendor told none."""
+    interfuse: ResponseMeta | None
+    """What interfuse adds."""
+
+class Embedding(Record):
+    """One embedding."""
+
+    object: str
+    """Always `embedding`."""
+    index: int
+    """Place of its input."""
+    embedding: Vector
+    """The numbers."""
+
+Vector: TypeAlias = list[float] | str
+"""The numbers of an embedding: a list, or base64 of 32-bit floats with the lowest byte first."""
+
+class EmbeddingUsage(Record):
+    """Token counts of embeddings."""
+
+    prompt_tokens: int
+    """Tokens of the inputs."""
+    total_tokens: int
+    """The same, in total."""
+
 class Fused(Record):
     """The fused answer and the evidence for it."""
 
@@ -817,7 +852,7 @@ class LedgerRecord(Record):
     tags: dict[str, str] | None
     """The caller's labels."""
 
-Purpose: TypeAlias = Literal["chat", "member", "judge", "synthesis", "debate"]
+Purpose: TypeAlias = Literal["chat", "member", "judge", "synthesis", "debate", "embedding"]
 """What an attempt was made for."""
 
 Outcome: TypeAlias = Literal["ok", "failed", "interrupted", "cancelled"]

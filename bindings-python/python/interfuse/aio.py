@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Literal, Self, Unpack, overload
 
     from . import _native, types
-    from ._responses import ChatCompletion, ChatCompletionChunk, Fused, FusionEvent
+    from ._responses import ChatCompletion, ChatCompletionChunk, EmbeddingResponse, Fused, FusionEvent
 
 
 class AsyncStream(OfItems[Item]):
@@ -122,14 +122,36 @@ class AsyncChat:
         return await self._create(**request)
 
 
+class AsyncEmbeddings:
+    """``client.embeddings``"""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    if TYPE_CHECKING:
+
+        async def create(
+            self, *, timeout: float | None = None, **request: Unpack[types.EmbeddingParams]
+        ) -> EmbeddingResponse: ...
+
+    else:
+
+        async def create(self, *, timeout=None, **request):
+            """One embedding per input, in their order; as ``Client.embeddings.create``."""
+            client = self._client
+            return await _result(client._native.start_embeddings(client._request(request, timeout)))
+
+
 class AsyncClient(BaseClient):
     """As ``Client``, for asyncio. May be used from several event loops, one after the other or at the same time."""
 
     chat: AsyncChat
+    embeddings: AsyncEmbeddings
 
     def _build(self) -> None:
         super()._build()
         self.chat = AsyncChat(self)
+        self.embeddings = AsyncEmbeddings(self)
 
     if TYPE_CHECKING:
 

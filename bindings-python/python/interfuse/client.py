@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Self, Unpack, overload
 
     from . import _native, types
-    from ._responses import ChatCompletion, ChatCompletionChunk, Fused, FusionEvent
+    from ._responses import ChatCompletion, ChatCompletionChunk, EmbeddingResponse, Fused, FusionEvent
 
 
 class Stream(OfItems[Item]):
@@ -99,15 +99,39 @@ class Chat:
         return self._create(**request)
 
 
+class Embeddings:
+    """``client.embeddings``"""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    if TYPE_CHECKING:
+
+        def create(self, *, timeout: float | None = None, **request: Unpack[types.EmbeddingParams]) -> EmbeddingResponse: ...
+
+    else:
+
+        def create(self, *, timeout=None, **request):
+            """One embedding per input, in their order.
+
+            Takes openai's arguments, interfuse's own (``models``, ``provider``, ``tags``) and any other field, which goes
+            to the vendor as it is (``input_type``, ``task_type``). ``timeout`` is in seconds and covers retries too.
+            """
+            client = self._client
+            return client._native.embeddings(client._request(request, timeout))
+
+
 class Client(BaseClient):
     """One API over every inference provider, and fusion of their answers. Thread-safe; survives ``fork``; pickles
     without its keys. Making one costs microseconds and touches no network."""
 
     chat: Chat
+    embeddings: Embeddings
 
     def _build(self) -> None:
         super()._build()
         self.chat = Chat(self)
+        self.embeddings = Embeddings(self)
 
     if TYPE_CHECKING:
 

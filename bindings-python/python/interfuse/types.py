@@ -34,6 +34,9 @@ __all__ = [
     "Pool",
     "Member",
     "Judge",
+    "EmbeddingParams",
+    "EmbeddingInput",
+    "EncodingFormat",
     "FuseParams",
     "Config",
     "ProviderConfig",
@@ -332,6 +335,47 @@ class Judge(TypedDict, total=False):
     """Most tokens of a verdict (1024 by default) or an analysis (3072 by default)."""
     timeout_ms: int | None
     """Deadline of one judge call, milliseconds."""
+
+
+class EmbeddingParams(TypedDict, total=False):
+    """A request for embeddings: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched
+    (`input_type`, `task_type`, ...)."""
+
+    model: Required[str]
+    """`provider/model`."""
+    input: Required[EmbeddingInput]
+    """What to embed; each text or list of tokens gives one embedding."""
+    dimensions: int | None
+    """Length of each embedding, where the model can shorten it."""
+    encoding_format: EncodingFormat | None
+    """How embeddings are written; `float` by default. Honoured whatever the vendor sends."""
+    user: str | None
+    """The caller's word for its own user, for the vendor's abuse checks."""
+    models: Sequence[str] | None
+    """Fallback models, tried in order after `model`; embeddings of different models cannot be compared. Not sent."""
+    provider: ProviderChoice | None
+    """Which backend serves: a name, or preferences. Not sent."""
+    tags: Mapping[str, str] | None
+    """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
+    timeout_ms: int | None
+    """Deadline of the whole call, retries included, milliseconds. Not sent."""
+    max_retries: int | None
+    """Retries after the first attempt, per target. Not sent."""
+    strict_params: bool | None
+    """Whether a field that a target would leave out is an error there; false by default, then it is named in
+    `interfuse.dropped`. Fields that change the answer are never left out. Not sent."""
+    extra_headers: Mapping[str, str] | None
+    """Headers added to the vendor's request."""
+    extra_body: Mapping[str, Any] | None
+    """Fields merged into the vendor's request body as they are; they win over all others."""
+
+
+EmbeddingInput: TypeAlias = "str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]"
+"""What to embed."""
+
+
+EncodingFormat: TypeAlias = "Literal['float', 'base64']"
+"""How embeddings are written."""
 
 
 class FuseParams(TypedDict, total=False):

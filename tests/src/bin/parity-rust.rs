@@ -32,6 +32,7 @@ async fn call(op: &str, config: &str, request: &str) -> Result<Value> {
     let client = Client::from_document(config)?;
     match op {
         "chat" => value(client.chat(from_json("request", request)?).await?),
+        "embeddings" => value(client.embeddings(from_json("request", request)?).await?),
         "fuse" => value(client.fuse(from_json("request", request)?).await?),
         "chat_stream" => {
             let mut chunks = client.chat_stream(from_json("request", request)?).await?;

@@ -39,8 +39,8 @@ pub fn requests(model: &[Def]) -> String {
     out
 }
 
-/// The two requests as keyword arguments: `ChatParams` and `FuseParams` leave out what the methods decide (`stream`) or
-/// take by position (`prompt`), and a reply may stand among the messages as it came.
+/// The requests as keyword arguments: `ChatParams`, `EmbeddingParams` and `FuseParams` leave out what the methods decide
+/// (`stream`) or take by position (`prompt`), and a reply may stand among the messages as it came.
 fn as_arguments(def: &Def) -> Vec<Def> {
     let Body::Record { fields, open } = &def.body else { return vec![def.clone()] };
     let made = |name: &str, fields: Vec<Field>| Def {
@@ -58,16 +58,21 @@ fn as_arguments(def: &Def) -> Vec<Def> {
     };
     match def.name.as_str() {
         "ChatRequest" => {
-            let mut params = without(&["stream"]);
-            for field in params.iter_mut().filter(|f| f.name == "model" || f.name == "messages") {
-                field.required = true;
-            }
+            let params = required(without(&["stream"]), &["model", "messages"]);
             let stream = fields.iter().filter(|f| f.name == "stream").cloned().collect();
             vec![made("ChatParams", params), made("ChatRequest", stream)]
         }
+        "EmbeddingRequest" => vec![made("EmbeddingParams", required(fields.clone(), &["model", "input"]))],
         "FuseRequest" => vec![made("FuseParams", without(&["prompt", "stream", "model"]))],
         _ => vec![def.clone()],
     }
+}
+
+fn required(mut fields: Vec<Field>, names: &[&str]) -> Vec<Field> {
+    for field in fields.iter_mut().filter(|f| names.contains(&f.name.as_str())) {
+        field.required = true;
+    }
+    fields
 }
 
 /// `_responses.pyi`: what interfuse hands out, as classes over `Record`; for type checkers only.

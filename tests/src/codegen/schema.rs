@@ -1,8 +1,8 @@
 //! The JSON Schema of every public type, as schemars derives it, with the few things it cannot know added.
 
 use interfuse::types::{
-    ChatCompletion, ChatCompletionChunk, ChatRequest, Config, ErrorBody, FuseRequest, Fused, FusionEvent, FusionReport,
-    LedgerRecord, ModelInfo, ProviderInfo, UsageQuery, UsageReport,
+    ChatCompletion, ChatCompletionChunk, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, ErrorBody,
+    FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, ModelInfo, ProviderInfo, UsageQuery, UsageReport,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -38,12 +38,14 @@ const MODEL_OR_OBJECT: &[&str] = &["Member", "Judge"];
 pub fn collect() -> Result<Vec<Definition>, String> {
     let mut requests = SchemaSettings::draft2020_12().for_deserialize().into_generator();
     requests.subschema_for::<ChatRequest>();
+    requests.subschema_for::<EmbeddingRequest>();
     requests.subschema_for::<FuseRequest>();
     requests.subschema_for::<Config>();
     requests.subschema_for::<UsageQuery>();
     let mut responses = SchemaSettings::draft2020_12().for_serialize().into_generator();
     responses.subschema_for::<ChatCompletion>();
     responses.subschema_for::<ChatCompletionChunk>();
+    responses.subschema_for::<EmbeddingResponse>();
     responses.subschema_for::<Fused>();
     responses.subschema_for::<FusionReport>();
     responses.subschema_for::<FusionEvent>();

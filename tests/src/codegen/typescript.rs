@@ -58,7 +58,8 @@ fn write(shape: &Shape, request: bool) -> String {
         Shape::Map(inner) => format!("{{ [key: string]: {} }}", write(inner, request)),
         Shape::List(inner) => {
             let item = write(inner, request);
-            let item = if matches!(**inner, Shape::Union(_)) { format!("({item})") } else { item };
+            let compound = matches!(**inner, Shape::Union(_)) || (request && matches!(**inner, Shape::List(_)));
+            let item = if compound { format!("({item})") } else { item };
             if request { format!("readonly {item}[]") } else { format!("{item}[]") }
         }
         Shape::Union(parts) => {

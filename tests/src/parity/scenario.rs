@@ -44,6 +44,8 @@ pub enum Op {
     Chat,
     /// One streamed answer.
     ChatStream,
+    /// Embeddings.
+    Embeddings,
     /// A fusion.
     Fuse,
     /// A fusion with its progress.
@@ -58,6 +60,7 @@ impl Op {
         match self {
             Op::Chat => "chat",
             Op::ChatStream => "chat_stream",
+            Op::Embeddings => "embeddings",
             Op::Fuse => "fuse",
             Op::FuseStream => "fuse_stream",
             Op::Client => "client",
@@ -150,7 +153,7 @@ impl Scenario {
         }
         let chunks = expect.chunks.is_some() || expect.tool_calls.is_some();
         let fits = match self.op {
-            Op::Chat | Op::Fuse | Op::Client => !chunks && expect.events.is_none(),
+            Op::Chat | Op::Embeddings | Op::Fuse | Op::Client => !chunks && expect.events.is_none(),
             Op::ChatStream => expect.events.is_none(),
             Op::FuseStream => !chunks,
         };
