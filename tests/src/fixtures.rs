@@ -45,22 +45,64 @@ const FOLDERS: &[(&str, &str)] = &[
     ("error", "error"),
 ];
 
+/// Everything below a folder laid out like the collection: `native/<dialect>/` and `openai-compatible/<provider>/`, or the
+/// inside of one of the two. By name of what was read.
+pub fn check_collection(dir: &Path) -> Vec<(String, Vec<Checked>)> {
+    let mut all = Vec::new();
+    for part in children(dir).into_iter().filter(|c| matches!(name_of(c).as_str(), "native" | "openai-compatible")) {
+        all.extend(check_collection(&part));
+    }
+    if !all.is_empty() {
+        return all;
+    }
+    for folder in children(dir).into_iter().filter(|c| c.is_dir()) {
+        let name = name_of(&folder);
+        let native = || children(&folder).iter().any(|f| f.is_file());
+        let checked = match native::dialect(&name) {
+            _ if name == "_vercel-ai" => check_verbatim(&folder),
+            Some(dialect) if native() => native::check_dialect(dir, dialect),
+            None if native() => without_wire(dir, &folder),
+            _ => check_provider(dir, &folder),
+        };
+        all.push((name, checked));
+    }
+    all
+}
+
+/// Files of a dialect that has no wire, each with the reason.
+fn without_wire(dir: &Path, folder: &Path) -> Vec<Checked> {
+    let why = match name_of(folder).as_str() {
+        "oauth" => "a token, fetched by credentials and no wire",
+        "aws-eventstream" | "aws-sigv4" => "vectors of framing or signing, which have tests of their own",
+        "replicate" => "predictions of Replicate are no chat wire",
+        _ => "no wire speaks this dialect",
+    };
+    let recorded = |file: &Path| !name_of(file).contains(".body.") && file.is_file();
+    children(folder)
+        .into_iter()
+        .filter(|file| recorded(file))
+        .map(|file| Checked {
+            file: file.strip_prefix(dir).unwrap_or(&file).display().to_string(),
+            category: "chat".to_owned(),
+            outcome: Outcome::Skipped(why.to_owned()),
+        })
+        .collect()
+}
+
 /// Every exchange below `<dir>/<provider>/{chat,chat-stream,error}`, in the order of the file names.
 pub fn check_dir(dir: &Path) -> Vec<Checked> {
-    let catalog = Catalog::builtin();
+    children(dir).iter().flat_map(|provider| check_provider(dir, provider)).collect()
+}
+
+fn check_provider(dir: &Path, provider: &Path) -> Vec<Checked> {
+    let name = name_of(provider);
+    let quirks = Catalog::builtin().provider(&name).map(|p| p.quirks.clone()).unwrap_or_default();
     let mut checked = Vec::new();
-    for provider in children(dir) {
-        for (folder, category) in FOLDERS {
-            for file in children(&provider.join(folder)) {
-                if file.extension().is_none_or(|e| e != "json") {
-                    continue;
-                }
-                let name = name_of(&provider);
-                let quirks = catalog.provider(&name).map(|p| p.quirks.clone()).unwrap_or_default();
-                let outcome = check_file(&file, category, &name, &quirks);
-                let file = file.strip_prefix(dir).unwrap_or(&file).display().to_string();
-                checked.push(Checked { file, category: (*category).to_owned(), outcome });
-            }
+    for (folder, category) in FOLDERS {
+        for file in children(&provider.join(folder)).iter().filter(|f| f.extension().is_some_and(|e| e == "json")) {
+            let outcome = check_file(file, category, &name, &quirks);
+            let file = file.strip_prefix(dir).unwrap_or(file).display().to_string();
+            checked.push(Checked { file, category: (*category).to_owned(), outcome });
         }
     }
     checked
@@ -163,7 +205,8 @@ fn check_file(file: &Path, category: &str, provider: &str, quirks: &Quirks) -> O
         Err(e) => return Outcome::Failed(format!("unreadable: {e}")),
     };
     let path = exchange["request"]["path"].as_str().unwrap_or_default();
-    if let Some(dialect) = native::dialect(provider).or_else(|| spoken_at(path)) {
+    let own = native::dialect(provider).filter(|dialect| dialect.wire() != "openai-chat");
+    if let Some(dialect) = own.or_else(|| spoken_at(path)) {
         match Exchange::own(&name_of(file), &exchange, category.ends_with("-stream")) {
             // A vendor may speak OpenAI's wire beside its own.
             Ok(own) if dialect.foreign(&own).is_some() && other_wire(path).is_none() => {}

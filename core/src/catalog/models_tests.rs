@@ -48,11 +48,7 @@ fn every_provider_named_has_a_row_that_speaks_its_protocols() {
     for model in models.rows() {
         for (provider, offer) in model.serves() {
             let row = catalog.provider(provider).unwrap();
-            assert!(
-                offer.api.as_deref().is_none_or(|api| row.speaks(api)),
-                "{} at {provider}",
-                model.id
-            );
+            assert!(offer.api.as_deref().is_none_or(|api| row.speaks(api)), "{} at {provider}", model.id);
         }
     }
     for model in models.rows() {

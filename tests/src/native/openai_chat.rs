@@ -5,12 +5,15 @@ use serde_json::Value;
 
 use super::{Dialect, Exchange, Said, events, text};
 
-/// The dialect.
-pub struct OpenAiChat;
+/// The dialect, as one of its speakers has it.
+pub struct OpenAiChat {
+    /// Folder of the recordings.
+    pub folder: &'static str,
+}
 
 impl Dialect for OpenAiChat {
     fn folder(&self) -> &'static str {
-        "openai-chat"
+        self.folder
     }
 
     fn wire(&self) -> &'static str {
@@ -26,7 +29,7 @@ impl Dialect for OpenAiChat {
         let choice = &body["choices"][0];
         let calls = choice["message"]["tool_calls"].as_array().into_iter().flatten();
         Said {
-            text: Some(text(&choice["message"], "content").to_owned()),
+            text: Some(content(&choice["message"])),
             calls: Some(calls.map(|c| called(&c["function"])).collect()),
             finish: choice["finish_reason"].as_str().map(str::to_owned),
             error: !body["error"].is_null(),
@@ -44,7 +47,7 @@ impl Dialect for OpenAiChat {
                 (said.prompt, said.completion, said.cached) = (usage.prompt, usage.completion, usage.cached);
             }
             let choice = &event["choices"][0];
-            answer.push_str(text(&choice["delta"], "content"));
+            answer.push_str(&content(&choice["delta"]));
             for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
                 let place = call["index"].as_u64().unwrap_or(0) as usize;
                 calls.resize_with(calls.len().max(place + 1), Default::default);
@@ -64,14 +67,26 @@ impl Dialect for OpenAiChat {
         match (status, text(&body["error"], "code")) {
             (_, "context_length_exceeded") => Some(ErrorKind::ContextLength),
             (401, _) => Some(ErrorKind::Authentication),
-            (400, "") => Some(ErrorKind::InvalidRequest),
+            (400, "") if body["error"].is_object() => Some(ErrorKind::InvalidRequest),
             _ => None,
         }
     }
 }
 
+/// Text, or the texts of a list of blocks.
+fn content(message: &Value) -> String {
+    match &message["content"] {
+        Value::Array(blocks) => blocks.iter().map(|block| text(block, "text")).collect(),
+        _ => text(message, "content").to_owned(),
+    }
+}
+
 fn called(function: &Value) -> (String, String) {
-    (text(function, "name").to_owned(), text(function, "arguments").to_owned())
+    let arguments = match &function["arguments"] {
+        object @ Value::Object(_) => object.to_string(),
+        _ => text(function, "arguments").to_owned(),
+    };
+    (text(function, "name").to_owned(), arguments)
 }
 
 fn tally(usage: &Value) -> Said {

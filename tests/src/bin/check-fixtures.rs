@@ -1,0 +1,35 @@
+//! Replays recorded exchanges: `check-fixtures DIR`, where DIR is laid out like a collection with `native/<dialect>/` and
+//! `openai-compatible/<provider>/`, or like the inside of one of the two. Prints, per folder and in all, how many decode,
+//! which were skipped and why, and which failed; the exit code is 1 when any did, 2 when there was nothing.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use interfuse_tests::fixtures::{Outcome, check_collection, report};
+
+fn main() -> ExitCode {
+    let Some(dir) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("usage: check-fixtures DIR");
+        return ExitCode::from(2);
+    };
+    let (mut decoded, mut skipped, mut failed) = (0, 0, Vec::new());
+    for (name, checked) in check_collection(&dir) {
+        if checked.is_empty() {
+            continue;
+        }
+        decoded += checked.iter().filter(|c| c.outcome == Outcome::Decoded).count();
+        skipped += checked.iter().filter(|c| matches!(c.outcome, Outcome::Skipped(_))).count();
+        failed.extend(report(&name, &checked));
+    }
+    for why in &failed {
+        println!("failed {why}");
+    }
+    println!("all: {decoded} decoded, {skipped} skipped, {} failed", failed.len());
+    match (decoded + skipped, failed.len()) {
+        (0, 0) => ExitCode::from(2),
+        (_, 0) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
