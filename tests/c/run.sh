@@ -71,6 +71,12 @@ check C link_header $cc -std=c99 "${strict[@]}" "$here/header.c" -o header "${li
 for example in chat stream fuse; do
     check C "compile_example_$example" $cc -std=c99 "${strict[@]}" "$root/ffi/examples/$example.c" -o $example "${link[@]}"
 done
+if has cmake; then
+    with_cmake() {
+        cmake -S "$root/ffi/examples" -B cmake -DINTERFUSE_LIBRARY="$built/libinterfuse.so" && cmake --build cmake
+    }
+    check C examples_build_with_cmake with_cmake
+fi
 check C++ compile_example_fuse $cxx -std=c++17 "${strict[@]}" "$root/ffi/examples/fuse.cpp" -o fuse-cpp "${link[@]}"
 check C loaded_library_fits_the_header ./header
 # What a program that links statically needs besides, as `--print native-static-libs` says.

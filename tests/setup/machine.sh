@@ -11,13 +11,14 @@ have_cc()         { echo '#include <stdio.h>' | cc -xc -fsyntax-only - 2>/dev/nu
 have_cxx()        { echo '#include <string>' | c++ -xc++ -fsyntax-only - 2>/dev/null; }
 have_python()     { bash "$SETUP/python.sh" --find >/dev/null 2>&1; }
 have_node()       { at_least 20 "$(node --version 2>/dev/null)" && npm --version >/dev/null 2>&1; }
+have_cmake()      { command -v cmake >/dev/null; }
 have_clang()      { command -v clang++ >/dev/null; }
 have_valgrind()   { command -v valgrind >/dev/null; }
 have_curlheader() { echo '#include <curl/curl.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
 
 declare -A packages=(
     [rust]='cargo rustc' [cc]='gcc libc6-dev' [cxx]='g++' [python]='python3 python3-venv' [node]='nodejs npm'
-    [clang]='clang' [valgrind]='valgrind' [curlheader]='libcurl4-openssl-dev'
+    [cmake]='cmake make' [clang]='clang' [valgrind]='valgrind' [curlheader]='libcurl4-openssl-dev'
 )
 declare -A advice=(
     [rust]='Rust 1.89 or newer: rustup from https://rustup.rs (on Debian 13: apt-get install rustup && rustup default stable). Debian 12 and 13 package an older rustc.'
@@ -26,6 +27,7 @@ declare -A advice=(
     [cxx]='a C++17 compiler: g++'
     [python]='Python 3.11 or newer with venv: python3 and python3-venv'
     [node]='Node.js 20 or newer with npm: https://nodejs.org (Debian 13: nodejs and npm; Debian 12 packages Node 18)'
+    [cmake]='CMake (it builds the C examples as a C project would)'
     [valgrind]='valgrind (it checks that the C tests leak nothing)'
    
     [curlheader]="libcurl's headers: libcurl4-openssl-dev"
@@ -38,7 +40,7 @@ declare -A optional=( [clang]=yes )
 case "${1:-}" in
     demo)  needs=(rust cc python) ;;
     lint)  needs=(rust lint cc python) ;;
-    test)  needs=(rust cc cxx clang python valgrind node) ;;
+    test)  needs=(rust cc cxx cmake clang python valgrind node) ;;
     bench) needs=(rust cc cxx python node curlheader) ;;
     *) echo "usage: machine.sh demo|test|bench|lint" >&2; exit 2 ;;
 esac
