@@ -31,6 +31,11 @@ pub trait Credential: Send + Sync + fmt::Debug {
     /// `authentication` when there is none, naming what was tried, never a value.
     fn authorize<'a>(&'a self, request: &'a mut HttpRequest, host: Host<'a>) -> BoxFuture<'a, Result<()>>;
 
+    /// A header that proves it and never changes; it stands in every request, so that there is nothing to authorize.
+    fn standing(&self) -> Option<(HeaderName, HeaderValue)> {
+        None
+    }
+
     /// Whether a refused proof can be followed by a better one.
     fn renews(&self) -> bool {
         false
@@ -118,6 +123,10 @@ impl Credential for FixedKey {
     fn authorize<'a>(&'a self, request: &'a mut HttpRequest, _: Host<'a>) -> BoxFuture<'a, Result<()>> {
         request.headers.insert(self.header.name.clone(), self.value.clone());
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn standing(&self) -> Option<(HeaderName, HeaderValue)> {
+        Some((self.header.name.clone(), self.value.clone()))
     }
 
     fn secrets(&self) -> Vec<Secret> {

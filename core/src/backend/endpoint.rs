@@ -28,7 +28,9 @@ pub struct Endpoint {
     /// The user's model names -> ids sent.
     pub models: BTreeMap<String, String>,
     /// `None` where no key was found.
-    pub credential: Option<Arc<dyn Credential>>,
+    credential: Option<Arc<dyn Credential>>,
+    /// The proof stands in the headers already.
+    stands: bool,
     base_url: String,
     /// The configuration gave the address, so keys for the vendor's own do not go there.
     moved: bool,
@@ -71,6 +73,11 @@ impl Endpoint {
     /// How a model embeds; `None` where it does not, as far as the catalogue knows.
     pub fn embeddings(&self, model: &str) -> Option<&Api<dyn EmbeddingProtocol>> {
         self.embeddings.iter().find(|(row, _)| row.serves(model)).map(|(_, api)| api)
+    }
+
+    /// What has to authorize each request, where no header stands for it.
+    pub fn credential(&self) -> Option<&dyn Credential> {
+        self.credential.as_deref().filter(|_| !self.stands)
     }
 
     /// The error for a call without a key: what to set.
@@ -119,6 +126,11 @@ impl Endpoint {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("interfuse/", env!("CARGO_PKG_VERSION"))));
         put(&mut headers, &provider.headers, &provider.id)?;
         put(&mut headers, &given.headers, &provider.id)?;
+        let standing = found.as_ref().and_then(|found| found.credential.standing());
+        let stands = standing.is_some();
+        if let Some((name, value)) = standing {
+            headers.insert(name, value);
+        }
 
         let ways = Ways { provider: &provider, given, values, base_url: &base_url, headers };
         let (apis, embeddings) = (ways.chat()?, ways.embeddings()?);
@@ -128,6 +140,7 @@ impl Endpoint {
             key_from,
             models: given.models.clone(),
             credential,
+            stands,
             base_url,
             moved: given.base_url.is_some(),
             apis,
@@ -205,7 +218,10 @@ impl Ways<'_> {
                 Error::invalid_config(format!("providers.{}.api.key_header", provider.id), e)
             })?;
             let (quirks, region) = (api.quirks.clone(), self.region());
-            let made = Api { protocol, quirks, headers, key_header, address: chat, stream, region };
+            let mut made = Api { protocol, quirks, headers, key_header, address: chat, stream, region };
+            let mut headers = std::mem::take(&mut made.headers);
+            made.place_key(&mut headers);
+            made.headers = headers;
             apis.push((api.clone(), Arc::new(made)));
         }
         Ok(apis)

@@ -127,7 +127,7 @@ async fn send<O: Operation>(
             .filter(|limit| Instant::now() + *limit < call.log.deadline),
         idle_timeout: Duration::from_millis(engine.config.timeouts.idle_ms),
     };
-    let Some(credential) = &target.endpoint.credential else { return engine.transport.send(request).await };
+    let Some(credential) = target.endpoint.credential() else { return engine.transport.send(request).await };
     let host = Host { transport: &*engine.transport, clock: &*engine.clock };
     let again = credential.renews().then(|| request.clone());
     credential.authorize(&mut request, host).await?;
