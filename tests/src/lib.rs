@@ -5,4 +5,5 @@ pub mod fixtures;
 pub mod native;
 pub mod parity;
 pub mod replay;
+pub mod switch;
 pub mod upstream;

@@ -5,7 +5,7 @@
 //! bodies) and the project's own (`<provider>/{chat,chat-stream,error}/*.json`, read by [`crate::fixtures`]).
 
 mod anthropic;
-mod bedrock;
+pub(crate) mod bedrock;
 mod cohere;
 mod exchange;
 mod google;

@@ -175,7 +175,7 @@ fn frames(mut body: &[u8]) -> Vec<(Value, Value)> {
 }
 
 /// One frame.
-fn frame(headers: &Value, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(headers: &Value, payload: &[u8]) -> Vec<u8> {
     let mut head = Vec::new();
     for (name, value) in headers.as_object().into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();

@@ -90,15 +90,11 @@ impl Request {
 
     /// `body` is [`Request::body_value`], parsed once by the caller.
     pub fn looks_like(&self, when: &When, body: &Value) -> bool {
-        let path = |wanted: &String| {
-            let seen = match wanted.contains('?') {
-                true => self.path.as_str(),
-                false => self.path.split('?').next().unwrap_or_default(),
-            };
-            seen == wanted
-        };
+        let bare = self.path.split('?').next().unwrap_or_default();
+        let path = |wanted: &String| wanted == if wanted.contains('?') { &self.path } else { bare };
         when.method.as_ref().is_none_or(|method| *method == self.method)
             && when.path.as_ref().is_none_or(path)
+            && when.path_ends.as_ref().is_none_or(|end| bare.ends_with(end))
             && when.model.as_ref().is_none_or(|model| body["model"] == model.as_str())
             && when.header.iter().all(|(name, value)| self.header(&name.to_ascii_lowercase()) == Some(value))
             && when.body.as_ref().is_none_or(|part| contains(body, part))

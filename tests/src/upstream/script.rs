@@ -38,6 +38,8 @@ pub struct When {
     pub method: Option<String>,
     /// Exact path; compared with the query string only if it contains a `?` itself.
     pub path: Option<String>,
+    /// How the path ends, without the query string.
+    pub path_ends: Option<String>,
     /// `model` of the JSON body.
     pub model: Option<String>,
     /// Exact header values, names in any case.
