@@ -11,6 +11,7 @@ use interfuse::catalog::{Model, Offer, OfferStatus, Provider};
 use interfuse::types::{ChatCompletion, ChatRequest, Config, CostSource, ProviderChoice};
 use interfuse::wire::Assembler;
 use interfuse::{Catalog, Client, ErrorKind};
+use interfuse_tests::parity::scenario::{self, Expect};
 use interfuse_tests::switch::{self, Refusal, Said, TOKENS, wire_of};
 use interfuse_tests::upstream::Upstream;
 use serde_json::{Value, json};
@@ -288,4 +289,20 @@ async fn and_at_other_doors_and_at_servers_of_ones_own() {
         let dated = up.log()[0].path.ends_with("?api-version=2024-10-21");
         assert_eq!(dated, *provider == "azure" && *wire == "openai-chat", "{}", up.log()[0].path);
     }
+}
+
+/// The scenarios of the switch, which every language plays, are one request and one expectation.
+#[test]
+fn scenarios_of_the_switch_differ_in_provider_and_upstream_alone() {
+    let mut first: BTreeMap<&str, (Value, Expect)> = BTreeMap::new();
+    let mut providers = BTreeSet::new();
+    for scenario in scenario::all().unwrap().into_iter().filter(|scenario| scenario.name.starts_with("switch_")) {
+        let mut request = scenario.request.clone();
+        let provider = request.as_object_mut().unwrap().remove("provider").unwrap();
+        providers.insert(provider.as_str().unwrap().to_owned());
+        let seen = (request, scenario.expect.clone());
+        let wanted = first.entry(scenario.op.as_str()).or_insert_with(|| seen.clone());
+        assert_eq!(seen, *wanted, "{}", scenario.name);
+    }
+    assert_eq!((first.len(), providers.len()), (2, 7), "{providers:?}");
 }

@@ -69,7 +69,7 @@ impl Op {
 }
 
 /// What must come out; everything given must hold, and either `result` or `error` is given.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Partial of the answer. A stream that ends well has null; for `fuse_stream` it is the result of `run_done`.
@@ -96,7 +96,7 @@ pub struct Expect {
 }
 
 /// What the upstream must have seen. A request that no route wanted is always a failure.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectUpstream {
     /// Partial of the number of requests.
