@@ -5,5 +5,6 @@ pub mod fixtures;
 pub mod native;
 pub mod parity;
 pub mod replay;
+pub mod requests;
 pub mod switch;
 pub mod upstream;
