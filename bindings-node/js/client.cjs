@@ -4,6 +4,7 @@
 const { readFileSync } = require('node:fs')
 
 const { answer } = require('./fetch.cjs')
+const { answering, withoutSources } = require('./keys.cjs')
 const { load } = require('./native.cjs')
 const { aborted, badConfig, fromNative, misuse } = require('./raise.cjs')
 const { Stream } = require('./stream.cjs')
@@ -24,7 +25,7 @@ class Interfuse {
     let { provider } = options
     if (options.baseURL != null) {
       provider ??= OWN
-      own.base_url = options.baseURL
+      own.baseURL = options.baseURL
     }
     if (options.apiKey != null) {
       if (provider == null) {
@@ -33,11 +34,14 @@ class Interfuse {
             'or new Interfuse({ baseURL, apiKey }) for a server of your own.',
         )
       }
-      own.api_key = options.apiKey
+      own.apiKey = options.apiKey
     }
+    const sources = new Map()
+    const document = readDocument(options.config, sources)
+    const laidOver = Object.keys(own).length ? merged({ [provider]: own }, options.providers ?? {}) : options.providers
     const { NativeClient } = addon()
-    const document = readDocument(options.config)
-    this.#native = told(() => new NativeClient(document, provider, Object.keys(own).length ? JSON.stringify(own) : undefined))
+    const text = laidOver == null ? undefined : JSON.stringify(withoutSources(laidOver, sources))
+    this.#native = told(() => new NativeClient(document, text, [...sources.keys()], answering(sources)))
     this.#defaults = {
       provider,
       timeout_ms: options.timeout,
@@ -167,10 +171,12 @@ function merged(request, defaults) {
 }
 
 /** The configuration as text: given as an object or a path, or the file that INTERFUSE_CONFIG names. */
-function readDocument(config) {
+function readDocument(config, sources) {
   const path = config ?? (process.env.INTERFUSE_CONFIG || undefined)
   if (path === undefined) return undefined
-  if (typeof path !== 'string' && !(path instanceof URL)) return JSON.stringify(path)
+  if (typeof path !== 'string' && !(path instanceof URL)) {
+    return JSON.stringify(path.providers == null ? path : { ...path, providers: withoutSources(path.providers, sources) })
+  }
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {

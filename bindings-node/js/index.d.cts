@@ -4,6 +4,7 @@ import type {
   ChatCompletionChunk,
   ChatRequest,
   Config,
+  CredentialConfig,
   EmbeddingInput,
   EmbeddingRequest,
   EmbeddingResponse,
@@ -12,6 +13,7 @@ import type {
   FusionEvent,
   Message,
   ModelInfo,
+  ProviderConfig,
   ProviderInfo,
   UsageReport,
 } from './types'
@@ -19,17 +21,51 @@ import type {
 export * from './errors.cjs'
 export type * from './types'
 
+/** Gives a key; asked before every request, so that it may rotate. */
+export type KeyFunction = () => string | PromiseLike<string>
+
+/** Keys of an AWS account, as AWS's own credential providers give them. */
+export interface AwsCredentialIdentity {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string | undefined
+  readonly expiration?: Date | undefined
+}
+
+/** Gives keys of an AWS account, such as `fromNodeProviderChain()`; asked before every request. */
+export type AwsCredentialProvider = () => AwsCredentialIdentity | PromiseLike<AwsCredentialIdentity>
+
+/** One backend; its key may come from a function. */
+export interface ProviderOptions extends Omit<ProviderConfig, 'api_key' | 'credentials'> {
+  /** The key itself, or a function that gives it. */
+  apiKey?: string | KeyFunction | null
+  /** The same. */
+  api_key?: string | KeyFunction | null
+  /** The same as `base_url`. */
+  baseURL?: string | null
+  /** Who calls, or a function that gives keys of an AWS account. */
+  credentials?: CredentialConfig | AwsCredentialProvider | null
+}
+
+/** The configuration, in which keys may come from functions. */
+export interface ClientConfig extends Omit<Config, 'providers'> {
+  /** Backends by name. */
+  providers?: { readonly [name: string]: ProviderOptions }
+}
+
 /** How a client is made. Everything is optional. */
 export interface ClientOptions {
   /**
    * The configuration: an object, or the path of a TOML or JSON file. Without it the file that `INTERFUSE_CONFIG` names;
    * without that every vendor's usual key variables, read now.
    */
-  config?: Config | string | URL
+  config?: ClientConfig | string | URL
+  /** Backends, laid over those of the configuration. */
+  providers?: { readonly [name: string]: ProviderOptions }
   /** The backend of every request that names none. */
   provider?: string
-  /** Key for `provider` or `baseURL`; it is never sent anywhere else. */
-  apiKey?: string
+  /** Key for `provider` or `baseURL`, or a function that gives it and is asked before every request; never sent elsewhere. */
+  apiKey?: string | KeyFunction
   /** Any OpenAI-compatible server (`http://localhost:8000/v1`); serves every request that names no provider. */
   baseURL?: string
   /** Milliseconds for one whole call, retries included. */

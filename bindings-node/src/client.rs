@@ -1,12 +1,14 @@
 //! The client: one method per public method of the core.
 
-use interfuse::types::{Config, ProviderConfig, from_json};
+use interfuse::backend::KeySources;
+use interfuse::types::{Config, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
 use crate::call::{Cancel, closing, json, raise, run};
+use crate::keys::{self, Ask};
 use crate::stream::{NO_LIMIT, NativeStream, READ_AHEAD};
 
 /// A client as `js/client.cjs` sees it.
@@ -18,15 +20,18 @@ pub struct NativeClient {
 
 #[napi]
 impl NativeClient {
-    /// `document` is TOML or JSON text; `own` is a provider's configuration as JSON, laid over the one of that name.
+    /// `document` is TOML or JSON text; `providers` are backends as JSON, laid over those of the document; `asked` names
+    /// the providers for whose keys `ask` is called.
     #[napi(constructor)]
     pub fn new(
         env: &Env,
         document: Option<String>,
-        provider: Option<String>,
-        own: Option<String>,
+        providers: Option<String>,
+        asked: Vec<String>,
+        #[napi(ts_arg_type = "(provider: string) => Promise<string>")] ask: Ask,
     ) -> napi::Result<Self> {
-        let client = make(document.as_deref(), provider, own.as_deref()).map_err(|error| raise(&error))?;
+        let keys = keys::sources(asked, ask);
+        let client = make(document.as_deref(), providers.as_deref(), keys).map_err(|error| raise(&error))?;
         Ok(NativeClient { client, closing: closing(env)? })
     }
 
@@ -127,13 +132,10 @@ impl NativeClient {
     }
 }
 
-fn make(document: Option<&str>, provider: Option<String>, own: Option<&str>) -> Result<Client, Error> {
+fn make(document: Option<&str>, providers: Option<&str>, keys: KeySources) -> Result<Client, Error> {
     let mut config = document.map(Config::parse).transpose()?.unwrap_or_default();
-    if let (Some(provider), Some(own)) = (provider, own) {
-        let own: ProviderConfig = from_json("configuration", own)?;
-        let target = config.providers.entry(provider).or_default();
-        target.base_url = own.base_url.or(target.base_url.take());
-        target.api_key = own.api_key.or(target.api_key.take());
+    if let Some(providers) = providers {
+        config.overlay(from_json("configuration", providers)?);
     }
-    Client::from_config(config)
+    Client::with_keys(config, keys)
 }

@@ -2,4 +2,5 @@
 
 mod call;
 mod client;
+mod keys;
 mod stream;

@@ -2,14 +2,13 @@
 
 use interfuse::Client;
 use interfuse::host::{self, EventStream, ForkSafe};
-use interfuse::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused, ProviderConfig,
-};
+use interfuse::types::{ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 use crate::call::{Call, join};
 use crate::convert::{from_python, raise, to_python};
+use crate::keys;
 use crate::stream::Stream;
 
 type Make = Box<dyn Fn() -> interfuse::Result<Client> + Send + Sync>;
@@ -23,28 +22,19 @@ pub struct Native {
 
 #[pymethods]
 impl Native {
-    /// `config`: a dict or a file's path; else what the environment names. `own`: what the caller gave for `provider`.
+    /// `config`: a dict or a file's path; else what the environment names. `providers`: laid over its backends. `keys`:
+    /// functions that give keys, by provider.
     #[new]
-    #[pyo3(signature = (config, provider, own))]
     fn new(
         py: Python<'_>,
         config: Option<&Bound<'_, PyAny>>,
-        provider: Option<String>,
-        own: Option<&Bound<'_, PyAny>>,
+        providers: &Bound<'_, PyAny>,
+        keys: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
         let mut config = read_config(py, config)?;
-        if let (Some(provider), Some(own)) = (provider, own) {
-            let own: ProviderConfig = from_python("configuration", own)?;
-            let target = config.providers.entry(provider).or_default();
-            if own.base_url.is_some() {
-                target.base_url = own.base_url;
-            }
-            if own.api_key.is_some() {
-                target.api_key = own.api_key;
-            }
-        }
-        let again = config.clone();
-        let make: Make = Box::new(move || Client::from_config(again.clone()));
+        config.overlay(from_python("configuration", providers)?);
+        let (again, keys) = (config.clone(), keys::sources(keys)?);
+        let make: Make = Box::new(move || Client::with_keys(again.clone(), keys.clone()));
         let client = ForkSafe::new(make).map_err(|e| raise(py, &e))?;
         Ok(Native { config, client })
     }

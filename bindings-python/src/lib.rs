@@ -1,9 +1,11 @@
 //! The compiled half of the Python package: it hands dicts to the core and builds records from what comes back. Its other
-//! half, in `python/interfuse`, gives this the shape users see. No thread of the core ever touches the interpreter.
+//! half, in `python/interfuse`, gives this the shape users see. Of the core's threads none touches the interpreter but
+//! those on which it asks Python functions for keys.
 
 mod call;
 mod client;
 mod convert;
+mod keys;
 mod queue;
 mod stream;
 

@@ -31,6 +31,13 @@ def blocking(client: Client) -> None:
         assert_type(chunk.choices[0].delta.content, str | None)
 
 
+def keys(fetched: str) -> None:
+    Client(base_url="http://localhost/v1", api_key=lambda: fetched)
+    Client(providers={"openai": {"api_key": lambda: fetched}, "own": {"base_url": "http://localhost/v1"}})
+    Client({"providers": {"bedrock": {"credentials": lambda: {"access_key": fetched}}}})
+    Client(base_url="http://localhost/v1", api_key=lambda: 5)  # type: ignore[arg-type, return-value]
+
+
 def embedding(client: Client) -> None:
     r = client.embeddings.create(model="up/m", input=["one"], encoding_format="float", timeout=3.5)
     assert_type(r, EmbeddingResponse)

@@ -35,6 +35,9 @@ impl Handle for interfuse_client {
 /// or, when that is not set, the defaults: every vendor at its usual address with the key from its usual environment
 /// variable. Keys are read now. Makes no connection.
 ///
+/// A key that changes stands in a file: `api_key_file` is read again whenever the file has changed. There are no callbacks
+/// for keys.
+///
 /// Returns 0 and the client in `*client` (free it with interfuse_client_free), or INTERFUSE_INVALID_CONFIG with the path
 /// of the fault, or INTERFUSE_INVALID_REQUEST when the text is not UTF-8.
 #[unsafe(no_mangle)]

@@ -5,6 +5,13 @@ import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'in
 const config: Config = { providers: { own: { base_url: 'http://localhost:8000/v1' } }, pools: { default: { pool: ['a/b'] } } }
 const client = new Interfuse({ config, timeout: 30_000, tags: { project: 'search' } })
 
+const session = async () => ({ accessKeyId: 'a', secretAccessKey: 'b', expiration: new Date() })
+new Interfuse({ provider: 'openai', apiKey: async () => 'key' })
+new Interfuse({ providers: { openai: { apiKey: () => 'key' }, bedrock: { credentials: session, vars: { region: 'eu-west-1' } } } })
+new Interfuse({ config: { providers: { mistral: { api_key: async () => 'key' }, bedrock: { credentials: { profile: 'dev' } } } } })
+// @ts-expect-error a key is text
+new Interfuse({ providers: { openai: { apiKey: () => 5 } } })
+
 const messages: Message[] = [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }]
 const answer = await client.chat.completions.create({ model: 'openai/gpt-5-mini', messages, tools: [], provider: { order: ['groq'] } })
 const text: string | null = answer.choices[0]!.message.content

@@ -1,6 +1,6 @@
 """The compiled half of the package (`bindings-python/src`)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._responses import ModelInfo, ProviderInfo, UsageReport
@@ -9,7 +9,10 @@ __version__: str
 
 class Native:
     def __init__(
-        self, config: Mapping[str, Any] | str | None, provider: str | None, own: Mapping[str, Any] | None
+        self,
+        config: Mapping[str, Any] | str | None,
+        providers: Mapping[str, Any],
+        keys: Mapping[str, Callable[[], str | tuple[str, str, str | None]]],
     ) -> None: ...
     def config(self) -> dict[str, Any]: ...
     def chat(self, request: Mapping[str, Any]) -> Any: ...

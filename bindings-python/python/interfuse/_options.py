@@ -9,7 +9,7 @@ from .errors import ConfigError, MisuseError
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from typing import Any, NoReturn, Self
 
@@ -28,6 +28,7 @@ class BaseClient:
 
     _native: Native
     _defaults: dict[str, Any]
+    _waits: Callable[[Any], Any] | None = None
     models: Models
 
     def __init__(
@@ -35,8 +36,9 @@ class BaseClient:
         config: types.Config | Mapping[str, Any] | str | os.PathLike[str] | None = None,
         *,
         provider: str | None = None,
-        api_key: str | None = None,
+        api_key: str | Callable[[], str | Awaitable[str]] | None = None,
         base_url: str | None = None,
+        providers: Mapping[str, types.ProviderConfig | Mapping[str, Any]] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
@@ -46,8 +48,11 @@ class BaseClient:
         config: a dict, or the path of a TOML or JSON file; else the file named by ``INTERFUSE_CONFIG``; else every
             vendor's usual key variables, read now.
         provider: the backend of every request that names none.
-        api_key: key for `provider` or `base_url`; it is never sent anywhere else.
+        api_key: key for `provider` or `base_url`; it is never sent anywhere else. A function that gives the key is asked
+            before every request, on a thread of its own; AsyncClient also takes an async one.
         base_url: any OpenAI-compatible server (``http://localhost:8000/v1``); serves every request that names no provider.
+        providers: backends, laid over those of the configuration. `api_key` may be a function here too, and
+            `credentials` a session of boto3 or a function that gives an AWS account's keys as a dict or tuple.
         timeout: seconds for one whole call, retries included.
         max_retries: retries after the first attempt, per target.
         default_headers: added to every request.
@@ -55,6 +60,7 @@ class BaseClient:
 
         Raises ConfigError naming the place of the fault. Does not touch the network.
         """
+        given: dict[str, Any] = dict(providers or {})
         own: dict[str, Any] = {}
         if base_url is not None:
             provider = provider or _OWN
@@ -68,9 +74,33 @@ class BaseClient:
             own["api_key"] = api_key
         if isinstance(config, os.PathLike):
             config = os.fspath(config)
-        self._native = Native(config, provider, own or None)
+        if own and provider is not None:
+            given[provider] = {**given.get(provider, {}), **own}
+        self._native = self._open(config, given)
         self._defaults = _defaults(provider, timeout, max_retries, default_headers, tags)
         self._build()
+
+    def _open(self, config: Any, providers: dict[str, Any]) -> Native:
+        """The native client; what only Python can call is handed to it apart from the configuration."""
+        inner = None if config is None or isinstance(config, str) else config.get("providers")
+        if not _has_sources(inner) and not _has_sources(providers):
+            return Native(config, providers, {})
+        from ._keys import without_sources
+
+        wait = self._waits = self._waiting()
+        sources: dict[str, Any] = {}
+        if inner is not None:
+            inner, sources = without_sources(inner, wait)
+            config = {**config, "providers": inner}
+        providers, over = without_sources(providers, wait)
+        for name, given in providers.items():
+            if given.get("api_key") or given.get("credentials"):
+                sources.pop(name, None)
+        return Native(config, providers, {**sources, **over})
+
+    def _waiting(self) -> Callable[[Any], Any] | None:
+        """What runs an awaitable on the event loop of the calls; None where there is none."""
+        return None
 
     def with_options(
         self,
@@ -83,7 +113,9 @@ class BaseClient:
     ) -> Self:
         """A client with other defaults that shares connections and ledger with this one; headers and tags are added."""
         changed = _defaults(provider, timeout, max_retries, default_headers, tags)
-        return self._twin(self._native, _merged(changed, self._defaults))
+        twin = self._twin(self._native, _merged(changed, self._defaults))
+        twin._waits = self._waits
+        return twin
 
     copy = with_options
 
@@ -169,6 +201,15 @@ class Closed:
         raise MisuseError("this client is closed; make a new one")
 
 
+def _has_sources(providers: Mapping[str, Any] | None) -> bool:
+    """Whether any key is something to be called."""
+    return any(
+        callable(given.get("api_key")) or (given.get("credentials") is not None and not hasattr(given["credentials"], "items"))
+        for given in (providers or {}).values()
+        if hasattr(given, "get")
+    )
+
+
 def milliseconds(seconds: float) -> int:
     """Seconds as the core counts them; at least one millisecond."""
     if not seconds > 0:
@@ -216,4 +257,4 @@ def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _restored(cls: type[BaseClient], config: dict[str, Any], defaults: dict[str, Any]) -> BaseClient:
-    return cls._twin(Native(config, None, None), {k: v for k, v in defaults.items() if v})
+    return cls._twin(Native(config, {}, {}), {k: v for k, v in defaults.items() if v})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from ._bridge import bridge
@@ -9,7 +11,7 @@ from ._generic import Item, OfItems
 from ._options import BaseClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
     from typing import Literal, Self, Unpack, overload
 
@@ -53,6 +55,27 @@ class AsyncStream(OfItems[Item]):
         self._ready.clear()
 
     aclose = close
+
+
+class _Waiting:
+    """Runs what async callables give, from the thread on which a key is asked for, in a loop that makes this client's
+    calls, where they may use what belongs to that loop."""
+
+    def __init__(self) -> None:
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, None] = weakref.WeakKeyDictionary()
+
+    def note(self) -> None:
+        """The running loop makes a call."""
+        self._loops[asyncio.get_running_loop()] = None
+
+    def __call__(self, awaitable: Awaitable[Any]) -> Any:
+        async def awaited() -> Any:
+            return await awaitable
+
+        for loop in reversed(list(self._loops)):
+            if loop.is_running():
+                return asyncio.run_coroutine_threadsafe(awaited(), loop).result()
+        return asyncio.run(awaited())
 
 
 async def _opened(source: _native.Stream) -> AsyncStream[Any]:
@@ -147,6 +170,15 @@ class AsyncClient(BaseClient):
 
     chat: AsyncChat
     embeddings: AsyncEmbeddings
+    _waits: _Waiting | None
+
+    def _waiting(self) -> Callable[[Any], Any]:
+        return _Waiting()
+
+    def _request(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        if self._waits is not None:
+            self._waits.note()
+        return super()._request(request, timeout)
 
     def _build(self) -> None:
         super()._build()

@@ -1,6 +1,6 @@
 //! Proof of who calls, put on each request. What is proved, and how it is renewed, differs by vendor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,13 +72,43 @@ pub enum Key {
     Aws(AwsKeys),
 }
 
+impl<T: Into<String>> From<T> for Key {
+    fn from(key: T) -> Self {
+        Key::Secret(Secret::new(key))
+    }
+}
+
 /// A key of the host's own making: asked before every request, so that it may rotate; caching is the source's affair.
+/// Closures that give a future are sources.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use interfuse::backend::{Key, KeySources};
+/// use interfuse::types::Config;
+///
+/// # async fn fetched_from_a_vault() -> String { String::new() }
+/// let mut keys = KeySources::new();
+/// keys.insert("openai".to_owned(), Arc::new(|| async { Ok(Key::from(fetched_from_a_vault().await)) }));
+/// let client = interfuse::Client::with_keys(Config::default(), keys)?;
+/// # Ok::<(), interfuse::Error>(())
+/// ```
 pub trait KeySource: Send + Sync {
     /// The key to use now.
     ///
     /// # Errors
     /// Any; it becomes the call's error.
     fn key(&self) -> BoxFuture<'static, Result<Key>>;
+}
+
+impl<F, Asked> KeySource for F
+where
+    F: Fn() -> Asked + Send + Sync,
+    Asked: Future<Output = Result<Key>> + Send + 'static,
+{
+    fn key(&self) -> BoxFuture<'static, Result<Key>> {
+        Box::pin(self())
+    }
 }
 
 /// Sources by provider.
@@ -183,12 +213,15 @@ impl Credential for FileKey {
     }
 }
 
+/// How many of the keys that were handed in are taken out of what a vendor says.
+const REMEMBERED: usize = 16;
+
 /// A key that the host hands in.
 pub(super) struct HostKey {
     pub header: KeyHeader,
     pub source: Arc<dyn KeySource>,
-    /// The key sent last.
-    pub last: Mutex<Option<Secret>>,
+    /// The keys sent last; calls under way at once may hold different ones.
+    pub last: Mutex<VecDeque<Secret>>,
 }
 
 impl fmt::Debug for HostKey {
@@ -200,12 +233,19 @@ impl fmt::Debug for HostKey {
 impl Credential for HostKey {
     fn authorize<'a>(&'a self, request: &'a mut HttpRequest, _: Host<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
+            let refused = |why: &str| Err(Error::new(ErrorKind::Authentication, why));
             let Key::Secret(key) = self.source.key().await? else {
-                let why = "the callable gave AWS keys, and this backend takes a key of text";
-                return Err(Error::new(ErrorKind::Authentication, why));
+                return refused("the callable gave AWS keys, and this backend takes a key of text");
             };
+            if key.expose().is_empty() {
+                return refused("the callable gave no key");
+            }
             request.headers.insert(self.header.name.clone(), self.header.value(&key)?);
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if !last.contains(&key) {
+                last.truncate(REMEMBERED - 1);
+                last.push_front(key);
+            }
             Ok(())
         })
     }

@@ -104,7 +104,13 @@ impl Endpoints {
             catalog.with_provider(row.clone())?;
             all.add(row, Some(given))?;
         }
-        Ok(all)
+        match all.sources.keys().find(|name| !all.by_id.contains_key(*name)) {
+            None => Ok(all),
+            Some(name) => Err(Error::invalid_config(
+                format!("providers.{name}"),
+                "there are keys for it, and no such provider; a server of one's own needs `base_url` here",
+            )),
+        }
     }
 
     fn add(&mut self, row: Provider, given: Option<&ProviderConfig>) -> Result<()> {

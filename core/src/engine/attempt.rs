@@ -130,7 +130,10 @@ async fn send<O: Operation>(
     let Some(credential) = target.endpoint.credential() else { return engine.transport.send(request).await };
     let host = Host { transport: &*engine.transport, clock: &*engine.clock };
     let again = credential.renews().then(|| request.clone());
-    credential.authorize(&mut request, host).await?;
+    credential.authorize(&mut request, host).await.map_err(|mut e| {
+        e.body_mut().details.insert("dispatch".into(), "not_sent".into());
+        e
+    })?;
     api.place_key(&mut request.headers);
     let response = engine.transport.send(request).await?;
     match again {

@@ -68,6 +68,13 @@ impl Config {
         })
     }
 
+    /// Lays configurations of backends over those that are here, field by field; a key replaces any other.
+    pub fn overlay(&mut self, providers: BTreeMap<String, ProviderConfig>) {
+        for (name, over) in providers {
+            self.providers.entry(name).or_default().overlaid(over);
+        }
+    }
+
     /// Parses a TOML or JSON document.
     ///
     /// # Errors
@@ -137,6 +144,24 @@ pub struct CredentialConfig {
     /// Azure: name of the variable that holds the client's secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_env: Option<String>,
+}
+
+impl ProviderConfig {
+    /// Lays another configuration of the same backend over this one, field by field.
+    fn overlaid(&mut self, over: ProviderConfig) {
+        let ProviderConfig { base_url, api_key, api_key_env, api_key_file, headers, vars, models, like, credentials } =
+            over;
+        if api_key.is_some() || api_key_env.is_some() || api_key_file.is_some() {
+            // Another key replaces the one that is there, wherever that stands.
+            (self.api_key, self.api_key_env, self.api_key_file) = (api_key, api_key_env, api_key_file);
+        }
+        self.base_url = base_url.or(self.base_url.take());
+        self.like = like.or(self.like.take());
+        self.credentials = credentials.or(self.credentials.take());
+        self.headers.extend(headers);
+        self.vars.extend(vars);
+        self.models.extend(models);
+    }
 }
 
 impl std::fmt::Debug for ProviderConfig {
