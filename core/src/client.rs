@@ -53,7 +53,7 @@ impl Client {
     /// `invalid_config` naming the path of the fault.
     pub fn with_keys(config: Config, keys: KeySources) -> Result<Self> {
         let clock = Arc::new(SystemClock);
-        Self::with_parts(config, Parts { catalog: Catalog::builtin(), transport: None, ledger: None, clock, keys })
+        Self::with_parts(config, Parts { catalog: Catalog::builtin(), transport: None, web: None, ledger: None, clock, keys })
     }
 
     /// A client with parts of one's own: transport, ledger, clock, catalogue.
@@ -65,20 +65,26 @@ impl Client {
     }
 
     /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.
-    pub async fn chat(&self, request: ChatRequest) -> Result<ChatCompletion> {
-        if is_fusion(&request)? {
+    pub async fn chat(&self, mut request: ChatRequest) -> Result<ChatCompletion> {
+        let fusion = is_fusion(&request)?;
+        let deadline = self.0.engine.fetch_images(&mut request).await?;
+        if fusion {
             return fusion::chat(&self.0.engine, self.0.engine.config(), request).await;
         }
-        let cx = CallContext::new(Purpose::Chat, request.tags.clone().unwrap_or_default());
+        let tags = request.tags.clone().unwrap_or_default();
+        let cx = CallContext { deadline, ..CallContext::new(Purpose::Chat, tags) };
         self.0.engine.chat(&request, &cx).await
     }
 
     /// One streamed answer.
-    pub async fn chat_stream(&self, request: ChatRequest) -> Result<ChatStream> {
-        if is_fusion(&request)? {
+    pub async fn chat_stream(&self, mut request: ChatRequest) -> Result<ChatStream> {
+        let fusion = is_fusion(&request)?;
+        let deadline = self.0.engine.fetch_images(&mut request).await?;
+        if fusion {
             return fusion::chat_stream(&self.0.engine, self.0.engine.config(), request).await;
         }
-        let cx = CallContext::new(Purpose::Chat, request.tags.clone().unwrap_or_default());
+        let tags = request.tags.clone().unwrap_or_default();
+        let cx = CallContext { deadline, ..CallContext::new(Purpose::Chat, tags) };
         self.0.engine.stream(&request, &cx).await
     }
 
@@ -99,12 +105,14 @@ impl Client {
     }
 
     /// Asks a pool and combines the answers.
-    pub async fn fuse(&self, request: FuseRequest) -> Result<Fused> {
+    pub async fn fuse(&self, mut request: FuseRequest) -> Result<Fused> {
+        self.0.engine.fetch_images(&mut request.chat).await?;
         fusion::fuse(&self.0.engine, self.0.engine.config(), request).await
     }
 
     /// Asks a pool, combines the answers and tells the progress.
-    pub async fn fuse_stream(&self, request: FuseRequest) -> Result<FusionStream> {
+    pub async fn fuse_stream(&self, mut request: FuseRequest) -> Result<FusionStream> {
+        self.0.engine.fetch_images(&mut request.chat).await?;
         fusion::fuse_stream(&self.0.engine, self.0.engine.config(), request).await
     }
 

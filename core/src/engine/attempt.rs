@@ -53,7 +53,7 @@ pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, place: usize, wai
             attempt.error = Some(error.kind());
             attempt.status = body.status;
             attempt.message = Some(body.message.chars().take(500).collect());
-            attempt.dispatch = Some(dispatch(&error));
+            attempt.dispatch = Some(dispatch(&error, booking.sent));
             // What never left this machine costs nothing; anything else may have been billed.
             let free = matches!(attempt.dispatch, Some(Dispatch::NotSent)) || body.status.is_some_and(|s| s >= 400);
             if free {
@@ -68,8 +68,9 @@ pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, place: usize, wai
     }
 }
 
-fn dispatch(error: &Error) -> Dispatch {
+fn dispatch(error: &Error, sent: bool) -> Dispatch {
     match error.body().details.get("dispatch").and_then(|d| d.as_str()) {
+        _ if !sent => Dispatch::NotSent,
         Some("not_sent") => Dispatch::NotSent,
         _ if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidConfig) => Dispatch::NotSent,
         _ => Dispatch::Uncertain,
@@ -81,10 +82,15 @@ async fn exchange<O: Operation>(call: &Call<'_, O>, target: &Arc<Target>, bookin
     let api = operation.api(target, call.engine)?;
     let wire = WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: api.quirks() };
     let encoded = operation.encode(api.protocol, &wire)?;
-    let mut response = send(call, target, api, encoded.headers, Bytes::from(encoded.body)).await?;
+    let mut response = send(call, target, api, encoded.headers, Bytes::from(encoded.body), booking).await?;
     let request_id = net::request_id(&response.headers);
     if !(200..300).contains(&response.status) {
         return Err(refused(call.engine.clock(), &mut response, &wire, target).await);
+    }
+    if let Some(coding) = net::coding(&response.headers) {
+        let why = "no coding was asked for; a proxy or a gateway on the way may have added it";
+        let why = format!("the answer came in the content coding `{coding}`, which is not read: {why}");
+        return Err(Error::new(ErrorKind::Decode, why));
     }
     let now = call.engine.clock().unix();
     let quirks = wire.quirks;
@@ -107,6 +113,7 @@ async fn send<O: Operation>(
     api: &Api<O::Protocol>,
     wanted: Vec<(&'static str, String)>,
     body: Bytes,
+    booking: &mut Booking,
 ) -> Result<HttpResponse> {
     let engine = &call.engine.0;
     let mut headers = api.headers(call.operation.terms().extra_headers)?;
@@ -127,7 +134,10 @@ async fn send<O: Operation>(
             .filter(|limit| Instant::now() + *limit < call.log.deadline),
         idle_timeout: Duration::from_millis(engine.config.timeouts.idle_ms),
     };
-    let Some(credential) = target.endpoint.credential() else { return engine.transport.send(request).await };
+    let Some(credential) = target.endpoint.credential() else {
+        booking.sent = true;
+        return engine.transport.send(request).await;
+    };
     let host = Host { transport: &*engine.transport, clock: &*engine.clock };
     let again = credential.renews().then(|| request.clone());
     credential.authorize(&mut request, host).await.map_err(|mut e| {
@@ -135,6 +145,7 @@ async fn send<O: Operation>(
         e
     })?;
     api.place_key(&mut request.headers);
+    booking.sent = true;
     let response = engine.transport.send(request).await?;
     match again {
         Some(mut request) if matches!(response.status, 401 | 403) && credential.renew() => {
@@ -245,6 +256,9 @@ async fn refused(clock: &dyn Clock, response: &mut HttpResponse, wire: &WireTarg
         if body.len() == net::MAX_ERROR_BODY {
             break;
         }
+    }
+    if let Some(coding) = net::coding(&response.headers) {
+        body = format!("HTTP {status} with a body in the content coding `{coding}`, which is not read").into_bytes();
     }
     let reply = Reply { status, headers: &response.headers, body: &body };
     // A vendor tells its errors in the same way, whatever it is asked for.

@@ -13,6 +13,8 @@ use crate::types::{LedgerRecord, Outcome, Usage};
 pub(super) struct Booking {
     engine: Engine,
     started: Instant,
+    /// The request was handed to the transport, so that the vendor may have seen it.
+    pub sent: bool,
     /// Taken when booked.
     record: Option<Box<LedgerRecord>>,
 }
@@ -39,7 +41,7 @@ impl Booking {
             ttft_ms: None,
             tags,
         };
-        Booking { engine: engine.clone(), started: Instant::now(), record: Some(Box::new(record)) }
+        Booking { engine: engine.clone(), started: Instant::now(), sent: false, record: Some(Box::new(record)) }
     }
 
     /// When the attempt started.

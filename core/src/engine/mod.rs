@@ -3,6 +3,7 @@
 mod attempt;
 mod booking;
 mod held;
+mod images;
 mod operation;
 mod retry;
 mod stream;
@@ -16,7 +17,7 @@ use crate::backend::{Endpoints, KeySources};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::{Attempt, Error, ErrorKind, Result};
-use crate::http::{ReqwestTransport, Transport};
+use crate::http::{ReqwestTransport, Transport, Web};
 use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
 use crate::routing::{Router, Target};
@@ -55,6 +56,7 @@ struct Inner {
     config: Config,
     router: Router,
     transport: Arc<dyn Transport>,
+    web: Arc<dyn Web>,
     ledger: Arc<dyn LedgerStore>,
     clock: Arc<dyn Clock>,
 }
@@ -65,6 +67,8 @@ pub struct Parts {
     pub catalog: Arc<Catalog>,
     /// What sends requests; reqwest by default.
     pub transport: Option<Arc<dyn Transport>>,
+    /// What reaches addresses that a request names; reqwest by default.
+    pub web: Option<Arc<dyn Web>>,
     /// Where records go; memory by default.
     pub ledger: Option<Arc<dyn LedgerStore>>,
     /// The wall clock.
@@ -81,11 +85,11 @@ impl Engine {
     pub fn new(config: Config, parts: Parts) -> Result<Self> {
         let endpoints = Endpoints::new(&config, &parts.catalog, parts.keys)?;
         let router = Router::new(&parts.catalog, endpoints, &config.prices)?;
-        let transport = parts
-            .transport
-            .unwrap_or_else(|| Arc::new(ReqwestTransport::new(config.network.clone(), &config.timeouts)));
+        let ours = Arc::new(ReqwestTransport::new(config.network.clone(), &config.timeouts));
+        let web = parts.web.unwrap_or_else(|| ours.clone());
+        let transport = parts.transport.unwrap_or(ours);
         let ledger = parts.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(config.ledger.max_records)));
-        Ok(Engine(Arc::new(Inner { config, router, transport, ledger, clock: parts.clock })))
+        Ok(Engine(Arc::new(Inner { config, router, transport, web, ledger, clock: parts.clock })))
     }
 
     /// The wall clock.
@@ -106,6 +110,11 @@ impl Engine {
     /// The ledger.
     pub fn ledger(&self) -> &dyn LedgerStore {
         &*self.0.ledger
+    }
+
+    /// Fetches the images of a request that asks for it. When it did, returns when the call must be over.
+    pub(crate) async fn fetch_images(&self, request: &mut ChatRequest) -> Result<Option<Instant>> {
+        images::inline(self, request).await
     }
 
     /// One answer. `response.interfuse` tells provider, attempts, latency and cost. Dropping the future closes the

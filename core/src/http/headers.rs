@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderName};
 
 /// Names of the request id, likeliest first.
 const REQUEST_IDS: [&str; 5] = ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "cf-ray"];
+
+/// The content coding of a body that has one. None is ever asked for.
+pub fn coding(headers: &HeaderMap) -> Option<&str> {
+    let coding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim();
+    Some(coding).filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+}
 
 /// The vendor's request id.
 pub fn request_id(headers: &HeaderMap) -> Option<String> {

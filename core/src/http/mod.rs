@@ -5,10 +5,13 @@ mod event_stream;
 mod framing;
 mod headers;
 mod limits;
+mod public;
 mod reqwest;
 mod sse;
 mod tls;
 
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,8 +26,9 @@ use crate::error::Result;
 
 pub use self::reqwest::ReqwestTransport;
 pub use framing::Framer;
-pub use headers::{request_id, retry_after, should_retry};
+pub use headers::{coding, request_id, retry_after, should_retry};
 pub use limits::rate_limit;
+pub use public::not_public;
 pub use sse::SseParser;
 
 /// Largest body of a complete answer, bytes.
@@ -90,4 +94,22 @@ pub trait Transport: Send + Sync {
     /// Sends one request and waits for the head of the response. Never follows redirects, never retries. Dropping the
     /// future closes the connection.
     fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse>>;
+}
+
+/// What reaches addresses that a request names. Replaceable; the default is [`ReqwestTransport`].
+pub trait Web: Send + Sync {
+    /// The addresses of a name.
+    ///
+    /// # Errors
+    /// The resolver's.
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+    /// Gets what stands there, from one of exactly these addresses, whatever the name resolves to by now. Never through
+    /// a proxy, never with a credential, never following a redirect.
+    fn get(
+        &self,
+        url: url::Url,
+        addresses: Vec<SocketAddr>,
+        idle_timeout: Duration,
+    ) -> BoxFuture<'static, Result<HttpResponse>>;
 }

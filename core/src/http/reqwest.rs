@@ -1,18 +1,22 @@
 //! The default transport. The only file that names reqwest.
 
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::reqwest::{Client, Proxy, Request, Response, redirect, retry};
+use ::reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use ::reqwest::{Client, ClientBuilder, Proxy, Request, Response, redirect, retry};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{Stream, StreamExt};
+use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use once_cell::sync::OnceCell;
 use tokio::time::{Instant, Sleep};
 
-use super::{Body, HttpRequest, HttpResponse, Transport, tls};
+use super::{Body, HttpRequest, HttpResponse, Method, Transport, Web, tls};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
 use crate::types::{NetworkConfig, TimeoutConfig};
 
@@ -48,22 +52,24 @@ impl Inner {
     }
 
     fn build(&self, https: bool) -> Result<Client> {
-        let mut builder = Client::builder()
+        let builder = match self.network.proxy.as_deref() {
+            None => self.builder(https)?.no_proxy(),
+            Some("system") => self.builder(https)?,
+            Some(url) => self.builder(https)?.proxy(Proxy::all(url).map_err(|e| Error::invalid_config("network.proxy", e))?),
+        };
+        built(builder)
+    }
+
+    /// What all clients have in common.
+    fn builder(&self, https: bool) -> Result<ClientBuilder> {
+        let roots = if https { tls::config(self.network.ca_file.as_deref())? } else { tls::none()? };
+        Ok(Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
-            .referer(false);
-        builder = match self.network.proxy.as_deref() {
-            None => builder.no_proxy(),
-            Some("system") => builder,
-            Some(url) => builder.proxy(Proxy::all(url).map_err(|e| Error::invalid_config("network.proxy", e))?),
-        };
-        let roots = if https { tls::config(self.network.ca_file.as_deref())? } else { tls::none()? };
-        builder
-            .tls_backend_preconfigured(roots)
-            .build()
-            .map_err(|e| Error::new(ErrorKind::Internal, format!("the HTTP client cannot be built: {}", chain(&e))))
+            .referer(false)
+            .tls_backend_preconfigured(roots))
     }
 
     /// What sends a request once it is polled.
@@ -127,6 +133,48 @@ impl Transport for ReqwestTransport {
         let sending = inner.sending(request);
         Box::pin(async move { inner.head(sending?, response_timeout, idle_timeout).await })
     }
+}
+
+impl Web for ReqwestTransport {
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        let host = host.to_owned();
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+
+    fn get(
+        &self,
+        url: url::Url,
+        addresses: Vec<SocketAddr>,
+        idle_timeout: Duration,
+    ) -> BoxFuture<'static, Result<HttpResponse>> {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            // A client of its own, whose every name is these addresses.
+            let builder = inner.builder(url.scheme() == "https")?.no_proxy().dns_resolver(Arc::new(Pinned(addresses)));
+            let mut request = Request::new(Method::GET, url);
+            let headers = request.headers_mut();
+            headers.insert(ACCEPT, HeaderValue::from_static("image/*"));
+            // Some public servers refuse those who do not say who they are.
+            headers.insert(USER_AGENT, HeaderValue::from_static(concat!("interfuse/", env!("CARGO_PKG_VERSION"))));
+            inner.head(built(builder)?.execute(request), None, idle_timeout).await
+        })
+    }
+}
+
+/// Resolves every name to addresses that were checked before.
+struct Pinned(Vec<SocketAddr>);
+
+impl Resolve for Pinned {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
+
+fn built(builder: ClientBuilder) -> Result<Client> {
+    builder
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Internal, format!("the HTTP client cannot be built: {}", chain(&e))))
 }
 
 /// Notes how far a failed request had got, for the engine.

@@ -94,6 +94,11 @@ pub struct ChatRequest {
     /// `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict_params: Option<bool>,
+    /// Whether images at `http:` and `https:` addresses are fetched and sent as data URLs, for vendors that take images in
+    /// the request only; false by default. Only public addresses, no redirects, at most 16 images of 20 MiB; the time
+    /// counts as the call's. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetch_images: Option<bool>,
     /// Headers added to the vendor's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_headers: Option<BTreeMap<String, String>>,

@@ -153,7 +153,7 @@ pub enum ImageTag {
     ImageUrl,
 }
 
-/// Address of an image; never fetched by interfuse.
+/// Address of an image; fetched by interfuse only for a request with `fetch_images`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImageUrl {

@@ -192,7 +192,7 @@ fn media<'a>(field: &str, url: &'a str, name: Option<&str>, fields: &Fields<'_>)
     } else if url.starts_with("data:") {
         return Err(fields.refused(field, "its data URL is not in base64"));
     } else {
-        let why = "it takes the bytes themselves (a data URL) or an address in S3, and interfuse fetches nothing";
+        let why = "it takes the bytes themselves (a data URL) or an address in S3; with `fetch_images` interfuse fetches images";
         return Err(fields.refused(field, why));
     };
     let found = FORMATS

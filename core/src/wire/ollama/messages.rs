@@ -100,7 +100,7 @@ fn pictures<'a>(parts: &'a [ContentPart], fields: &Fields<'_>) -> Result<Vec<Cow
             ContentPart::Image(image) => match history::data_url(&image.image_url.url) {
                 Some(data) => images.push(data.base64),
                 None => {
-                    let why = "it takes images in the request only, as `data:image/...;base64,...`";
+                    let why = "it takes images in the request only, as `data:image/...;base64,...`; with `fetch_images` interfuse fetches them";
                     return Err(fields.refused("messages", why));
                 }
             },

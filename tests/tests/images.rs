@@ -1,0 +1,205 @@
+//! Images at addresses, fetched on request: from public addresses only, as they were checked, within bounds.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use interfuse::backend::KeySources;
+use interfuse::clock::SystemClock;
+use interfuse::engine::Parts;
+use interfuse::http::{HttpResponse, ReqwestTransport, Web};
+use interfuse::types::{ChatRequest, Config, UsageQuery};
+use interfuse::{Catalog, Client, Error, ErrorKind};
+use interfuse_tests::upstream::Upstream;
+use serde_json::{Value, json};
+
+/// A web whose names are told by the test, and whose public addresses all lead to the scripted upstream.
+struct Staged {
+    names: BTreeMap<&'static str, Vec<IpAddr>>,
+    real: ReqwestTransport,
+    upstream: SocketAddr,
+    /// Addresses that were connected to.
+    reached: Mutex<Vec<SocketAddr>>,
+}
+
+type Later<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Web for Staged {
+    fn resolve(&self, host: &str, port: u16) -> Later<io::Result<Vec<SocketAddr>>> {
+        let found = self.names.get(host).map(|ips| ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
+        let found = found.ok_or_else(|| io::Error::other("no such name"));
+        Box::pin(std::future::ready(found))
+    }
+
+    fn get(
+        &self,
+        mut url: url::Url,
+        addresses: Vec<SocketAddr>,
+        idle: Duration,
+    ) -> Later<Result<HttpResponse, Error>> {
+        self.reached.lock().unwrap().extend(addresses);
+        url.set_port(Some(self.upstream.port())).unwrap();
+        self.real.get(url, vec![self.upstream], idle)
+    }
+}
+
+const NAMES: &[(&str, &[&str])] = &[
+    ("pics.example", &["93.184.216.34", "2606:2800:220:1::1"]),
+    ("inside.example", &["10.0.0.7"]),
+    ("both.example", &["93.184.216.34", "127.0.0.1"]),
+    ("mapped.example", &["::ffff:169.254.169.254"]),
+];
+
+async fn staged(routes: Value) -> (Upstream, Arc<Staged>, Client) {
+    let upstream = Upstream::start(json!({ "routes": routes })).await.unwrap();
+    let config: Config = serde_json::from_value(json!({
+        "use_environment": false,
+        "providers": {"up": {"base_url": format!("{}/v1", upstream.base_url()), "api_key": "k-1"}}
+    }))
+    .unwrap();
+    let web = Arc::new(Staged {
+        names: NAMES.iter().map(|(name, ips)| (*name, ips.iter().map(|ip| ip.parse().unwrap()).collect())).collect(),
+        real: ReqwestTransport::new(config.network.clone(), &config.timeouts),
+        upstream: upstream.base_url().trim_start_matches("http://").parse().unwrap(),
+        reached: Mutex::default(),
+    });
+    let parts = Parts {
+        catalog: Catalog::builtin(),
+        transport: None,
+        web: Some(web.clone()),
+        ledger: None,
+        clock: Arc::new(SystemClock),
+        keys: KeySources::new(),
+    };
+    (upstream, web, Client::with_parts(config, parts).unwrap())
+}
+
+fn showing(urls: &[&str]) -> ChatRequest {
+    let parts: Vec<Value> = urls.iter().map(|url| json!({"type": "image_url", "image_url": {"url": url}})).collect();
+    serde_json::from_value(
+        json!({"model": "up/m", "fetch_images": true, "messages": [{"role": "user", "content": parts}]}),
+    )
+    .unwrap()
+}
+
+fn picture() -> Value {
+    json!({"when": {"path": "/cat.png"}, "then": {"headers": {"content-type": "image/PNG; q=1"}, "body_base64": "iVBORw0KGgo="}})
+}
+
+fn chat() -> Value {
+    json!({"when": {"path": "/v1/chat/completions"}, "then": {"answer": "A cat."}})
+}
+
+#[tokio::test]
+async fn a_public_image_is_sent_as_its_bytes() {
+    let (up, web, client) = staged(json!([picture(), chat()])).await;
+    let given = "data:image/gif;base64,R0lGOD";
+    let request = showing(&["http://pics.example/cat.png", given, "gs://bucket/x.png", "http://pics.example/cat.png"]);
+    let answer = client.chat(request).await.unwrap();
+    assert_eq!(answer.interfuse.unwrap().attempts.len(), 1);
+
+    let log = up.log();
+    assert_eq!(log.len(), 2, "one fetch for both places, one call: {log:?}");
+    assert_eq!((log[0].method.as_str(), log[0].path.as_str()), ("GET", "/cat.png"));
+    assert!(log[0].headers["host"].starts_with("pics.example"));
+    for absent in ["authorization", "cookie", "referer", "accept-encoding"] {
+        assert!(!log[0].headers.contains_key(absent), "{absent}");
+    }
+    let sent = &log[1].body;
+    let urls: Vec<&str> = (0..4).map(|i| sent["messages"][0]["content"][i]["image_url"]["url"].as_str().unwrap()).collect();
+    let png = "data:image/png;base64,iVBORw0KGgo=";
+    assert_eq!(urls, [png, given, "gs://bucket/x.png", png]);
+    assert!(sent.get("fetch_images").is_none());
+    let reached: Vec<String> = web.reached.lock().unwrap().iter().map(|a| a.ip().to_string()).collect();
+    assert_eq!(reached, ["93.184.216.34", "2606:2800:220:1::1"], "the addresses that were checked, no others");
+    assert_eq!(client.usage(UsageQuery::default()).unwrap().total.attempts, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_unasked() {
+    let (up, web, client) = staged(json!([picture(), chat()])).await;
+    let mut request = showing(&["http://pics.example/cat.png"]);
+    request.fetch_images = None;
+    client.chat(request).await.unwrap();
+    assert!(web.reached.lock().unwrap().is_empty());
+    let log = up.log();
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0].body["messages"][0]["content"][0]["image_url"]["url"], "http://pics.example/cat.png");
+}
+
+#[tokio::test]
+async fn what_is_not_public_is_never_reached() {
+    let (up, web, client) = staged(json!([picture(), chat()])).await;
+    let cases = [
+        ("http://inside.example/cat.png", "`inside.example`", "private"),
+        ("http://both.example/cat.png", "`both.example`", "loopback"),
+        ("http://mapped.example/cat.png", "`mapped.example`", "link-local"),
+        ("http://127.0.0.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://0x7f.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://[::1]/cat.png", "`[::1]`", "loopback"),
+        ("https://169.254.169.254/latest/meta-data", "`169.254.169.254`", "link-local"),
+        ("http://user:word@pics.example/cat.png", "`pics.example`", "password"),
+        ("http://nowhere.example/cat.png", "`nowhere.example`", "resolved"),
+    ];
+    for (url, host, why) in cases {
+        let error = client.chat(showing(&[url])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{url}: {error}");
+        assert!(error.message().contains(host) && error.message().contains(why), "{url}: {error}");
+        assert!(!error.message().contains("word@"), "{error}");
+    }
+    assert!(web.reached.lock().unwrap().is_empty());
+    assert!(up.log().is_empty());
+    assert_eq!(client.usage(UsageQuery::default()).unwrap().total.attempts, 0);
+}
+
+#[tokio::test]
+async fn what_is_no_image_of_bounded_size_is_refused() {
+    let png = json!({"content-type": "image/png"});
+    let piece = "x".repeat(1 << 20);
+    let mut endless: Vec<Value> = vec![json!({"send": piece}); 21];
+    endless.push(json!({"stall": true}));
+    let coded = json!({"content-type": "image/png", "content-encoding": "gzip"});
+    let (up, _, client) = staged(json!([
+        {"when": {"path": "/moved"}, "then": {"status": 302, "headers": {"location": "http://127.0.0.1/"}, "body": ""}},
+        {"when": {"path": "/gone"}, "then": {"status": 404, "headers": png, "body": "x"}},
+        {"when": {"path": "/page"}, "then": {"headers": {"content-type": "text/html"}, "body": "<html>"}},
+        {"when": {"path": "/odd"}, "then": {"headers": {"content-type": "image/png\",x"}, "body": "x"}},
+        {"when": {"path": "/coded"}, "then": {"headers": coded, "body": "x"}},
+        {"when": {"path": "/empty"}, "then": {"headers": png, "body": ""}},
+        {"when": {"path": "/large"}, "then": {"headers": png, "steps": endless}},
+        {"when": {"path": "/slow"}, "then": {"headers": png, "steps": [{"stall": true}]}},
+        chat()
+    ]))
+    .await;
+    let cases = [
+        ("moved", "redirects"),
+        ("gone", "404"),
+        ("page", "text/html"),
+        ("odd", "no image"),
+        ("coded", "gzip"),
+        ("empty", "nothing"),
+        ("large", "larger than 20 MiB"),
+    ];
+    for (path, why) in cases {
+        let error = client.chat(showing(&[&format!("http://pics.example/{path}")])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{path}: {error}");
+        assert!(error.message().contains("`pics.example`") && error.message().contains(why), "{path}: {error}");
+    }
+    let mut request = showing(&["http://pics.example/slow"]);
+    request.timeout_ms = Some(80);
+    assert_eq!(client.chat(request).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+
+    let many: Vec<String> = (0..17).map(|i| format!("http://pics.example/{i}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let error = client.chat(showing(&many)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+
+    let log = up.settled(Duration::from_secs(5)).await;
+    assert_eq!(log.len(), cases.len() + 1, "no call was made: {log:?}");
+    let closed = |path: &str| log.iter().find(|l| l.path == path).unwrap().client_closed_ms.is_some();
+    assert!(closed("/large") && closed("/slow"));
+}
