@@ -59,6 +59,12 @@ export interface ChatRequest {
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
    */
   strict_params?: boolean | null
+  /**
+   * Whether images at `http:` and `https:` addresses are fetched and sent as data URLs, for vendors that take images in
+   * the request only; false by default. Only public addresses, no redirects, at most 16 images of 20 MiB; the time
+   * counts as the call's. Not sent.
+   */
+  fetch_images?: boolean | null
   /** Headers added to the vendor's request. */
   extra_headers?: { [key: string]: string } | null
   /** Fields merged into the vendor's request body as they are; they win over all others. */
@@ -110,7 +116,7 @@ export interface ImagePart {
   [field: string]: unknown
 }
 
-/** Address of an image; never fetched by interfuse. */
+/** Address of an image; fetched by interfuse only for a request with `fetch_images`. */
 export interface ImageUrl {
   /** `https:` URL or `data:image/...;base64,...`. */
   url: string
@@ -425,6 +431,12 @@ export interface FuseRequest {
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
    */
   strict_params?: boolean | null
+  /**
+   * Whether images at `http:` and `https:` addresses are fetched and sent as data URLs, for vendors that take images in
+   * the request only; false by default. Only public addresses, no redirects, at most 16 images of 20 MiB; the time
+   * counts as the call's. Not sent.
+   */
+  fetch_images?: boolean | null
   /** Headers added to the vendor's request. */
   extra_headers?: { [key: string]: string } | null
   /** Fields merged into the vendor's request body as they are; they win over all others. */

@@ -53,7 +53,10 @@ impl Client {
     /// `invalid_config` naming the path of the fault.
     pub fn with_keys(config: Config, keys: KeySources) -> Result<Self> {
         let clock = Arc::new(SystemClock);
-        Self::with_parts(config, Parts { catalog: Catalog::builtin(), transport: None, web: None, ledger: None, clock, keys })
+        Self::with_parts(
+            config,
+            Parts { catalog: Catalog::builtin(), transport: None, web: None, ledger: None, clock, keys },
+        )
     }
 
     /// A client with parts of one's own: transport, ledger, clock, catalogue.

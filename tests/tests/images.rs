@@ -35,12 +35,7 @@ impl Web for Staged {
         Box::pin(std::future::ready(found))
     }
 
-    fn get(
-        &self,
-        mut url: url::Url,
-        addresses: Vec<SocketAddr>,
-        idle: Duration,
-    ) -> Later<Result<HttpResponse, Error>> {
+    fn get(&self, mut url: url::Url, addresses: Vec<SocketAddr>, idle: Duration) -> Later<Result<HttpResponse, Error>> {
         self.reached.lock().unwrap().extend(addresses);
         url.set_port(Some(self.upstream.port())).unwrap();
         self.real.get(url, vec![self.upstream], idle)
@@ -110,7 +105,8 @@ async fn a_public_image_is_sent_as_its_bytes() {
         assert!(!log[0].headers.contains_key(absent), "{absent}");
     }
     let sent = &log[1].body;
-    let urls: Vec<&str> = (0..4).map(|i| sent["messages"][0]["content"][i]["image_url"]["url"].as_str().unwrap()).collect();
+    let urls: Vec<&str> =
+        (0..4).map(|i| sent["messages"][0]["content"][i]["image_url"]["url"].as_str().unwrap()).collect();
     let png = "data:image/png;base64,iVBORw0KGgo=";
     assert_eq!(urls, [png, given, "gs://bucket/x.png", png]);
     assert!(sent.get("fetch_images").is_none());

@@ -106,6 +106,10 @@ class ChatParams(TypedDict, total=False):
     strict_params: bool | None
     """Whether a field that a target would leave out is an error there; false by default, then it is named in
     `interfuse.dropped`. Fields that change the answer are never left out. Not sent."""
+    fetch_images: bool | None
+    """Whether images at `http:` and `https:` addresses are fetched and sent as data URLs, for vendors that take images in
+    the request only; false by default. Only public addresses, no redirects, at most 16 images of 20 MiB; the time
+    counts as the call's. Not sent."""
     extra_headers: Mapping[str, str] | None
     """Headers added to the vendor's request."""
     extra_body: Mapping[str, Any] | None
@@ -165,7 +169,7 @@ class ImagePart(TypedDict, total=False):
 
 
 class ImageUrl(TypedDict, total=False):
-    """Address of an image; never fetched by interfuse."""
+    """Address of an image; fetched by interfuse only for a request with `fetch_images`."""
 
     url: Required[str]
     """`https:` URL or `data:image/...;base64,...`."""
@@ -451,6 +455,10 @@ class FuseParams(TypedDict, total=False):
     strict_params: bool | None
     """Whether a field that a target would leave out is an error there; false by default, then it is named in
     `interfuse.dropped`. Fields that change the answer are never left out. Not sent."""
+    fetch_images: bool | None
+    """Whether images at `http:` and `https:` addresses are fetched and sent as data URLs, for vendors that take images in
+    the request only; false by default. Only public addresses, no redirects, at most 16 images of 20 MiB; the time
+    counts as the call's. Not sent."""
     extra_headers: Mapping[str, str] | None
     """Headers added to the vendor's request."""
     extra_body: Mapping[str, Any] | None

@@ -40,10 +40,8 @@ const V6: &[(Ipv6Addr, u32, &str)] = &[
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// Blocks of IPv6 whose last four bytes are the IPv4 address that is meant: mapped ones, and those of NAT64.
-const V4_INSIDE: &[(Ipv6Addr, u32)] = &[
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
-    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
-];
+const V4_INSIDE: &[(Ipv6Addr, u32)] =
+    &[(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96), (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96)];
 
 /// What keeps an address from being public; `None` for a public one.
 pub fn not_public(address: IpAddr) -> Option<&'static str> {

@@ -55,7 +55,9 @@ impl Inner {
         let builder = match self.network.proxy.as_deref() {
             None => self.builder(https)?.no_proxy(),
             Some("system") => self.builder(https)?,
-            Some(url) => self.builder(https)?.proxy(Proxy::all(url).map_err(|e| Error::invalid_config("network.proxy", e))?),
+            Some(url) => {
+                self.builder(https)?.proxy(Proxy::all(url).map_err(|e| Error::invalid_config("network.proxy", e))?)
+            }
         };
         built(builder)
     }
