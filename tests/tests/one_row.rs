@@ -42,7 +42,7 @@ fn client(up: &Upstream) -> Client {
     }))
     .unwrap();
     let (catalog, clock, keys) = (Arc::new(catalog()), Arc::new(SystemClock), KeySources::new());
-    Client::with_parts(config, Parts { catalog, transport: None, ledger: None, clock, keys }).unwrap()
+    Client::with_parts(config, Parts { catalog, transport: None, web: None, ledger: None, clock, keys }).unwrap()
 }
 
 fn request(model: &str) -> ChatRequest {
