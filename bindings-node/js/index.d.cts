@@ -44,7 +44,7 @@ export interface ProviderOptions extends Omit<ProviderConfig, 'api_key' | 'crede
   /** The same as `base_url`. */
   baseURL?: string | null
   /** Who calls, or a function that gives keys of an AWS account. */
-  credentials?: CredentialConfig | AwsCredentialProvider | null
+  credentials?: CredentialConfig | AwsCredentialProvider | (() => string | Promise<string>) | null
 }
 
 /** The configuration, in which keys may come from functions. */

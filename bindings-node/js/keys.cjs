@@ -43,9 +43,9 @@ function key(given) {
   throw new TypeError(`the function must give a string, not ${given === null ? 'null' : typeof given}`)
 }
 
-/** What AWS's own credential providers give. */
+/** What AWS's own credential providers give, or an access token. */
 function account(given) {
-  if (typeof given === 'string') return { key: given }
+  if (typeof given === 'string') return { token: given }
   const { accessKeyId, secretAccessKey, sessionToken } = given ?? {}
   const text = (value) => typeof value === 'string'
   if (!text(accessKeyId) || !text(secretAccessKey) || !(sessionToken == null || text(sessionToken))) {

@@ -18,6 +18,7 @@ pub type Ask = ThreadsafeFunction<String, Promise<String>, String, Status, false
 #[serde(rename_all = "camelCase")]
 enum Given {
     Key(String),
+    Token(String),
     #[serde(rename_all = "camelCase")]
     Account {
         access_key_id: String,
@@ -47,6 +48,7 @@ fn source(provider: String, ask: Arc<Ask>) -> impl KeySource {
 fn read(text: &str) -> Result<Key> {
     match serde_json::from_str(text).map_err(|_| failed("it answered with what is no key"))? {
         Given::Key(key) => Ok(Key::from(key)),
+        Given::Token(token) => Ok(Key::Token(Secret::new(token))),
         Given::Account { access_key_id, secret_access_key, session_token } => Ok(Key::Aws(AwsKeys {
             access_key_id,
             secret_access_key: Secret::new(secret_access_key),

@@ -13,6 +13,8 @@ use tokio::task::spawn_blocking;
 #[derive(FromPyObject)]
 enum Given {
     Text(String),
+    /// An access token.
+    Token((String,)),
     /// Access key id, secret, session token.
     Account(String, String, Option<String>),
 }
@@ -39,6 +41,7 @@ fn ask(py: Python<'_>, function: &Py<PyAny>) -> Result<Key> {
     let told = |e: PyErr| failed(&e.to_string());
     Ok(match function.bind(py).call0().map_err(told)?.extract().map_err(told)? {
         Given::Text(key) => Key::from(key),
+        Given::Token((token,)) => Key::Token(Secret::new(token)),
         Given::Account(access_key_id, secret, token) => Key::Aws(AwsKeys {
             access_key_id,
             secret_access_key: Secret::new(secret),

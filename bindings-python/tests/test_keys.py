@@ -188,6 +188,17 @@ def test_keys_of_an_aws_account(start: Start) -> None:
     assert set(sent(up, "x-amz-security-token")) == {"a-session"}
 
 
+def test_an_access_token_goes_as_one_whatever_the_header_for_keys_is(start: Start) -> None:
+    up = start(answers("gpt-mine", "ok"))
+    tokens = iter(("token-number-1", "token-number-2"))
+    azure = {"base_url": up.root, "credentials": lambda: next(tokens)}
+    client = interfuse.Client({"use_environment": False}, providers={"azure": azure})
+    for _ in range(2):
+        assert client.chat(model="gpt-mine", messages=HI, provider="azure").choices[0].message.content == "ok"
+    assert sent(up) == ["Bearer token-number-1", "Bearer token-number-2"]
+    assert not any("api-key" in request["headers"] for request in up.settled())
+
+
 def test_a_key_of_text_laid_over_a_callable_replaces_it(start: Start) -> None:
     up = start(answers("m-a", "In Bern."))
     config = {"use_environment": False, "providers": {"up": {"base_url": up.base_url, "api_key": rotating()}}}

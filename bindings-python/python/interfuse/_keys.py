@@ -11,7 +11,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Given = str | tuple[str, str, str | None]
+    Given = str | tuple[str] | tuple[str, str, str | None]
     Source = Callable[[], Given]
     Await = Callable[[Any], Any]
 
@@ -94,9 +94,9 @@ def _key(given: Any) -> Given:
 
 
 def _account(given: Any) -> Given:
-    """Access key id, secret and session token, from whatever carries them."""
+    """Access key id, secret and session token, from whatever carries them; or an access token, which is text."""
     if isinstance(given, str):
-        return given
+        return (given,)
     if hasattr(given, "items"):
         found = [next((given[name] for name in names if given.get(name)), None) for names in _AWS_NAMES]
     elif isinstance(given, tuple) and len(given) >= 2:

@@ -52,7 +52,8 @@ class BaseClient:
             before every request, on a thread of its own; AsyncClient also takes an async one.
         base_url: any OpenAI-compatible server (``http://localhost:8000/v1``); serves every request that names no provider.
         providers: backends, laid over those of the configuration. `api_key` may be a function here too, and
-            `credentials` a session of boto3 or a function that gives an AWS account's keys as a dict or tuple.
+            `credentials` a session of boto3, a function that gives an AWS account's keys as a dict or tuple, or one that gives
+            an access token (Azure, Google Cloud).
         timeout: seconds for one whole call, retries included.
         max_retries: retries after the first attempt, per target.
         default_headers: added to every request.

@@ -66,8 +66,10 @@ pub struct AwsKeys {
 /// What a [`KeySource`] gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
-    /// A key or token for the backend's header.
+    /// A key for the backend's header.
     Secret(Secret),
+    /// An access token (Entra ID, Google Cloud): goes as `Authorization: Bearer`, whatever the header for keys is.
+    Token(Secret),
     /// Keys to sign with.
     Aws(AwsKeys),
 }
@@ -234,13 +236,15 @@ impl Credential for HostKey {
     fn authorize<'a>(&'a self, request: &'a mut HttpRequest, _: Host<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let refused = |why: &str| Err(Error::new(ErrorKind::Authentication, why));
-            let Key::Secret(key) = self.source.key().await? else {
-                return refused("the callable gave AWS keys, and this backend takes a key of text");
+            let (name, value, key) = match self.source.key().await? {
+                Key::Secret(key) => (self.header.name.clone(), self.header.value(&key)?, key),
+                Key::Token(token) => (http::header::AUTHORIZATION, bearer(&token)?, token),
+                Key::Aws(_) => return refused("the callable gave AWS keys, and this backend takes a key of text"),
             };
             if key.expose().is_empty() {
                 return refused("the callable gave no key");
             }
-            request.headers.insert(self.header.name.clone(), self.header.value(&key)?);
+            request.headers.insert(name, value);
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             if !last.contains(&key) {
                 last.truncate(REMEMBERED - 1);

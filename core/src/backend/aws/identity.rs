@@ -57,13 +57,13 @@ impl Credential for AwsIdentity {
                         Key::Aws(keys) => {
                             std::iter::once(keys.secret_access_key.clone()).chain(keys.session_token.clone()).collect()
                         }
-                        Key::Secret(key) => vec![key.clone()],
+                        Key::Secret(key) | Key::Token(key) => vec![key.clone()],
                     };
                     *last.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
                     match key {
                         Key::Aws(keys) => self.sign(&keys, request, host),
                         // A key of Bedrock's own goes as it is.
-                        Key::Secret(key) => {
+                        Key::Secret(key) | Key::Token(key) => {
                             request.headers.insert(http::header::AUTHORIZATION, bearer(&key)?);
                             Ok(())
                         }
