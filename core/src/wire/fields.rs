@@ -54,6 +54,11 @@ pub trait Asked: std::fmt::Debug {
     /// Whether a field that a target would leave out is an error there.
     fn strict(&self) -> bool;
 
+    /// Whether the answer would be another one without this field.
+    fn changes_the_answer(&self, name: &str) -> bool {
+        CHANGE_THE_ANSWER.contains(&name)
+    }
+
     /// Whether it wants an answer that obeys a schema.
     fn has_schema(&self) -> bool {
         false
@@ -67,6 +72,12 @@ impl Asked for ChatRequest {
 
     fn strict(&self) -> bool {
         self.strict_params == Some(true)
+    }
+
+    /// That there is to be no reasoning is more than a shade of it.
+    fn changes_the_answer(&self, name: &str) -> bool {
+        CHANGE_THE_ANSWER.contains(&name)
+            || (name == "reasoning_effort" && self.reasoning_effort.as_deref() == Some("none"))
     }
 
     fn has_schema(&self) -> bool {
@@ -110,7 +121,7 @@ impl<'a> Fields<'a> {
         if !self.request.sets(name) {
             return Ok(());
         }
-        if CHANGE_THE_ANSWER.contains(&name) {
+        if self.request.changes_the_answer(name) {
             return Err(self.refused(name, "it does not honour that field"));
         }
         self.drop(name)

@@ -114,12 +114,8 @@ const BUDGETS: &[(&str, u32)] = &[
     ("max", 24_576),
 ];
 
-/// The least budget of models whose thinking cannot be turned off.
-const LEAST_BUDGET: u32 = 128;
-
-/// Levels for the smaller and the larger models; thinking cannot be turned off, and the larger ones know no `minimal`.
+/// Levels for the smaller and the larger models; the larger ones know no `minimal`.
 const LEVELS: &[(&str, &str, &str)] = &[
-    ("none", "minimal", "low"),
     ("minimal", "minimal", "low"),
     ("low", "low", "low"),
     ("medium", "medium", "medium"),
@@ -132,11 +128,14 @@ const LEVELS: &[(&str, &str, &str)] = &[
 fn thinking(effort: &str, model: Model, fields: &Fields<'_>) -> Result<Option<Value>> {
     let unknown = || fields.refused("reasoning_effort", &format!("it knows no effort `{effort}`"));
     let include = effort != "none";
+    let always = model.thinking() == Thinking::Level || (model.thinking() == Thinking::Budget && model.pro);
+    if always && !include {
+        return Err(fields.refused("reasoning_effort", "the model cannot answer without reasoning"));
+    }
     Ok(match model.thinking() {
         Thinking::None => None,
         Thinking::Budget => {
             let (_, tokens) = BUDGETS.iter().find(|(word, _)| *word == effort).ok_or_else(unknown)?;
-            let tokens = if model.pro { (*tokens).max(LEAST_BUDGET) } else { *tokens };
             Some(json!({"thinkingBudget": tokens, "includeThoughts": include}))
         }
         Thinking::Level => {

@@ -218,7 +218,9 @@ fn effort_is_a_budget_or_a_level() {
             .clone()
     };
     assert_eq!(thinking("gemini-2.5-flash", "none"), json!({"thinkingBudget": 0, "includeThoughts": false}));
-    assert_eq!(thinking("gemini-2.5-pro", "none"), json!({"thinkingBudget": 128, "includeThoughts": false}));
+    for always in ["gemini-2.5-pro", "gemini-3-flash-preview"] {
+        assert_eq!(refused(always, json!({"messages": [], "reasoning_effort": "none"})), "reasoning_effort");
+    }
     assert_eq!(thinking("gemini-2.5-pro", "medium"), json!({"thinkingBudget": 8192, "includeThoughts": true}));
     assert_eq!(
         thinking("gemini-3-flash-preview", "minimal"),

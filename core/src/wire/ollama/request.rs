@@ -36,6 +36,9 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
         body.put("format", &form(format, &fields)?)?;
     }
     if let Some(effort) = request.reasoning_effort.as_deref().filter(|_| fields.takes("reasoning_effort")) {
+        if effort == "none" && target.model.contains("gpt-oss") {
+            return Err(fields.refused("reasoning_effort", "the model cannot answer without reasoning"));
+        }
         body.put("think", &think(effort, target.model))?;
     }
     if request.logprobs == Some(true) {
@@ -102,7 +105,7 @@ fn form<'a>(format: &'a ResponseFormat, fields: &Fields<'_>) -> Result<Cow<'a, V
 /// Whether to think; OpenAI's open models take a level, and always think.
 fn think(effort: &str, model: &str) -> Value {
     match effort {
-        "none" | "minimal" | "low" if model.contains("gpt-oss") => json!("low"),
+        "minimal" | "low" if model.contains("gpt-oss") => json!("low"),
         "medium" if model.contains("gpt-oss") => json!("medium"),
         _ if model.contains("gpt-oss") => json!("high"),
         effort => json!(effort != "none"),

@@ -89,7 +89,9 @@ fn forms_and_thinking() {
         try_encode(model, json!({"messages": [], "reasoning_effort": effort}), false).unwrap().0["think"].clone()
     };
     assert_eq!((think("qwen3", "none"), think("qwen3", "low")), (json!(false), json!(true)));
-    assert_eq!((think("gpt-oss:20b", "none"), think("gpt-oss:20b", "xhigh")), (json!("low"), json!("high")));
+    assert_eq!((think("gpt-oss:20b", "low"), think("gpt-oss:20b", "xhigh")), (json!("low"), json!("high")));
+    let silent = try_encode("gpt-oss:20b", json!({"messages": [], "reasoning_effort": "none"}), false).unwrap_err();
+    assert_eq!(silent.body().param.as_deref(), Some("reasoning_effort"));
 }
 
 #[test]
