@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{WireTarget, fields};
 use crate::error::{Error, Result};
-use crate::types::{ChatRequest, Extra};
+use crate::types::{ChatRequest, Content, ContentPart, Extra};
 
 /// A JSON object being written; values go into the text as they are given, with no tree in between.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Body<'a> {
 impl<'a> Body<'a> {
     /// An empty one.
     pub fn new(request: &'a ChatRequest, target: &'a WireTarget<'a>) -> Self {
-        let mut text = Vec::with_capacity(512 + request.messages.len() * 64);
+        let mut text = Vec::with_capacity(room(request));
         text.push(b'{');
         Body { request, target, text, written: Vec::new() }
     }
@@ -117,4 +117,20 @@ impl<'a> Body<'a> {
                 .at(Error::invalid_request(format!("the request cannot be written as JSON: {e}")).with_param(name))
         })
     }
+}
+
+/// Bytes that a body will mostly need, so that one with images is not moved as it grows.
+pub fn room(request: &ChatRequest) -> usize {
+    let content = |content: &Content| match content {
+        Content::Text(text) => text.len(),
+        Content::Parts(parts) => parts
+            .iter()
+            .map(|part| match part {
+                ContentPart::Text(text) => text.text.len(),
+                ContentPart::Image(image) => image.image_url.url.len(),
+                ContentPart::Other(_) => 0,
+            })
+            .sum(),
+    };
+    request.messages.iter().map(|m| 96 + m.content.as_ref().map_or(0, content)).sum::<usize>() + 512
 }

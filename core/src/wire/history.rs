@@ -49,11 +49,12 @@ pub struct DataUrl<'a> {
 pub fn data_url(url: &str) -> Option<DataUrl<'_>> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
     let mime = head.strip_suffix(";base64")?;
-    let base64 = if data.bytes().any(|b| b.is_ascii_whitespace()) {
-        Cow::Owned(data.split_ascii_whitespace().collect())
-    } else {
-        Cow::Borrowed(data)
+    // Images are large, and mostly have none.
+    let blank = |data: &[u8]| {
+        memchr::memchr3(b' ', b'\n', b'\r', data).or_else(|| memchr::memchr2(b'\t', b'\x0C', data)).is_some()
     };
+    let base64 =
+        if blank(data.as_bytes()) { Cow::Owned(data.split_ascii_whitespace().collect()) } else { Cow::Borrowed(data) };
     // A name in common use that is none.
     let mime = if mime == "image/jpg" { "image/jpeg" } else { mime };
     Some(DataUrl { mime: Cow::Borrowed(mime), base64 })

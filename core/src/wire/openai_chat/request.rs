@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 use crate::types::quirks::{Flatten, JsonSchemaForm, MaxTokens, ToolCallIds};
 use crate::types::{ChatRequest, Content, ContentPart, Extra, Message, ResponseFormat, Role, StreamOptions};
 use crate::wire::fields::{self, Fields};
-use crate::wire::{Encoded, WireTarget, call_ids, state};
+use crate::wire::{Encoded, WireTarget, body, call_ids, state};
 
 pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
     let dropped = dropped(request, target, stream)?;
-    let mut body = Vec::with_capacity(256 + request.messages.len() * 64);
+    let mut body = Vec::with_capacity(body::room(request));
     serde_json::to_writer(&mut body, &Body { request, target, stream }).map_err(|e| {
         Error::invalid_request(format!("the request cannot be written as JSON: {e}"))
             .with_provider(target.provider)
