@@ -137,9 +137,14 @@ def test_ctrl_c_while_a_callable_waits(start: Start) -> None:
 
     client = interfuse.Client(providers={"up": {"base_url": up.base_url, "api_key": key}})
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        client.chat(model="up/m-a", messages=HI)
+    # A process that was started in the background ignores the signal from its beginning.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.chat(model="up/m-a", messages=HI)
+    finally:
+        signal.signal(signal.SIGINT, before)
     thread.join(GUARD)
     go.set()
     assert up.settled() == []
