@@ -13,6 +13,12 @@ pub fn not_json(body: &[u8], what: &str, why: &serde_json::Error, target: &WireT
     target.at(Error::new(ErrorKind::Decode, message))
 }
 
+/// An event of a stream that is not JSON of a `what`.
+pub fn corrupt_event(data: &[u8], what: &str, why: &serde_json::Error, target: &WireTarget<'_>) -> Error {
+    let message = format!("an event of the stream is not JSON of {what} ({why}): {}", excerpt(data));
+    target.at(Error::new(ErrorKind::Decode, message))
+}
+
 /// The error behind a status outside 200..300, whatever the body's shape.
 pub fn from_body(status: u16, body: &[u8], target: &WireTarget<'_>) -> Error {
     match serde_json::from_slice::<Value>(body) {

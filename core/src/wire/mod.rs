@@ -91,6 +91,28 @@ impl WireTarget<'_> {
     }
 }
 
+/// A target kept for as long as its stream is read.
+#[derive(Debug)]
+struct KeptTarget {
+    provider: String,
+    model: String,
+    quirks: Quirks,
+}
+
+impl KeptTarget {
+    fn new(target: &WireTarget<'_>) -> Self {
+        KeptTarget {
+            provider: target.provider.to_owned(),
+            model: target.model.to_owned(),
+            quirks: target.quirks.clone(),
+        }
+    }
+
+    fn get(&self) -> WireTarget<'_> {
+        WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks }
+    }
+}
+
 /// How the body of a stream is cut into frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {

@@ -5,14 +5,12 @@ use serde_json::Value;
 use super::raw::{self, Event, Fresh, Message, Stopped};
 use super::usage;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ChatCompletionChunk, Delta, Extra, Quirks};
+use crate::types::{ChatCompletionChunk, Delta, Extra};
 use crate::wire::emit::Emitter;
-use crate::wire::{Frame, StreamDecoder, WireTarget, failure};
+use crate::wire::{Frame, KeptTarget, StreamDecoder, WireTarget, failure};
 
 pub(super) struct Decoder {
-    provider: String,
-    model: String,
-    quirks: Quirks,
+    target: KeptTarget,
     emit: Emitter,
     /// Blocks that have begun and not ended, by their index.
     open: Vec<(u64, Block)>,
@@ -44,9 +42,7 @@ enum Block {
 impl Decoder {
     pub fn new(target: &WireTarget<'_>) -> Self {
         Decoder {
-            provider: target.provider.to_owned(),
-            model: target.model.to_owned(),
-            quirks: target.quirks.clone(),
+            target: KeptTarget::new(target),
             emit: Emitter::default(),
             open: Vec::new(),
             calls: 0,
@@ -59,10 +55,6 @@ impl Decoder {
         }
     }
 
-    fn target(&self) -> WireTarget<'_> {
-        WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks }
-    }
-
     fn begins(&mut self, message: Message, out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
         let id = message.id.unwrap_or_default();
         if self.emit.id.is_empty() {
@@ -73,7 +65,7 @@ impl Decoder {
         } else if !self.open.is_empty() {
             // What was given of the first cannot be taken back.
             let why = "a second answer began in the middle of the first";
-            return Err(self.target().at(Error::new(ErrorKind::Decode, why)));
+            return Err(self.target.get().at(Error::new(ErrorKind::Decode, why)));
         }
         self.usage = message.usage.unwrap_or_default();
         self.extra.extend(raw::said(message.extra));
@@ -178,7 +170,7 @@ impl Decoder {
     fn ends(&mut self, out: &mut Vec<ChatCompletionChunk>) {
         self.done = true;
         let opaque = std::mem::take(&mut self.opaque);
-        let target = WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks };
+        let target = self.target.get();
         self.emit.state(0, &target, opaque, out);
         let stopped = std::mem::take(&mut self.stopped);
         if let Some(refusal) = stopped.refusal() {
@@ -216,12 +208,10 @@ impl StreamDecoder for Decoder {
         if self.done || data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
-        let event: Event = serde_json::from_slice(data).map_err(|why| {
-            let message = format!("an event of the stream is not JSON of one ({why}): {}", failure::excerpt(data));
-            self.target().at(Error::new(ErrorKind::Decode, message))
-        })?;
+        let event: Event = serde_json::from_slice(data)
+            .map_err(|why| failure::corrupt_event(data, "one", &why, &self.target.get()))?;
         if let Some(error) = event.error {
-            return Err(failure::from_value(0, &serde_json::json!({ "error": error }), &self.target()));
+            return Err(failure::from_value(0, &serde_json::json!({ "error": error }), &self.target.get()));
         }
         let index = event.index.unwrap_or(0);
         match event.r#type.as_deref().unwrap_or(frame.event) {

@@ -9,10 +9,10 @@ use super::errors;
 use super::response::{self, Answer, CITATIONS, Call, ServiceTier};
 use super::tools::ANSWER;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ChatCompletionChunk, Delta, Extra, Quirks};
+use crate::types::{ChatCompletionChunk, Delta, Extra};
 use crate::wire::emit::Emitter;
 use crate::wire::open::open;
-use crate::wire::{Frame, Reply, StreamDecoder, WireTarget, failure};
+use crate::wire::{Frame, KeptTarget, Reply, StreamDecoder, WireTarget, failure};
 
 open! {
     /// The payload of any event; `p` is random padding.
@@ -77,9 +77,7 @@ enum Block {
 }
 
 pub(super) struct Decoder {
-    provider: String,
-    model: String,
-    quirks: Quirks,
+    target: KeptTarget,
     emitter: Emitter,
     open: BTreeMap<u32, Block>,
     /// Calls for the caller so far.
@@ -95,9 +93,7 @@ pub(super) struct Decoder {
 impl Decoder {
     pub fn new(target: &WireTarget<'_>) -> Self {
         Decoder {
-            provider: target.provider.to_owned(),
-            model: target.model.to_owned(),
-            quirks: target.quirks.clone(),
+            target: KeptTarget::new(target),
             emitter: Emitter::default(),
             open: BTreeMap::new(),
             calls: 0,
@@ -188,7 +184,7 @@ impl Decoder {
     fn stop(&mut self, reason: Option<String>, out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
         let open: Vec<u32> = self.open.keys().copied().collect();
         open.into_iter().for_each(|index| self.end_block(index, out));
-        let target = WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks };
+        let target = self.target.get();
         self.emitter.state(0, &target, std::mem::take(&mut self.state), out);
         let (reason, native) = response::finish_reason(reason, self.calls > 0, &target)?;
         self.emitter.end(0, reason, Some(&native), out);
@@ -209,7 +205,7 @@ impl Decoder {
 
     /// A whole body of JSON where frames were expected: an answer, or an error.
     fn bare(&mut self, data: &[u8], out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
-        let target = WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks };
+        let target = self.target.get();
         let reply = Reply { status: 200, headers: &HeaderMap::new(), body: data };
         let mut answer: Answer =
             serde_json::from_slice(data).map_err(|e| failure::not_json(data, "answer of Converse", &e, &target))?;
@@ -241,7 +237,7 @@ impl Decoder {
 
 impl StreamDecoder for Decoder {
     fn frame(&mut self, frame: Frame<'_>, out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
-        let target = WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks };
+        let target = self.target.get();
         if frame.fault {
             let body = serde_json::from_slice(frame.data).unwrap_or_else(|_| json!({}));
             return Err(errors::from_body(Some(frame.event), 0, &body, &target));

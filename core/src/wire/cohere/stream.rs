@@ -6,15 +6,13 @@ use serde_json::Value;
 use super::finish;
 use super::raw::{self, Block, Call, Event, MessageDelta};
 use crate::error::{Error, Result};
-use crate::types::{ChatCompletionChunk, Delta, Extra, Quirks};
+use crate::types::{ChatCompletionChunk, Delta, Extra};
 use crate::wire::emit::Emitter;
-use crate::wire::{Frame, StreamDecoder, WireTarget, failure};
+use crate::wire::{Frame, KeptTarget, StreamDecoder, WireTarget, failure};
 
 /// Reads the events of one stream.
 pub(super) struct Decoder {
-    provider: String,
-    model: String,
-    quirks: Quirks,
+    target: KeptTarget,
     emitter: Emitter,
     calls: Vec<Open>,
     ended: bool,
@@ -36,9 +34,7 @@ struct Open {
 impl Decoder {
     pub fn new(target: &WireTarget<'_>) -> Self {
         Decoder {
-            provider: target.provider.to_owned(),
-            model: target.model.to_owned(),
-            quirks: target.quirks.clone(),
+            target: KeptTarget::new(target),
             emitter: Emitter::default(),
             calls: Vec::new(),
             ended: false,
@@ -46,12 +42,8 @@ impl Decoder {
         }
     }
 
-    fn target(&self) -> WireTarget<'_> {
-        WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks }
-    }
-
     fn corrupt(&self, data: &[u8], why: &serde_json::Error) -> Error {
-        failure::not_json(data, "event of a chat", why, &self.target())
+        failure::not_json(data, "event of a chat", why, &self.target.get())
     }
 
     fn start_call(&mut self, event: &Event, call: Call, out: &mut Vec<ChatCompletionChunk>) {
@@ -138,7 +130,7 @@ impl Decoder {
 
     fn end(&mut self, delta: raw::Delta, out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
         let reason = delta.finish_reason.unwrap_or_default();
-        if let Some(error) = finish::failure(&reason, &Value::Object(delta.extra), &self.target()) {
+        if let Some(error) = finish::failure(&reason, &Value::Object(delta.extra), &self.target.get()) {
             return Err(error);
         }
         for place in 0..self.calls.len() {
@@ -168,7 +160,7 @@ impl StreamDecoder for Decoder {
         if kind.is_empty() || kind == "error" {
             // An error in place of events.
             let told = serde_json::from_slice(data).unwrap_or_default();
-            return Err(failure::from_value(0, &told, &self.target()));
+            return Err(failure::from_value(0, &told, &self.target.get()));
         }
         let delta = event.delta.take().unwrap_or_default();
         let since = out.len();

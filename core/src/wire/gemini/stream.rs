@@ -8,18 +8,16 @@ use super::partial::PartialCall;
 use super::raw::{Candidate, Part, Response};
 use super::{annotations, error, usage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ChatCompletionChunk, Delta, Extra, FunctionCall, Logprobs, Quirks, TokenLogprob, ToolCall, Usage};
+use crate::types::{ChatCompletionChunk, Delta, Extra, FunctionCall, Logprobs, TokenLogprob, ToolCall, Usage};
 use crate::wire::emit::Emitter;
-use crate::wire::{Frame, StreamDecoder, WireTarget, call_ids, failure};
+use crate::wire::{Frame, KeptTarget, StreamDecoder, WireTarget, call_ids, failure};
 
 /// Field of a message with the parts that are neither text nor function calls (code that was run, images), as they came.
 pub(super) const BLOCKS: &str = "content_blocks";
 
 /// Reads the answers of one body.
 pub(super) struct Decoder {
-    provider: String,
-    model: String,
-    quirks: Quirks,
+    target: KeptTarget,
     emitter: Emitter,
     candidates: Vec<State>,
     /// The last one told counts.
@@ -53,18 +51,12 @@ impl State {
 impl Decoder {
     pub fn new(target: &WireTarget<'_>) -> Self {
         Decoder {
-            provider: target.provider.to_owned(),
-            model: target.model.to_owned(),
-            quirks: target.quirks.clone(),
+            target: KeptTarget::new(target),
             emitter: Emitter::default(),
             candidates: Vec::new(),
             usage: None,
             extra: Extra::new(),
         }
-    }
-
-    fn target(&self) -> WireTarget<'_> {
-        WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks }
     }
 
     /// Takes one response or the whole list of them that a stream is without `alt=sse`.
@@ -73,14 +65,14 @@ impl Decoder {
         let parsed: serde_json::Result<Vec<Response>> =
             if list { serde_json::from_slice(data) } else { serde_json::from_slice(data).map(|one| vec![one]) };
         let responses =
-            parsed.map_err(|why| failure::not_json(data, "answer of generateContent", &why, &self.target()))?;
+            parsed.map_err(|why| failure::not_json(data, "answer of generateContent", &why, &self.target.get()))?;
         responses.into_iter().try_for_each(|response| self.take(response, out))
     }
 
     fn take(&mut self, response: Response, out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
         let since = out.len();
         if let Some(told) = response.error {
-            return Err(error::from_object(0, &told, &self.target()));
+            return Err(error::from_object(0, &told, &self.target.get()));
         }
         let known = response.candidates.is_some() || response.usage.is_some() || response.id.is_some();
         let nothing = response.candidates.as_ref().is_none_or(Vec::is_empty);
@@ -92,7 +84,7 @@ impl Decoder {
             told.insert("promptFeedback".to_owned(), feedback);
         } else if !known {
             let why = "the answer has neither `candidates` nor `promptFeedback`; is the base URL right?";
-            return Err(self.target().at(Error::new(ErrorKind::Decode, why)));
+            return Err(self.target.get().at(Error::new(ErrorKind::Decode, why)));
         }
         self.emitter.id = response.id.unwrap_or_else(|| std::mem::take(&mut self.emitter.id));
         self.emitter.model = response.model.unwrap_or_else(|| std::mem::take(&mut self.emitter.model));
@@ -149,7 +141,8 @@ impl Decoder {
         if let Some(reason) = failed.filter(|_| state.text.is_empty() && state.calls == 0 && state.blocks == 0) {
             let told = candidate.extra.get("finishMessage").and_then(Value::as_str).unwrap_or("no answer was given");
             return Err(self
-                .target()
+                .target
+                .get()
                 .at(Error::new(ErrorKind::ServerError, format!("the model ended with {reason}: {told}")))
                 .with_code(reason));
         }
@@ -159,8 +152,8 @@ impl Decoder {
 
     /// Takes one part; says whether it was anything at all.
     fn part(&mut self, place: usize, part: Part, out: &mut Vec<ChatCompletionChunk>) -> bool {
-        let Decoder { emitter, candidates, provider, model, quirks, .. } = self;
-        let target = WireTarget { provider, model, quirks };
+        let Decoder { emitter, candidates, target, .. } = self;
+        let target = target.get();
         let state = &mut candidates[place];
         let (index, from) = (state.index, state.text.len());
         if let Some(call) = part.call {
@@ -212,7 +205,7 @@ impl Decoder {
         let reason = text("blockReason").unwrap_or("UNSPECIFIED");
         let more = text("blockReasonMessage").map(|m| format!(": {m}")).unwrap_or_default();
         let message = format!("the prompt was blocked ({reason}){more}");
-        let mut error = self.target().at(Error::new(ErrorKind::ContentFiltered, message)).with_code(reason);
+        let mut error = self.target.get().at(Error::new(ErrorKind::ContentFiltered, message)).with_code(reason);
         error.body_mut().details.insert("promptFeedback".to_owned(), feedback.clone());
         error
     }

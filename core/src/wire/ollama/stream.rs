@@ -4,15 +4,13 @@ use serde_json::Value;
 
 use super::raw::{Call, Line};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ChatCompletionChunk, Delta, Extra, FunctionCall, Logprobs, Quirks, ToolCall, Usage};
+use crate::types::{ChatCompletionChunk, Delta, Extra, FunctionCall, Logprobs, ToolCall, Usage};
 use crate::wire::emit::Emitter;
-use crate::wire::{Frame, StreamDecoder, WireTarget, call_ids, failure};
+use crate::wire::{Frame, KeptTarget, StreamDecoder, WireTarget, call_ids, failure};
 
 /// Reads the lines of one answer.
 pub(super) struct Decoder {
-    provider: String,
-    model: String,
-    quirks: Quirks,
+    target: KeptTarget,
     emitter: Emitter,
     calls: u32,
     said: bool,
@@ -21,31 +19,19 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub fn new(target: &WireTarget<'_>) -> Self {
-        Decoder {
-            provider: target.provider.to_owned(),
-            model: target.model.to_owned(),
-            quirks: target.quirks.clone(),
-            emitter: Emitter::default(),
-            calls: 0,
-            said: false,
-            done: false,
-        }
-    }
-
-    fn target(&self) -> WireTarget<'_> {
-        WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks }
+        Decoder { target: KeptTarget::new(target), emitter: Emitter::default(), calls: 0, said: false, done: false }
     }
 
     /// Takes one line, or a whole answer.
     pub fn read(&mut self, data: &[u8], out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
-        let line: Line =
-            serde_json::from_slice(data).map_err(|why| failure::not_json(data, "chat answer", &why, &self.target()))?;
+        let line: Line = serde_json::from_slice(data)
+            .map_err(|why| failure::not_json(data, "chat answer", &why, &self.target.get()))?;
         if let Some(error) = line.error {
-            return Err(failure::from_value(0, &serde_json::json!({ "error": error }), &self.target()));
+            return Err(failure::from_value(0, &serde_json::json!({ "error": error }), &self.target.get()));
         }
         let Some(message) = line.message else {
             let why = format!("the answer has no `message`: {}", failure::excerpt(data));
-            return Err(self.target().at(Error::new(ErrorKind::Decode, why)));
+            return Err(self.target.get().at(Error::new(ErrorKind::Decode, why)));
         };
         let since = out.len();
         self.emitter.model = line.model.unwrap_or_default();
@@ -80,7 +66,7 @@ impl Decoder {
     fn end(&mut self, reason: Option<&str>, told: Extra, out: &mut Vec<ChatCompletionChunk>) -> Result<()> {
         if matches!(reason, Some("load" | "unload")) && !self.said && self.calls == 0 {
             let why = "the server loaded or unloaded the model and gave no answer; are there messages?";
-            return Err(self.target().at(Error::new(ErrorKind::ServerError, why)));
+            return Err(self.target.get().at(Error::new(ErrorKind::ServerError, why)));
         }
         let word = match reason {
             Some("length") => "length",

@@ -5,13 +5,11 @@ use serde_json::Value;
 use super::raw::{self, Body};
 use super::repeat::Repeat;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ChatCompletionChunk, Quirks};
-use crate::wire::{Frame, StreamDecoder, WireTarget, failure};
+use crate::types::ChatCompletionChunk;
+use crate::wire::{Frame, KeptTarget, StreamDecoder, WireTarget, failure};
 
 pub(super) struct Decoder {
-    provider: String,
-    model: String,
-    quirks: Quirks,
+    target: KeptTarget,
     /// Per choice: whether its finish reason has come.
     finished: Vec<bool>,
     /// `[DONE]` has come.
@@ -24,19 +22,7 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub fn new(target: &WireTarget<'_>) -> Self {
-        Decoder {
-            provider: target.provider.to_owned(),
-            model: target.model.to_owned(),
-            quirks: target.quirks.clone(),
-            finished: Vec::new(),
-            done: false,
-            repeat: None,
-            strangers: 0,
-        }
-    }
-
-    fn target(&self) -> WireTarget<'_> {
-        WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks }
+        Decoder { target: KeptTarget::new(target), finished: Vec::new(), done: false, repeat: None, strangers: 0 }
     }
 
     fn note(&mut self, index: u32, finished: bool) {
@@ -69,13 +55,13 @@ impl StreamDecoder for Decoder {
             Err(why) => return Err(self.corrupt(data, &why)),
         };
         if let Some(error) = body.error.take() {
-            return Err(failure::from_value(0, &serde_json::json!({ "error": error }), &self.target()));
+            return Err(failure::from_value(0, &serde_json::json!({ "error": error }), &self.target.get()));
         }
         if frame.event == "error" {
             let value: Value = serde_json::from_slice(data).unwrap_or_default();
-            return Err(failure::from_value(0, &value, &self.target()));
+            return Err(failure::from_value(0, &value, &self.target.get()));
         }
-        let usage = raw::usage(&mut body, &self.quirks);
+        let usage = raw::usage(&mut body, &self.target.quirks);
         if body.choices.is_none() && usage.is_none() {
             // A known envelope with nothing in it (pings, other events); not an error, not a chunk.
             return Ok(());
@@ -87,10 +73,11 @@ impl StreamDecoder for Decoder {
                 // A streaming call answered with one complete body.
                 choice.delta = choice.message.take();
             }
-            let choice = choice.into_chunk(place as u32, &self.quirks);
+            let choice = choice.into_chunk(place as u32, &self.target.quirks);
             if choice.finish_reason.as_deref() == Some("error") {
                 return Err(self
-                    .target()
+                    .target
+                    .get()
                     .at(Error::new(ErrorKind::ServerError, "the vendor ended the answer with finish_reason `error`")));
             }
             self.note(choice.index, choice.finish_reason.is_some());
@@ -131,10 +118,9 @@ impl Decoder {
         if let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_slice::<Value>(data) {
             let inner = value.as_array().and_then(|a| a.first()).unwrap_or(&value);
             if inner.get("error").is_some() {
-                return failure::from_value(0, &value, &self.target());
+                return failure::from_value(0, &value, &self.target.get());
             }
         }
-        let message = format!("an event of the stream is not JSON of a chunk ({why}): {}", failure::excerpt(data));
-        self.target().at(Error::new(ErrorKind::Decode, message))
+        failure::corrupt_event(data, "a chunk", why, &self.target.get())
     }
 }

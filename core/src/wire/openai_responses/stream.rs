@@ -5,15 +5,13 @@ use serde_json::Value;
 use super::items::{annotation, is_memory, remembered};
 use super::raw::{self, BETWEEN_THOUGHTS, Event, Response};
 use super::response::{OTHERS, call, logprobs};
-use crate::error::{Error, ErrorKind, Result};
-use crate::types::{ChatCompletionChunk, Delta, Extra, Logprobs, Quirks};
+use crate::error::Result;
+use crate::types::{ChatCompletionChunk, Delta, Extra, Logprobs};
 use crate::wire::emit::Emitter;
-use crate::wire::{Frame, StreamDecoder, WireTarget, failure};
+use crate::wire::{Frame, KeptTarget, StreamDecoder, WireTarget, failure};
 
 pub(super) struct Decoder {
-    provider: String,
-    model: String,
-    quirks: Quirks,
+    target: KeptTarget,
     emit: Emitter,
     /// Items that have begun, by their place in the output.
     items: Vec<(u64, Item)>,
@@ -51,9 +49,7 @@ enum Thoughts {
 impl Decoder {
     pub fn new(target: &WireTarget<'_>) -> Self {
         Decoder {
-            provider: target.provider.to_owned(),
-            model: target.model.to_owned(),
-            quirks: target.quirks.clone(),
+            target: KeptTarget::new(target),
             emit: Emitter::default(),
             items: Vec::new(),
             calls: 0,
@@ -64,10 +60,6 @@ impl Decoder {
             others: Vec::new(),
             done: false,
         }
-    }
-
-    fn target(&self) -> WireTarget<'_> {
-        WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks }
     }
 
     fn item(&mut self, place: u64) -> &mut Item {
@@ -202,7 +194,7 @@ impl Decoder {
                 self.item_ends(place as u64, item, out);
             }
         }
-        let end = raw::end(&mut response, self.calls > 0, &self.target())?;
+        let end = raw::end(&mut response, self.calls > 0, &self.target.get())?;
         self.done = true;
         if !self.others.is_empty() {
             let mut delta = Delta::default();
@@ -210,7 +202,7 @@ impl Decoder {
             self.emit.delta(0, delta, out);
         }
         let memory = std::mem::take(&mut self.memory);
-        let target = WireTarget { provider: &self.provider, model: &self.model, quirks: &self.quirks };
+        let target = self.target.get();
         self.emit.state(0, &target, memory, out);
         self.emit.end(0, end.word, Some(&end.native), out);
         if let Some(usage) = response.usage.and_then(raw::usage) {
@@ -230,10 +222,8 @@ impl StreamDecoder for Decoder {
         if self.done || data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
-        let event: Event = serde_json::from_slice(data).map_err(|why| {
-            let message = format!("an event of the stream is not JSON of one ({why}): {}", failure::excerpt(data));
-            self.target().at(Error::new(ErrorKind::Decode, message))
-        })?;
+        let event: Event = serde_json::from_slice(data)
+            .map_err(|why| failure::corrupt_event(data, "one", &why, &self.target.get()))?;
         let place = event.output_index.unwrap_or(0);
         let fresh = || match &event.delta {
             Some(Value::String(text)) => text.clone(),
@@ -274,12 +264,12 @@ impl StreamDecoder for Decoder {
             }
             "error" => {
                 let value = serde_json::from_slice(data).unwrap_or_default();
-                return Err(failure::from_value(0, &value, &self.target()));
+                return Err(failure::from_value(0, &value, &self.target.get()));
             }
             // Progress of the vendor's own tools, ends of what was given piece by piece, and what is not known yet.
             _ if event.extra.get("error").is_some_and(|e| !e.is_null()) => {
                 let value = Value::Object(event.extra);
-                return Err(failure::from_value(0, &value, &self.target()));
+                return Err(failure::from_value(0, &value, &self.target.get()));
             }
             _ => {}
         }
