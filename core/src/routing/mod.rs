@@ -1,6 +1,7 @@
 //! Where a request may go: an ordered plan of targets, decided before anything is sent. Pure.
 
 mod listing;
+mod track;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::backend::{Api, Endpoint, Endpoints};
 use crate::catalog::{Catalog, Price, Resolved};
 use crate::error::{Error, ErrorKind, Result};
+
+pub use track::{Health, Observed, Percentiles, Speed, Track};
 
 use crate::types::{CostSource, PriceConfig, ProviderChoice, ProviderPreferences, Sort, Terms};
 
@@ -24,6 +27,8 @@ pub struct Target {
     pub model: String,
     /// What its tokens cost and whether the user configured that; `None` when unknown.
     pub price: Option<(Price, CostSource)>,
+    /// What is remembered of it; shared by all targets of the same backend and model.
+    pub track: Arc<Track>,
 }
 
 /// Everything a plan is made from.
@@ -36,6 +41,8 @@ pub struct Router {
     prices: BTreeMap<String, Price>,
     /// Targets asked for before, by model, then by the provider named: nothing they are made from changes.
     known: Mutex<HashMap<String, Vec<Known>>>,
+    /// What is remembered of targets, by backend and model as sent.
+    tracks: Mutex<HashMap<(String, String), Arc<Track>>>,
 }
 
 /// The targets of a model at the provider that was named, or at any.
@@ -61,7 +68,7 @@ impl Router {
         for row in endpoints.own() {
             catalog = catalog.with_provider(row.clone())?;
         }
-        Ok(Router { catalog, endpoints, prices, known: Mutex::default() })
+        Ok(Router { catalog, endpoints, prices, known: Mutex::default(), tracks: Mutex::default() })
     }
 
     /// The targets of a request, in the order they are to be tried.
@@ -209,7 +216,14 @@ impl Router {
             .map(|p| (p.clone(), CostSource::Configured))
             .or_else(|| listed.map(|p| (p.clone(), CostSource::Catalog)));
         let api = endpoint.api(&id, api).clone();
-        Target { endpoint, api, model_asked: asked.to_owned(), model: id, price }
+        let track = self.track(endpoint.id(), &id);
+        Target { endpoint, api, model_asked: asked.to_owned(), model: id, price, track }
+    }
+
+    /// What is remembered of a model at a backend.
+    fn track(&self, provider: &str, model: &str) -> Arc<Track> {
+        let mut tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
+        tracks.entry((provider.to_owned(), model.to_owned())).or_default().clone()
     }
 
     /// A backend by name or alias.
