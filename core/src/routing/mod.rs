@@ -1,6 +1,9 @@
 //! Where a request may go: an ordered plan of targets, decided before anything is sent. Pure.
 
+mod health;
+mod limits;
 mod listing;
+mod speed;
 mod track;
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +13,10 @@ use crate::backend::{Api, Endpoint, Endpoints};
 use crate::catalog::{Catalog, Price, Resolved};
 use crate::error::{Error, ErrorKind, Result};
 
-pub use track::{Health, Observed, Percentiles, Speed, Track};
+pub use health::Admission;
+pub use limits::{Full, Limits};
+pub use speed::Sample;
+pub use track::{Flight, Health, Observed, Percentiles, Speed, Track};
 
 use crate::types::{CostSource, PriceConfig, ProviderChoice, ProviderPreferences, Sort, Terms};
 
