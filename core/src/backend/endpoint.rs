@@ -11,6 +11,7 @@ use super::aws::identity::{AwsIdentity, Keys};
 use super::credential::{FileKey, FixedKey, HostKey, KeyHeader};
 use super::entra::EntraIdentity;
 use super::google::{self, GoogleIdentity};
+use super::pool::PooledKey;
 use super::{AwsCredentials, AwsSettings, Credential, Environment, KeySource};
 use crate::catalog::{self, Identity, Provider};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +28,8 @@ pub struct Endpoint {
     pub key_from: Option<String>,
     /// The user's model names -> ids sent.
     pub models: BTreeMap<String, String>,
+    /// The key's name and share, where there are several.
+    pub key: Option<PooledKey>,
     /// `None` where no key was found.
     credential: Option<Arc<dyn Credential>>,
     /// The proof stands in the headers already.
@@ -110,6 +113,7 @@ impl Endpoint {
 
     pub(super) fn new(
         provider: Provider,
+        key: Option<PooledKey>,
         given: &ProviderConfig,
         source: Option<Arc<dyn KeySource>>,
         environment: &Environment,
@@ -139,6 +143,7 @@ impl Endpoint {
         Ok(Endpoint {
             key_from,
             models: given.models.clone(),
+            key,
             credential,
             stands,
             base_url,

@@ -8,6 +8,7 @@ mod endpoint;
 mod entra;
 mod exchange;
 mod google;
+mod pool;
 #[cfg(test)]
 mod scripted;
 mod sigv4;
@@ -26,6 +27,7 @@ pub use api::Api;
 pub use aws::{AwsCredentials, AwsSettings};
 pub use credential::{AwsKeys, Credential, Host, Key, KeySource, KeySources};
 pub use endpoint::Endpoint;
+pub use pool::PooledKey;
 pub use sigv4::Signer;
 
 /// Looks up an environment variable; knows nothing where the environment is not to be read.
@@ -46,7 +48,8 @@ pub struct Endpoints {
 struct Slot {
     row: Provider,
     given: ProviderConfig,
-    made: OnceCell<std::result::Result<Arc<Endpoint>, Error>>,
+    /// One for each of its keys; at least one.
+    made: OnceCell<std::result::Result<Vec<Arc<Endpoint>>, Error>>,
 }
 
 impl Endpoints {
@@ -124,20 +127,25 @@ impl Endpoints {
         Ok(())
     }
 
-    fn made(&self, slot: &Slot) -> Result<Arc<Endpoint>> {
+    fn made<'s>(&self, slot: &'s Slot) -> Result<&'s [Arc<Endpoint>]> {
         let make = || {
             let source = self.sources.get(&slot.row.id).cloned();
-            Endpoint::new(slot.row.clone(), &slot.given, source, &self.environment).map(Arc::new)
+            pool::endpoints(&slot.row, &slot.given, source, &self.environment)
         };
-        slot.made.get_or_init(make).clone()
+        slot.made.get_or_init(make).as_deref().map_err(Error::clone)
     }
 
-    /// The backend of this id.
+    /// The backend of this id, with the first of its keys.
     ///
     /// # Errors
     /// What keeps it from being called.
     pub fn get(&self, id: &str) -> Option<Result<Arc<Endpoint>>> {
-        Some(self.made(self.by_id.get(id)?))
+        Some(self.made(self.by_id.get(id)?).map(|all| all[0].clone()))
+    }
+
+    /// The backend of this id with each of its keys: one, where it has no pool of keys.
+    pub fn pool(&self, id: &str) -> &[Arc<Endpoint>] {
+        self.by_id.get(id).and_then(|slot| self.made(slot).ok()).unwrap_or_default()
     }
 
     /// Rows of the user's own servers, which are not in the catalogue.
@@ -151,14 +159,14 @@ impl Endpoints {
     }
 
     fn info(&self, slot: &Slot) -> ProviderInfo {
-        let (row, endpoint) = (&slot.row, self.made(slot).ok());
+        let (row, endpoint) = (&slot.row, self.made(slot).ok().map(|all| &all[0]));
         ProviderInfo {
             id: row.id.clone(),
             name: row.name.clone(),
             aliases: row.aliases.clone(),
-            base_url: endpoint.as_ref().map_or_else(|| row.base_url.clone(), |e| e.base_url().to_owned()),
+            base_url: endpoint.map_or_else(|| row.base_url.clone(), |e| e.base_url().to_owned()),
             key_vars: row.key_vars.clone(),
-            key_from: endpoint.as_ref().and_then(|e| e.key_from.clone()),
+            key_from: endpoint.and_then(|e| e.key_from.clone()),
             ready: endpoint.is_some_and(|e| e.ready()),
         }
     }

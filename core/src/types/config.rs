@@ -122,6 +122,50 @@ pub struct ProviderConfig {
     /// from the vendor's usual variables and files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialConfig>,
+    /// Several keys in place of one: calls are shared among them by weight; one that is refused or busy leaves the call to
+    /// the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyConfig>,
+    /// How much may be asked of this backend, whatever the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitConfig>,
+}
+
+/// One key of several.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeyConfig {
+    /// How attempts and reports call it; never the key itself.
+    pub name: String,
+    /// The key itself; never written back out.
+    #[serde(default, skip_serializing)]
+    pub api_key: Option<String>,
+    /// Name of the variable that holds the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// File that holds the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<String>,
+    /// Share of the calls, beside the other keys' weights; 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// How much may be asked with this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitConfig>,
+}
+
+impl std::fmt::Debug for KeyConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyConfig")
+            .field("name", &self.name)
+            .field("api_key", &self.api_key.as_ref().map(|_| "***"))
+            .field("api_key_env", &self.api_key_env)
+            .field("api_key_file", &self.api_key_file)
+            .field("weight", &self.weight)
+            .field("limits", &self.limits)
+            .finish()
+    }
 }
 
 /// How much may be asked of a key or of a backend; what is not given is not limited.
@@ -165,12 +209,25 @@ pub struct CredentialConfig {
 impl ProviderConfig {
     /// Lays another configuration of the same backend over this one, field by field.
     fn overlaid(&mut self, over: ProviderConfig) {
-        let ProviderConfig { base_url, api_key, api_key_env, api_key_file, headers, vars, models, like, credentials } =
-            over;
-        if api_key.is_some() || api_key_env.is_some() || api_key_file.is_some() {
-            // Another key replaces the one that is there, wherever that stands.
+        let ProviderConfig {
+            base_url,
+            api_key,
+            api_key_env,
+            api_key_file,
+            headers,
+            vars,
+            models,
+            like,
+            credentials,
+            keys,
+            limits,
+        } = over;
+        if api_key.is_some() || api_key_env.is_some() || api_key_file.is_some() || !keys.is_empty() {
+            // Other keys replace those that are there, wherever they stand.
             (self.api_key, self.api_key_env, self.api_key_file) = (api_key, api_key_env, api_key_file);
+            self.keys = keys;
         }
+        self.limits = limits.or(self.limits.take());
         self.base_url = base_url.or(self.base_url.take());
         self.like = like.or(self.like.take());
         self.credentials = credentials.or(self.credentials.take());
@@ -192,6 +249,8 @@ impl std::fmt::Debug for ProviderConfig {
             .field("models", &self.models)
             .field("like", &self.like)
             .field("credentials", &self.credentials)
+            .field("keys", &self.keys)
+            .field("limits", &self.limits)
             .finish()
     }
 }
