@@ -2,6 +2,7 @@
 
 mod attempt;
 mod booking;
+mod cache;
 mod held;
 mod images;
 mod operation;

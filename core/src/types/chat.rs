@@ -99,6 +99,10 @@ pub struct ChatRequest {
     /// counts as the call's. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetch_images: Option<bool>,
+    /// Whether a kept answer will do, and this one may be kept, for requests that are the same; as `cache` of the
+    /// configuration says by default. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
     /// Headers added to the vendor's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_headers: Option<BTreeMap<String, String>>,

@@ -33,6 +33,9 @@ pub struct Config {
     /// Ledger.
     #[serde(default)]
     pub ledger: LedgerConfig,
+    /// Keeps answers and gives them again to requests that are the same; none by default. A request's `cache` outranks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheConfig>,
     /// Labels put on every call.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
@@ -342,5 +345,22 @@ pub struct LedgerConfig {
 impl Default for LedgerConfig {
     fn default() -> Self {
         LedgerConfig { max_records: 4096 }
+    }
+}
+
+/// Answers kept in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// How long an answer is given again, milliseconds; 300000 by default.
+    pub ttl_ms: u64,
+    /// Sum of the answers' sizes as JSON, bytes; 64 MiB by default.
+    pub max_bytes: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        CacheConfig { ttl_ms: 300_000, max_bytes: 64 << 20 }
     }
 }
