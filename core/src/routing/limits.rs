@@ -76,6 +76,14 @@ impl Limits {
         }
     }
 
+    /// A place that was taken and not used is given back as if it had not been.
+    pub fn undo(&mut self, tokens: u64) {
+        self.ended(tokens, Some(0));
+        if let Some(bucket) = &mut self.requests {
+            bucket.correct(1, 0);
+        }
+    }
+
     /// What the vendor told with an answer: where nothing is left, nobody asks before the window starts again.
     pub fn told(&mut self, now: Instant, limit: &RateLimit) {
         let empty = |window: &Option<Window>| {

@@ -1,5 +1,6 @@
 //! Where a request may go: an ordered plan of targets, decided before anything is sent. Pure.
 
+mod gate;
 mod health;
 mod limits;
 mod listing;
@@ -13,6 +14,7 @@ use crate::backend::{Api, Endpoint, Endpoints};
 use crate::catalog::{Catalog, Price, Resolved};
 use crate::error::{Error, ErrorKind, Result};
 
+pub use gate::{Gate, Gates, Passes, room};
 pub use health::Admission;
 pub use limits::{Full, Limits};
 pub use speed::Sample;
