@@ -105,8 +105,9 @@ struct Pass {
 
 impl Pass {
     /// The call was not made after all.
-    fn undo(self) {
-        self.gate.limits().undo(self.tokens);
+    fn undo(mut self) {
+        self.used = Some(0);
+        self.gate.limits().not_asked();
     }
 }
 
@@ -129,13 +130,16 @@ mod tests {
     fn a_call_passes_both_gates_or_neither() {
         let now = Instant::now();
         let all = gates(
-            LimitConfig { requests_per_minute: Some(10), ..Default::default() },
+            LimitConfig { requests_per_minute: Some(10), tokens_per_minute: Some(50), concurrency: Some(2) },
             LimitConfig { concurrency: Some(1), ..Default::default() },
         );
         let first = all.enter(now, 5).unwrap();
         for _ in 0..100 {
             assert_eq!(all.enter(now, 5).unwrap_err().0, Full::UntilOneEnds);
         }
+        let limits = all.key.limits();
+        assert!(format!("{limits:?}").contains("under_way: 1,"), "{limits:?}");
+        drop(limits);
         drop(first);
         for _ in 0..9 {
             drop(all.enter(now, 5).unwrap());

@@ -76,9 +76,8 @@ impl Limits {
         }
     }
 
-    /// A place that was taken and not used is given back as if it had not been.
-    pub fn undo(&mut self, tokens: u64) {
-        self.ended(tokens, Some(0));
+    /// The request that was counted was not made after all.
+    pub fn not_asked(&mut self) {
         if let Some(bucket) = &mut self.requests {
             bucket.correct(1, 0);
         }
