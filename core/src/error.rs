@@ -111,6 +111,23 @@ pub enum Dispatch {
     OutputSeen,
 }
 
+/// Why an attempt was made that was not the first of its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptKind {
+    /// The same target again.
+    Retry,
+    /// Another target, after a failure.
+    Fallback,
+    /// The same target with another key.
+    Key,
+    /// Beside one that takes long.
+    Hedge,
+    /// To find out whether a target has recovered.
+    Probe,
+}
+
 /// One try at one target: what was asked, how it ended, how long it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -119,6 +136,9 @@ pub struct Attempt {
     pub provider: String,
     /// Model id as sent to the provider.
     pub model: String,
+    /// Why it was made; absent for the first attempt of a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AttemptKind>,
     /// Kind of failure; absent for the attempt that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorKind>,
@@ -136,6 +156,9 @@ pub struct Attempt {
     pub waited_ms: u64,
     /// Duration of the attempt, milliseconds.
     pub ms: u64,
+    /// What it cost, nano-USD; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -327,6 +350,17 @@ impl Error {
     /// Adds what had arrived before the interruption.
     pub fn with_partial(mut self, partial: Partial) -> Self {
         self.0.partial = Some(partial);
+        self
+    }
+
+    /// Notes how far the request had got.
+    pub fn with_dispatch(mut self, dispatch: Dispatch) -> Self {
+        let word = match dispatch {
+            Dispatch::NotSent => "not_sent",
+            Dispatch::Uncertain => "uncertain",
+            Dispatch::OutputSeen => "output_seen",
+        };
+        self.0.details.insert("dispatch".into(), word.into());
         self
     }
 

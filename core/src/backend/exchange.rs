@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::credential::Host;
 use super::token::Token;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::HttpRequest;
+use crate::http::{HttpRequest, Limits};
 use crate::secret::Secret;
 
 /// Largest answer that is read, bytes.
@@ -73,8 +73,7 @@ impl<'a> Exchange<'a> {
             url: url.into(),
             headers,
             body: Bytes::from(body),
-            response_timeout: Some(self.patience),
-            idle_timeout: self.patience,
+            limits: Limits::each(self.patience),
         };
         // A metadata server that is not there may not even refuse the connection.
         let asked = tokio::time::timeout(self.patience, host.transport.send(request)).await;

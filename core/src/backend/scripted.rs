@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Body, HttpRequest, HttpResponse, Transport};
+use crate::http::{Body, HttpRequest, HttpResponse, Limits, Transport};
 
 /// Answers, in order; when they are used up, nobody is there.
 pub(super) struct Scripted {
@@ -42,8 +42,7 @@ impl Scripted {
             url: Arc::new("https://api.example/x".parse().unwrap()),
             headers: HeaderMap::new(),
             body: Bytes::from_static(b"{}"),
-            response_timeout: None,
-            idle_timeout: Duration::from_secs(1),
+            limits: Limits::each(Duration::from_secs(1)),
         }
     }
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::booking::Booking;
+use super::limits::{Attempted, Limits};
 use super::operation::{Answer as _, Came, Operation};
 use super::{Call, Served};
 use crate::backend::{Api, Host};
@@ -21,30 +22,33 @@ use crate::types::quirks::ServedBy;
 use crate::types::{Extra, Quirks, Usage};
 use crate::wire::{Framing, Reply, WireTarget};
 
-/// Makes one attempt and notes it in the call's log; `waited` is how long the engine waited before it.
-pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, place: usize, waited: Duration) -> Result<O::Answer> {
-    let target = call.targets[place].clone();
-    let number = call.log.attempts.len() as u32 + 1;
+/// Makes the attempt that the course has begun, and notes it in the call's log; `waited` is how long the engine waited
+/// before it.
+pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, waited: Duration) -> Result<O::Answer> {
+    let route = &call.way.plan.routes[call.way.course.place];
+    let target = route.target.clone();
+    let number = call.way.log.attempts.len() as u32 + 1;
     let mut booking = Booking::open(call.engine, call.cx, &target, number);
-    let result = match tokio::time::timeout_at(call.log.deadline, exchange(call, &target, &mut booking)).await {
+    let result = match tokio::time::timeout_at(call.way.log.deadline, exchange(call, &target, &mut booking)).await {
         Ok(result) => result,
-        Err(_) => Err(call.log.deadline_passed()),
+        Err(_) => Err(call.way.log.deadline_passed(booking.bytes)),
     };
     let ms = booking.started().elapsed().as_millis() as u64;
     let mut attempt = Attempt {
         provider: target.endpoint.id().to_owned(),
         model: target.model.clone(),
+        kind: call.way.course.why(),
         error: None,
         status: None,
         message: None,
         dispatch: None,
         waited_ms: waited.as_millis() as u64,
         ms,
+        cost_nanos: None,
     };
     match result {
         Ok(mut answer) => {
-            answer.settle(booking, &mut call.log);
-            call.log.attempts.push(attempt);
+            answer.settle(booking, &mut call.way.log, attempt);
             Ok(answer)
         }
         Err(error) => {
@@ -54,15 +58,16 @@ pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, place: usize, wai
             attempt.status = body.status;
             attempt.message = Some(body.message.chars().take(500).collect());
             attempt.dispatch = Some(dispatch(&error, booking.sent));
-            // What never left this machine costs nothing; anything else may have been billed.
-            let free = matches!(attempt.dispatch, Some(Dispatch::NotSent)) || body.status.is_some_and(|s| s >= 400);
-            if free {
+            // What never left this machine costs nothing, nor does what was refused; anything else may have been billed.
+            let refused = !booking.output && body.status.is_some_and(|s| s >= 400);
+            if matches!(attempt.dispatch, Some(Dispatch::NotSent)) || refused {
                 booking.usage(None, Priced { cost: Some(crate::money::NanoUsd::ZERO), source: None });
             }
             let cost = booking.cost();
+            attempt.cost_nanos = cost.map(crate::money::NanoUsd::nanos);
             booking.failed(&error);
-            call.log.costs.push(cost);
-            call.log.attempts.push(attempt);
+            call.way.log.costs.push(cost);
+            call.way.log.attempts.push(attempt);
             Err(error)
         }
     }
@@ -81,8 +86,20 @@ async fn exchange<O: Operation>(call: &Call<'_, O>, target: &Arc<Target>, bookin
     let operation = &call.operation;
     let api = operation.api(target, call.engine)?;
     let wire = WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: api.quirks() };
-    let encoded = operation.encode(api.protocol, &wire)?;
-    let mut response = send(call, target, api, encoded.headers, Bytes::from(encoded.body), booking).await?;
+    let routes = &call.way.plan.routes;
+    let (config, given) = (&call.engine.0.config.timeouts, operation.terms().timeouts);
+    let watched = routes.len() > 1 || [Some(config), given].into_iter().flatten().any(|t| t.first_token_ms.is_some());
+    let framing = operation.framing(api.protocol, &wire, watched);
+    let encoded = operation.encode(api.protocol, &wire, framing.is_some())?;
+    let limits = Limits::of(&Attempted {
+        config,
+        request: given,
+        more: call.way.course.more(routes),
+        reasoning: routes[call.way.course.place].reasoning,
+        streamed: framing.is_some(),
+    });
+    let told = Told { headers: encoded.headers, body: Bytes::from(encoded.body), framing, limits: limits.net };
+    let mut response = send(call, target, api, told, booking).await?;
     let request_id = net::request_id(&response.headers);
     if !(200..300).contains(&response.status) {
         return Err(refused(call.engine.clock(), &mut response, &wire, target).await);
@@ -103,7 +120,15 @@ async fn exchange<O: Operation>(call: &Call<'_, O>, target: &Arc<Target>, bookin
         request_id,
         ..Default::default()
     };
-    operation.read(Came { response, api, wire, target, served, now: now.as_secs(), booking }).await
+    operation.read(Came { response, framing, limits, api, wire, target, served, now: now.as_secs(), booking }).await
+}
+
+/// What a target is told.
+struct Told {
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+    framing: Option<Framing>,
+    limits: net::Limits,
 }
 
 /// Sends a request, once more where the proof of who calls had run out and another could be had.
@@ -111,39 +136,28 @@ async fn send<O: Operation>(
     call: &Call<'_, O>,
     target: &Target,
     api: &Api<O::Protocol>,
-    wanted: Vec<(&'static str, String)>,
-    body: Bytes,
+    told: Told,
     booking: &mut Booking,
 ) -> Result<HttpResponse> {
     let engine = &call.engine.0;
     let mut headers = api.headers(call.operation.terms().extra_headers)?;
+    let Told { headers: wanted, body, framing, limits } = told;
     for (name, value) in wanted {
         let value = HeaderValue::from_str(&value).map_err(|e| Error::invalid_request(format!("{name}: {e}")))?;
         headers.entry(name).or_insert(value);
     }
-    let framing = call.operation.framing(api.protocol);
     if let Some(framing) = framing {
         headers.insert(ACCEPT, HeaderValue::from_static(accept(framing)));
     }
-    let mut request = HttpRequest {
-        method: Method::POST,
-        url: api.url(&target.model, framing.is_some())?,
-        headers,
-        body,
-        response_timeout: Some(Duration::from_millis(engine.config.timeouts.response_ms))
-            .filter(|limit| Instant::now() + *limit < call.log.deadline),
-        idle_timeout: Duration::from_millis(engine.config.timeouts.idle_ms),
-    };
+    let mut request =
+        HttpRequest { method: Method::POST, url: api.url(&target.model, framing.is_some())?, headers, body, limits };
     let Some(credential) = target.endpoint.credential() else {
         booking.sent = true;
         return engine.transport.send(request).await;
     };
     let host = Host { transport: &*engine.transport, clock: &*engine.clock };
     let again = credential.renews().then(|| request.clone());
-    credential.authorize(&mut request, host).await.map_err(|mut e| {
-        e.body_mut().details.insert("dispatch".into(), "not_sent".into());
-        e
-    })?;
+    credential.authorize(&mut request, host).await.map_err(|e| e.with_dispatch(Dispatch::NotSent))?;
     api.place_key(&mut request.headers);
     booking.sent = true;
     let response = engine.transport.send(request).await?;
@@ -209,7 +223,7 @@ pub(super) fn told(mut error: Error, id: Option<&String>, body: &[u8]) -> Error 
 }
 
 /// A body of bounded size, in one piece; a single piece is not copied.
-pub(super) async fn read_whole(response: &mut HttpResponse) -> Result<Bytes> {
+pub(super) async fn read_whole(response: &mut HttpResponse, seen: &mut u64) -> Result<Bytes> {
     let announced =
         response.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     let too_large = || {
@@ -222,15 +236,18 @@ pub(super) async fn read_whole(response: &mut HttpResponse) -> Result<Bytes> {
         return Err(too_large());
     }
     let Some(first) = response.body.next().await.transpose()? else { return Ok(Bytes::new()) };
+    *seen += first.len() as u64;
     let Some(second) = response.body.next().await.transpose()? else { return Ok(first) };
     let mut whole = Vec::with_capacity(announced.unwrap_or(first.len() + second.len()));
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
+    *seen = whole.len() as u64;
     while let Some(piece) = response.body.next().await.transpose()? {
         if whole.len() + piece.len() > net::MAX_RESPONSE {
             return Err(too_large());
         }
         whole.extend_from_slice(&piece);
+        *seen = whole.len() as u64;
     }
     Ok(whole.into())
 }

@@ -15,6 +15,10 @@ pub(super) struct Booking {
     started: Instant,
     /// The request was handed to the transport, so that the vendor may have seen it.
     pub sent: bool,
+    /// Output has come, so that the vendor has worked for it.
+    pub output: bool,
+    /// Bytes of the answer's body that have come.
+    pub bytes: u64,
     /// Taken when booked.
     record: Option<Box<LedgerRecord>>,
 }
@@ -41,7 +45,14 @@ impl Booking {
             ttft_ms: None,
             tags,
         };
-        Booking { engine: engine.clone(), started: Instant::now(), sent: false, record: Some(Box::new(record)) }
+        Booking {
+            engine: engine.clone(),
+            started: Instant::now(),
+            sent: false,
+            output: false,
+            bytes: 0,
+            record: Some(Box::new(record)),
+        }
     }
 
     /// When the attempt started.
@@ -51,6 +62,7 @@ impl Booking {
 
     /// Notes the time to the first output.
     pub fn first_output(&mut self) -> Option<u64> {
+        self.output = true;
         let ms = self.started.elapsed().as_millis() as u64;
         let record = self.record.as_mut()?;
         record.ttft_ms = Some(ms);

@@ -2,18 +2,23 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema;
-use crate::types::{ChatCompletion, ChatRequest};
+use crate::types::{ChatCompletion, ChatRequest, Quirks};
 use crate::wire::WireTarget;
 
 /// The field in question.
 const FIELD: &str = "response_format";
+
+/// Whether a request's answer has to be held to its schema here, because the vendor does not.
+pub(super) fn applies(request: &ChatRequest, quirks: &Quirks) -> bool {
+    request.response_format.is_some() && quirks.ignores.iter().any(|field| field == FIELD)
+}
 
 /// Checks every choice that came to its end.
 ///
 /// # Errors
 /// `decode`, worth another try, naming where the text departs from the schema.
 pub(super) fn check(request: &ChatRequest, answer: &ChatCompletion, target: &WireTarget<'_>) -> Result<()> {
-    if !target.quirks.ignores.iter().any(|field| field == FIELD) {
+    if !applies(request, target.quirks) {
         return Ok(());
     }
     let format = request.response_format.as_ref().and_then(|f| f.json_schema.as_ref());

@@ -12,15 +12,17 @@ use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
 use url::{Host, Url};
 
-use super::Engine;
+use super::{Engine, total};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, Web, coding, not_public};
-use crate::types::{ChatRequest, Content, ContentPart};
+use crate::types::{ChatRequest, Content, ContentPart, Timeout};
 
 /// Largest image, bytes.
 const MAX_IMAGE: usize = 20 << 20;
 /// Most images of one request that are fetched.
 const MAX_IMAGES: usize = 16;
+/// Longest wait between two pieces of one where nobody says.
+const IDLE: Duration = Duration::from_secs(60);
 /// Images fetched at once.
 const AT_ONCE: usize = 4;
 
@@ -49,8 +51,9 @@ pub(super) async fn inline(engine: &Engine, request: &mut ChatRequest) -> Result
     }
     let timeouts = &engine.0.config.timeouts;
     let started = Instant::now();
-    let limit = Duration::from_millis(request.timeout_ms.unwrap_or(timeouts.total_ms));
-    let idle = Duration::from_millis(timeouts.idle_ms);
+    let given = request.timeouts.as_ref();
+    let limit = total(request.timeout_ms, given, &engine.0.config);
+    let idle = given.and_then(|t| t.get(Timeout::Idle)).or_else(|| timeouts.get(Timeout::Idle)).unwrap_or(IDLE);
     let web = &*engine.0.web;
     let fetching = iter(found)
         .map(|(text, url)| async move { Ok::<_, Error>((text, fetch(web, url, idle).await?)) })

@@ -3,10 +3,14 @@
 mod attempt;
 mod booking;
 mod cache;
+mod course;
 mod held;
 mod images;
+mod interrupt;
+mod limits;
 mod operation;
-mod retry;
+mod reading;
+mod seam;
 mod stream;
 
 use std::sync::Arc;
@@ -17,14 +21,17 @@ use tokio::time::Instant;
 use crate::backend::{Endpoints, KeySources};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::error::{Attempt, Error, ErrorKind, Result};
+use crate::error::{Attempt, Error, Result};
 use crate::http::{ReqwestTransport, Transport, Web};
 use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
-use crate::routing::{Router, Target};
+use crate::routing::{Plan, Router};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Purpose, RateLimit, ResponseMeta, Tags,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, OnInterrupt, Piece, Purpose, RateLimit,
+    ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
 };
+use course::{Course, Failure, Step};
+use interrupt::Recovery;
 use operation::{Chat, Embeddings, Operation, StreamedChat, Whole};
 
 pub use stream::ChatStream;
@@ -121,26 +128,35 @@ impl Engine {
     /// One answer. `response.interfuse` tells provider, attempts, latency and cost. Dropping the future closes the
     /// connection and books the attempt as cancelled.
     pub async fn chat(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatCompletion> {
-        let mut call = Call::new(self, Chat(request), cx)?;
+        let mut way = Way::new(self, &request.terms(), cx)?;
+        let mut call = Call { engine: self, operation: Chat(request), cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
-        answer.interfuse = Some(call.log.meta(served));
+        answer.interfuse = Some(way.log.meta(served));
         Ok(answer)
     }
 
     /// One streamed answer; returns when the first output is there, so that failures before it are retried like any
-    /// other. The last chunk carries `interfuse`. Dropping the stream closes the connection.
+    /// other. What follows a failure after it, the request's `on_interrupt` says. The last chunk carries `interfuse`.
+    /// Dropping the stream closes the connection.
     pub async fn stream(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatStream> {
-        let mut call = Call::new(self, StreamedChat(request), cx)?;
-        let open = call.run().await?;
+        let mut way = Way::new(self, &request.terms(), cx)?;
+        let operation = StreamedChat { request, rest: None };
+        let open = Call { engine: self, operation, cx, way: &mut way }.run().await?;
         let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
-        Ok(open.into_stream(call.log, with_usage))
+        // Only who wants to go on after an interruption pays for keeping the request.
+        let recovery = match request.on_interrupt.unwrap_or_default() {
+            OnInterrupt::Error => None,
+            how => Some(Recovery::new(self, request, cx, how)),
+        };
+        Ok(stream::caller(open, way, with_usage, recovery))
     }
 
     /// Embeddings, booked and told as [`Engine::chat`] does.
     pub async fn embeddings(&self, request: &EmbeddingRequest, cx: &CallContext) -> Result<EmbeddingResponse> {
-        let mut call = Call::new(self, Embeddings(request), cx)?;
+        let mut way = Way::new(self, &request.terms(), cx)?;
+        let mut call = Call { engine: self, operation: Embeddings(request), cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
-        answer.interfuse = Some(call.log.meta(served));
+        answer.interfuse = Some(way.log.meta(served));
         Ok(answer)
     }
 }
@@ -158,16 +174,22 @@ struct Served {
     ttft_ms: Option<u64>,
 }
 
-/// One call on its way: its targets, its attempts so far.
+/// One call on its way.
 struct Call<'a, O> {
     engine: &'a Engine,
     operation: O,
     cx: &'a CallContext,
-    targets: Vec<Arc<Target>>,
+    way: &'a mut Way,
+}
+
+/// Where a call may go, where it has been; outlives the request of a stream.
+struct Way {
+    plan: Plan,
+    course: Course,
     log: CallLog,
 }
 
-/// What a call has tried and spent; outlives the request of a stream.
+/// What a call has tried and spent.
 struct CallLog {
     started: Instant,
     deadline: Instant,
@@ -175,51 +197,66 @@ struct CallLog {
     attempts: Vec<Attempt>,
     /// Cost of each attempt, unknown ones included.
     costs: Vec<Option<NanoUsd>>,
+    /// Who gave the pieces of an answer that was continued; empty when it was not.
+    pieces: Vec<Piece>,
 }
 
-impl<'a, O: Operation> Call<'a, O> {
-    fn new(engine: &'a Engine, operation: O, cx: &'a CallContext) -> Result<Self> {
-        let terms = operation.terms();
-        let targets = engine.0.router.plan(&terms)?;
+impl Way {
+    fn new(engine: &Engine, terms: &Terms<'_>, cx: &CallContext) -> Result<Self> {
+        let plan = engine.0.router.plan(terms)?;
+        let config = &engine.0.config;
         let started = Instant::now();
-        let timeout = Duration::from_millis(terms.timeout_ms.unwrap_or(engine.0.config.timeouts.total_ms));
+        let timeout = total(terms.timeout_ms, terms.timeouts, config);
         let mut deadline = started + timeout;
         if let Some(outer) = cx.deadline {
             deadline = deadline.min(outer);
         }
-        let log = CallLog { started, deadline, timeout, attempts: Vec::new(), costs: Vec::new() };
-        Ok(Call { engine, operation, cx, targets, log })
+        let course = Course::new(&config.retries, terms.max_retries);
+        let log = CallLog { started, deadline, timeout, attempts: Vec::new(), costs: Vec::new(), pieces: Vec::new() };
+        Ok(Way { plan, course, log })
     }
 
-    /// Tries targets until one answers.
+    /// What follows the attempt that was noted last.
+    fn after(&mut self, error: &Error, config: &RetryConfig) -> Step {
+        let failure = Failure::of(error, self.log.attempts.last());
+        let time = self.log.deadline.saturating_duration_since(Instant::now());
+        self.course.after(failure, &self.plan.routes, time, config, fastrand::f64())
+    }
+}
+
+impl<O: Operation> Call<'_, O> {
+    /// Tries routes until one answers.
     async fn run(&mut self) -> Result<O::Answer> {
-        let retries = &self.engine.0.config.retries;
-        let max_retries = self.operation.terms().max_retries.unwrap_or(retries.max_retries);
-        let (mut place, mut tries_here, mut waited) = (0, 0, Duration::ZERO);
+        let mut waited = Duration::ZERO;
         loop {
-            let error = match attempt::make(self, place, waited).await {
+            self.way.course.begin();
+            let error = match attempt::make(self, waited).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            tries_here += 1;
-            let more_targets = place + 1 < self.targets.len();
-            let may_try = self.log.attempts.len() < retries.max_attempts as usize;
-            let step = retry::next(&error, tries_here, max_retries, more_targets, retries);
-            match step {
-                retry::Step::Again(wait) if may_try && Instant::now() + wait < self.log.deadline => {
+            match self.way.after(&error, &self.engine.0.config.retries) {
+                Step::Again(wait) => {
                     tokio::time::sleep(wait).await;
                     waited = wait;
                 }
-                retry::Step::NextTarget if may_try => {
-                    place += 1;
-                    tries_here = 0;
-                    waited = Duration::ZERO;
-                }
-                _ => return Err(self.log.finish(error)),
+                Step::Move(_) => waited = Duration::ZERO,
+                Step::Stop => return Err(self.way.log.finish(error)),
             }
         }
     }
 }
+
+/// How long a call may take.
+fn total(timeout_ms: Option<u64>, timeouts: Option<&TimeoutConfig>, config: &Config) -> Duration {
+    timeout_ms
+        .map(Duration::from_millis)
+        .or_else(|| timeouts?.get(Timeout::Total))
+        .or_else(|| config.timeouts.get(Timeout::Total))
+        .unwrap_or(TOTAL)
+}
+
+/// How long a call may take where nobody says.
+const TOTAL: Duration = Duration::from_secs(600);
 
 impl CallLog {
     /// The error of the whole call: the last one, with all attempts and what they cost.
@@ -247,17 +284,15 @@ impl CallLog {
             request_id: served.request_id,
             latency_ms: self.started.elapsed().as_millis() as u64,
             ttft_ms: served.ttft_ms,
+            reset: None,
+            spliced: !self.pieces.is_empty(),
+            pieces: std::mem::take(&mut self.pieces),
             fusion: None,
         }
     }
 
-    fn deadline_passed(&self) -> Error {
-        Error::new(
-            ErrorKind::DeadlineExceeded,
-            format!(
-                "the call took longer than its timeout of {} ms; raise `timeout_ms` (or `timeouts.total_ms`)",
-                self.timeout.as_millis().min(self.deadline.duration_since(self.started).as_millis())
-            ),
-        )
+    fn deadline_passed(&self, bytes_seen: u64) -> Error {
+        let whole = self.deadline.duration_since(self.started);
+        Timeout::Total.fired(self.timeout.min(whole), self.started.elapsed(), bytes_seen)
     }
 }

@@ -8,13 +8,17 @@ use bytes::Bytes;
 
 use super::attempt::{complete, note_served_by, price, read_whole, told};
 use super::booking::Booking;
-use super::stream::Open;
+use super::limits::Limits;
+use super::reading::Open;
 use super::{CallLog, Engine, Served, held};
 use crate::backend::Api;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Attempt, Error, ErrorKind, Result};
 use crate::http::HttpResponse;
+use crate::money::NanoUsd;
 use crate::routing::Target;
-use crate::types::{ChatCompletion, ChatRequest, EmbeddingRequest, EmbeddingResponse, Extra, Terms, Usage};
+use crate::types::{
+    ChatCompletion, ChatRequest, EmbeddingRequest, EmbeddingResponse, Extra, Partial, Quirks, Terms, Usage,
+};
 use crate::wire::embeddings::{self, EmbeddingProtocol};
 use crate::wire::{Encoded, Framing, Protocol, Reply, WireTarget};
 
@@ -34,13 +38,13 @@ pub(super) trait Operation: Sync {
     /// `unsupported` when the target does not.
     fn api<'t>(&self, target: &'t Target, engine: &Engine) -> Result<&'t Api<Self::Protocol>>;
 
-    /// How the answer is cut into frames, where it is a stream.
-    fn framing(&self, _: &Self::Protocol) -> Option<Framing> {
+    /// How the answer is cut into frames, where it is to be a stream; `watched`: its silence should be noticed early.
+    fn framing(&self, _: &Self::Protocol, _: &WireTarget<'_>, _watched: bool) -> Option<Framing> {
         None
     }
 
     /// The request for a target.
-    fn encode(&self, protocol: &Self::Protocol, wire: &WireTarget<'_>) -> Result<Encoded>;
+    fn encode(&self, protocol: &Self::Protocol, wire: &WireTarget<'_>, stream: bool) -> Result<Encoded>;
 
     /// Reads what came with a status inside 200..300.
     fn read(&self, came: Came<'_, Self::Protocol>) -> impl Future<Output = Result<Self::Answer>> + Send;
@@ -49,12 +53,15 @@ pub(super) trait Operation: Sync {
 /// What an attempt brings that succeeds.
 pub(super) trait Answer {
     /// Books it, now or when its end has been read.
-    fn settle(&mut self, booking: Booking, log: &mut CallLog);
+    fn settle(&mut self, booking: Booking, log: &mut CallLog, attempt: Attempt);
 }
 
 /// A response whose head is good.
 pub(super) struct Came<'a, P: ?Sized + 'static> {
     pub response: HttpResponse,
+    /// How it is cut into frames, where a stream was asked for.
+    pub framing: Option<Framing>,
+    pub limits: Limits,
     pub api: &'a Api<P>,
     pub wire: WireTarget<'a>,
     pub target: &'a Arc<Target>,
@@ -66,7 +73,7 @@ pub(super) struct Came<'a, P: ?Sized + 'static> {
 
 impl<P: ?Sized> Came<'_, P> {
     async fn decoded<T>(&mut self, decode: impl FnOnce(&Reply<'_>, &WireTarget<'_>) -> Result<T>) -> Result<T> {
-        let body: Bytes = read_whole(&mut self.response).await?;
+        let body: Bytes = read_whole(&mut self.response, &mut self.booking.bytes).await?;
         let reply = Reply { status: self.response.status, headers: &self.response.headers, body: &body };
         decode(&reply, &self.wire).map_err(|e| told(e, self.served.request_id.as_ref(), &body))
     }
@@ -87,20 +94,41 @@ pub(super) struct Whole<T> {
 }
 
 impl<T> Answer for Whole<T> {
-    fn settle(&mut self, booking: Booking, log: &mut CallLog) {
+    fn settle(&mut self, booking: Booking, log: &mut CallLog, mut attempt: Attempt) {
         booking.answered();
-        log.costs.push(self.served.priced.cost);
+        let cost = self.served.priced.cost;
+        attempt.cost_nanos = cost.map(NanoUsd::nanos);
+        log.attempts.push(attempt);
+        log.costs.push(cost);
     }
 }
 
 impl Answer for Box<Open> {
-    fn settle(&mut self, booking: Booking, _: &mut CallLog) {
-        self.booking = Some(booking);
+    fn settle(&mut self, booking: Booking, log: &mut CallLog, attempt: Attempt) {
+        log.attempts.push(attempt);
+        self.made(booking, log.deadline, log.timeout);
     }
 }
 
 /// One whole chat answer.
+///
+/// Where there is another route, it is streamed inside: then a route that says nothing is noticed after seconds instead
+/// of minutes. A lone route is asked for the whole, which costs a fraction of the work; an answer that breaks off is
+/// asked for again either way, as nothing of it was shown.
 pub(super) struct Chat<'a>(pub &'a ChatRequest);
+
+impl Chat<'_> {
+    /// Whether an answer put together from its stream is the one that would have come whole.
+    fn streams_alike(&self, quirks: &Quirks) -> bool {
+        let request = self.0;
+        let tells_usage = quirks.ask_stream_usage() || quirks.stream_usage.is_some();
+        quirks.stream_inside.unwrap_or(tells_usage)
+            && request.n.unwrap_or(1) == 1
+            && request.logprobs != Some(true)
+            && !request.extra.contains_key("modalities")
+            && !held::applies(request, quirks)
+    }
+}
 
 impl Operation for Chat<'_> {
     type Protocol = dyn Protocol;
@@ -114,12 +142,22 @@ impl Operation for Chat<'_> {
         Ok(&target.api)
     }
 
-    fn encode(&self, protocol: &dyn Protocol, wire: &WireTarget<'_>) -> Result<Encoded> {
-        protocol.encode(self.0, wire, false)
+    fn framing(&self, protocol: &dyn Protocol, wire: &WireTarget<'_>, watched: bool) -> Option<Framing> {
+        (watched && self.streams_alike(wire.quirks)).then(|| protocol.framing())
+    }
+
+    fn encode(&self, protocol: &dyn Protocol, wire: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
+        protocol.encode(self.0, wire, stream)
     }
 
     async fn read(&self, mut came: Came<'_, dyn Protocol>) -> Result<Self::Answer> {
         let protocol = came.api.protocol;
+        if let Some(framing) = came.framing {
+            let mut open = Open::new(&came.wire, protocol, framing, came.response.body, came.target, came.served);
+            open.limit(came.limits, came.booking.started(), came.now);
+            let answer = open.whole(came.booking).await?;
+            return Ok(Whole { answer, served: open.into_served() });
+        }
         let mut answer = came.decoded(|reply, wire| protocol.decode(reply, wire)).await?;
         complete(&mut answer.id, &mut answer.model, &mut answer.created, came.target, came.now);
         came.note(answer.usage.as_ref(), &answer.extra);
@@ -129,31 +167,48 @@ impl Operation for Chat<'_> {
 }
 
 /// One streamed chat answer.
-pub(super) struct StreamedChat<'a>(pub &'a ChatRequest);
+pub(super) struct StreamedChat<'a> {
+    pub request: &'a ChatRequest,
+    /// Asks for the rest of an answer in its place.
+    pub rest: Option<Rest>,
+}
+
+/// A request for the rest of an answer.
+pub(super) struct Rest {
+    /// Ends with the beginning of the answer.
+    pub request: ChatRequest,
+    /// What the caller has seen of it.
+    pub shown: Partial,
+}
 
 impl Operation for StreamedChat<'_> {
     type Protocol = dyn Protocol;
     type Answer = Box<Open>;
 
     fn terms(&self) -> Terms<'_> {
-        self.0.terms()
+        self.request.terms()
     }
 
     fn api<'t>(&self, target: &'t Target, _: &Engine) -> Result<&'t Api> {
         Ok(&target.api)
     }
 
-    fn framing(&self, protocol: &dyn Protocol) -> Option<Framing> {
+    fn framing(&self, protocol: &dyn Protocol, _: &WireTarget<'_>, _: bool) -> Option<Framing> {
         Some(protocol.framing())
     }
 
-    fn encode(&self, protocol: &dyn Protocol, wire: &WireTarget<'_>) -> Result<Encoded> {
-        protocol.encode(self.0, wire, true)
+    fn encode(&self, protocol: &dyn Protocol, wire: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
+        protocol.encode(self.rest.as_ref().map_or(self.request, |rest| &rest.request), wire, stream)
     }
 
     async fn read(&self, came: Came<'_, dyn Protocol>) -> Result<Self::Answer> {
-        let decoder = came.api.protocol.decoder(&came.wire);
-        let mut open = Box::new(Open::new(decoder, came.response.body, came.target.clone(), came.served, came.now));
+        let protocol = came.api.protocol;
+        let framing = protocol.framing();
+        let mut open = Box::new(Open::new(&came.wire, protocol, framing, came.response.body, came.target, came.served));
+        open.limit(came.limits, came.booking.started(), came.now);
+        if let Some(rest) = &self.rest {
+            open.continues(&rest.shown);
+        }
         open.first_output(came.booking).await?;
         Ok(open)
     }
@@ -179,7 +234,7 @@ impl Operation for Embeddings<'_> {
         })
     }
 
-    fn encode(&self, protocol: &dyn EmbeddingProtocol, wire: &WireTarget<'_>) -> Result<Encoded> {
+    fn encode(&self, protocol: &dyn EmbeddingProtocol, wire: &WireTarget<'_>, _: bool) -> Result<Encoded> {
         protocol.encode(self.0, wire)
     }
 

@@ -44,8 +44,8 @@ impl Ask for Engine {
     /// At the first target's price: a token per three bytes of prompt, which is more than most texts have, and as many
     /// tokens of answer as the request allows, [`ASSUMED_ANSWER`] where it sets no limit.
     fn estimate(&self, request: &ChatRequest) -> Option<u64> {
-        let targets = self.router().plan(&request.terms()).ok()?;
-        let (price, _) = targets.first()?.price.as_ref()?;
+        let plan = self.router().plan(&request.terms()).ok()?;
+        let (price, _) = plan.routes.first()?.target.price.as_ref()?;
         let prompt = serde_json::to_string(&(&request.messages, &request.tools, &request.response_format)).ok()?;
         let output = request.max_completion_tokens.or(request.max_tokens).unwrap_or(ASSUMED_ANSWER);
         let tokens = TokenClasses { input: prompt.len() as u64 / 3 + 1, output, ..Default::default() };

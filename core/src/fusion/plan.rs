@@ -348,6 +348,7 @@ const FIELDS: &[&str] = &[
     "provider",
     "tags",
     "timeout_ms",
+    "timeouts",
     "fetch_images",
     "max_retries",
     "extra_headers",

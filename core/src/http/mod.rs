@@ -1,5 +1,6 @@
 //! The network: one transport, its framing, its headers. The only room with sockets.
 
+mod dial;
 #[cfg(feature = "aws")]
 mod event_stream;
 mod framing;
@@ -49,11 +50,33 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// Longest wait for the head of the response once the request is on its way; `None` where the call's own deadline
-    /// comes first.
-    pub response_timeout: Option<Duration>,
-    /// Longest wait between two pieces of the body.
-    pub idle_timeout: Duration,
+    /// How long its parts may take.
+    pub limits: Limits,
+}
+
+/// How long the parts of a request may take; `None`: as long as the call may. Each fires as the timeout of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Finding the server and connecting to it.
+    pub dns_connect: Duration,
+    /// Agreeing on encryption.
+    pub tls: Duration,
+    /// Handing the request to the connection.
+    pub write: Option<Duration>,
+    /// From the request's being sent to the head of the response.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of the body.
+    pub idle: Option<Duration>,
+}
+
+impl Limits {
+    /// How long connecting may take where nobody says.
+    pub const CONNECT: Duration = Duration::from_secs(5);
+
+    /// The same limit for each part.
+    pub fn each(limit: Duration) -> Self {
+        Limits { dns_connect: limit, tls: limit, write: Some(limit), first_byte: Some(limit), idle: Some(limit) }
+    }
 }
 
 /// The head of a response, and its body still to be read.

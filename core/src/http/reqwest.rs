@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,16 +16,18 @@ use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use once_cell::sync::OnceCell;
 use tokio::time::{Instant, Sleep};
 
-use super::{Body, HttpRequest, HttpResponse, Method, Transport, Web, tls};
+use super::dial::{self, Dialing, Limited, State};
+use super::{Body, HttpRequest, HttpResponse, Limits, Method, Transport, Web, tls};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
-use crate::types::{NetworkConfig, TimeoutConfig};
+use crate::types::{NetworkConfig, Timeout, TimeoutConfig};
 
 /// reqwest over rustls: HTTP/1.1 and HTTP/2, pooled connections, no redirects, no proxy unless configured.
 pub struct ReqwestTransport(Arc<Inner>);
 
 struct Inner {
     network: NetworkConfig,
-    connect_timeout: Duration,
+    /// Of connections that are made for no request of ours.
+    limited: Limited,
     /// TLS settings cost milliseconds to load, so a client that only speaks to a plain local server never loads them.
     plain: OnceCell<Client>,
     tls: OnceCell<Client>,
@@ -36,7 +38,10 @@ impl ReqwestTransport {
     pub fn new(network: NetworkConfig, timeouts: &TimeoutConfig) -> Self {
         ReqwestTransport(Arc::new(Inner {
             network,
-            connect_timeout: Duration::from_millis(timeouts.connect_ms),
+            limited: Limited {
+                dns_connect: timeouts.get(Timeout::DnsConnect).unwrap_or(Limits::CONNECT),
+                tls: timeouts.get(Timeout::Tls).unwrap_or(Limits::CONNECT),
+            },
             plain: OnceCell::new(),
             tls: OnceCell::new(),
         }))
@@ -68,72 +73,161 @@ impl Inner {
         Ok(Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
-            .connect_timeout(self.connect_timeout)
+            .connector_layer(self.limited.clone())
             .tcp_nodelay(true)
             .referer(false)
             .tls_backend_preconfigured(roots))
     }
 
-    /// What sends a request once it is polled.
-    fn sending(&self, request: HttpRequest) -> Result<impl Future<Output = ::reqwest::Result<Response>> + use<>> {
+    /// What sends a request once it is polled, and where it notes that it was sent.
+    fn sending(
+        &self,
+        request: HttpRequest,
+    ) -> Result<(impl Future<Output = ::reqwest::Result<Response>> + use<>, Option<Written>)> {
         let client = self.client(request.url.scheme() == "https")?;
         let mut out = Request::new(request.method, (*request.url).clone());
         *out.headers_mut() = request.headers;
-        *out.body_mut() = Some(request.body.into());
-        Ok(client.execute(out))
+        let watched = request.limits.write.is_some() || request.limits.first_byte.is_some();
+        let (body, written) = if watched && request.body.len() > AT_ONCE {
+            let written = Written::default();
+            let owned = Bytes::from_owner(Sent { bytes: request.body, written: written.clone() });
+            // Wrapped, so that nobody keeps a copy for sending it again.
+            (::reqwest::Body::wrap(::reqwest::Body::from(owned)), Some(written))
+        } else {
+            (request.body.into(), None)
+        };
+        *out.body_mut() = Some(body);
+        Ok((client.execute(out), written))
     }
 
     async fn head(
         &self,
         sending: impl Future<Output = ::reqwest::Result<Response>>,
-        response_timeout: Option<Duration>,
-        idle_timeout: Duration,
+        written: Option<Written>,
+        limits: Limits,
     ) -> Result<HttpResponse> {
-        let started = Instant::now();
-        let answered = match response_timeout {
-            None => sending.await,
-            Some(limit) => match tokio::time::timeout(limit, sending).await {
-                Ok(answered) => answered,
-                Err(_) => return Err(timeout("response", limit, started.elapsed(), 0)),
-            },
-        };
-        let mut response = answered.map_err(|e| self.failed(e, started))?;
+        let host = Dialing::new(limits.dns_connect, limits.tls);
+        let mut response = host.scope(within(sending, written, limits)).await?;
         Ok(HttpResponse {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
             body: Body::new(Pieces {
                 inner: response.bytes_stream(),
-                idle: idle_timeout,
+                idle: limits.idle,
                 waiting: None,
                 sleep: None,
                 bytes: 0,
             }),
         })
     }
+}
 
-    fn failed(&self, e: ::reqwest::Error, started: Instant) -> Error {
-        let connecting = e.is_connect();
-        if e.is_timeout() {
-            return timeout("connect", self.connect_timeout, started.elapsed(), 0);
-        }
-        let host = e.url().and_then(|u| u.host_str()).unwrap_or("the server").to_owned();
-        let e = e.without_url();
-        let (dispatch, what) = if connecting {
-            (Dispatch::NotSent, format!("cannot connect to {host}"))
-        } else {
-            (Dispatch::Uncertain, format!("the connection to {host} broke before an answer"))
-        };
-        dispatched(Error::new(ErrorKind::Connection, format!("{what}: {}", chain(&e))), dispatch)
+/// A request up to this size is in the socket's own buffer at once, bytes.
+const AT_ONCE: usize = 16 << 10;
+
+/// When the last byte of a request had left for the socket.
+type Written = Arc<OnceLock<Instant>>;
+
+/// The body of a request; the connection lets go of it when it is written.
+struct Sent {
+    bytes: Bytes,
+    written: Written,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.written.get_or_init(Instant::now);
+    }
+}
+
+/// Waits for the head of a response no longer than the limits of writing and of the first byte say. One timer serves
+/// both: that a connection is there or a body written wakes nobody, so it fires when the earliest of the two can be due
+/// and is moved where that was too early.
+async fn within(
+    sending: impl Future<Output = ::reqwest::Result<Response>>,
+    written: Option<Written>,
+    limits: Limits,
+) -> Result<Response> {
+    let started = Instant::now();
+    let Some(shortest) = limits.write.into_iter().chain(limits.first_byte).min() else {
+        return sending.await.map_err(failed);
+    };
+    let mut sending = std::pin::pin!(sending);
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(started + shortest));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
+            return Poll::Ready(answered.map_err(failed));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let connected = match dial::state() {
+                State::Pooled => Some(started),
+                State::Dialing => None,
+                State::Connected(at) => Some(at),
+            };
+            let sent = match (&written, connected) {
+                (Some(written), Some(at)) => written.get().map(|w| at.max(*w)),
+                (_, at) => at,
+            };
+            // What is due now, or can be next.
+            let (which, since, limit) = match (connected, sent) {
+                (_, Some(at)) => (Timeout::FirstByte, at, limits.first_byte),
+                (Some(at), None) => (Timeout::Write, at, limits.write),
+                (None, None) => (Timeout::Write, now, Some(shortest)),
+            };
+            match limit {
+                Some(limit) if now >= since + limit => {
+                    return Poll::Ready(Err(which.fired(limit, now - since, 0)));
+                }
+                Some(limit) if sent.is_none() => {
+                    let earliest = limits.first_byte.map_or(since + limit, |first| (since + limit).min(now + first));
+                    timer.as_mut().reset(earliest);
+                }
+                Some(limit) => timer.as_mut().reset(since + limit),
+                None if sent.is_none() => timer.as_mut().reset(now + shortest),
+                None => break,
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn failed(e: ::reqwest::Error) -> Error {
+    let mut cause = std::error::Error::source(&e);
+    while let Some(c) = cause {
+        if let Some(elapsed) = c.downcast_ref::<dial::Elapsed>() {
+            return elapsed.which.fired(elapsed.limit, elapsed.elapsed, 0);
+        }
+        cause = c.source();
+    }
+    let connecting = e.is_connect();
+    let host = e.url().and_then(|u| u.host_str()).unwrap_or("the server").to_owned();
+    let e = e.without_url();
+    let (dispatch, what) = if connecting {
+        (Dispatch::NotSent, format!("cannot connect to {host}"))
+    } else {
+        (Dispatch::Uncertain, format!("the connection to {host} broke before an answer"))
+    };
+    Error::new(ErrorKind::Connection, format!("{what}: {}", chain(&e))).with_dispatch(dispatch)
 }
 
 impl Transport for ReqwestTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse>> {
         let inner = self.0.clone();
-        let (response_timeout, idle_timeout) = (request.response_timeout, request.idle_timeout);
+        let limits = request.limits;
         // Outside of the future, which would hold the request several times over.
         let sending = inner.sending(request);
-        Box::pin(async move { inner.head(sending?, response_timeout, idle_timeout).await })
+        Box::pin(async move {
+            let (sending, written) = sending?;
+            inner.head(sending, written, limits).await
+        })
     }
 }
 
@@ -158,7 +252,9 @@ impl Web for ReqwestTransport {
             headers.insert(ACCEPT, HeaderValue::from_static("image/*"));
             // Some public servers refuse those who do not say who they are.
             headers.insert(USER_AGENT, HeaderValue::from_static(concat!("interfuse/", env!("CARGO_PKG_VERSION"))));
-            inner.head(built(builder)?.execute(request), None, idle_timeout).await
+            let Limited { dns_connect, tls } = inner.limited;
+            let limits = Limits { dns_connect, tls, write: None, first_byte: None, idle: Some(idle_timeout) };
+            inner.head(built(builder)?.execute(request), None, limits).await
         })
     }
 }
@@ -179,27 +275,6 @@ fn built(builder: ClientBuilder) -> Result<Client> {
         .map_err(|e| Error::new(ErrorKind::Internal, format!("the HTTP client cannot be built: {}", chain(&e))))
 }
 
-/// Notes how far a failed request had got, for the engine.
-fn dispatched(mut error: Error, dispatch: Dispatch) -> Error {
-    if let Ok(value) = serde_json::to_value(dispatch) {
-        error.body_mut().details.insert("dispatch".into(), value);
-    }
-    error
-}
-
-fn timeout(which: &str, limit: Duration, elapsed: Duration, bytes: u64) -> Error {
-    let mut error = Error::new(
-        ErrorKind::Timeout,
-        format!(
-            "the {which} timeout of {} ms fired after {} ms with {bytes} bytes received; raise `timeouts.{which}_ms` if the model is slow",
-            limit.as_millis(),
-            elapsed.as_millis()
-        ),
-    );
-    error.body_mut().details.insert("timeout".into(), which.into());
-    dispatched(error, if which == "connect" { Dispatch::NotSent } else { Dispatch::Uncertain })
-}
-
 /// A reqwest error with its causes on one line.
 fn chain(e: &::reqwest::Error) -> String {
     let mut text = e.to_string();
@@ -218,7 +293,7 @@ fn chain(e: &::reqwest::Error) -> String {
 /// the clock is read only when the body makes us wait.
 struct Pieces<S> {
     inner: S,
-    idle: Duration,
+    idle: Option<Duration>,
     /// Since when we wait.
     waiting: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -240,12 +315,13 @@ impl<S: Stream<Item = ::reqwest::Result<Bytes>> + Unpin> Stream for Pieces<S> {
                 Err(e) => Err(broken(e, this.bytes)),
             }));
         }
+        let Some(idle) = this.idle else { return Poll::Pending };
         let since = *this.waiting.get_or_insert_with(Instant::now);
-        let due = since + this.idle;
+        let due = since + idle;
         let sleep = this.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         while sleep.as_mut().poll(cx).is_ready() {
             if Instant::now() >= due {
-                return Poll::Ready(Some(Err(timeout("idle", this.idle, since.elapsed(), this.bytes))));
+                return Poll::Ready(Some(Err(Timeout::Idle.fired(idle, since.elapsed(), this.bytes))));
             }
             sleep.as_mut().reset(due);
         }

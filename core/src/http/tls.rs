@@ -6,6 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::dial;
 use crate::error::{Error, Result};
 
 /// Settings for one client. Reads the platform's certificates; called once, when the first https request is made.
@@ -34,6 +35,7 @@ pub(super) fn config(ca_file: Option<&str>) -> Result<ClientConfig> {
         .map_err(|e| Error::invalid_config("network", e))?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.resumption = dial::sessions();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

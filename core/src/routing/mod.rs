@@ -39,6 +39,46 @@ pub struct Target {
     pub track: Arc<Track>,
 }
 
+/// Where a request may go, in the order of preference.
+pub struct Plan {
+    /// At least one.
+    pub routes: Vec<Route>,
+}
+
+/// A target, and when the engine may come to it.
+#[derive(Clone)]
+pub struct Route {
+    /// The target.
+    pub target: Arc<Target>,
+    /// After which failures.
+    pub on: RouteOn,
+    /// Window in tokens, where known.
+    pub context: Option<u64>,
+    /// The model reasons before it answers, as far as is known.
+    pub reasoning: bool,
+}
+
+impl From<Arc<Target>> for Route {
+    fn from(target: Arc<Target>) -> Self {
+        Route { target, on: RouteOn::Any, context: None, reasoning: false }
+    }
+}
+
+/// After which failures a route is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteOn {
+    /// At the beginning, and after every failure that another target may not share.
+    Any,
+    /// Where the prompt did not fit.
+    ContextLength,
+    /// Where a content policy refused.
+    ContentFiltered,
+    /// Where there were too many requests.
+    RateLimited,
+    /// Where the target could not be reached, failed or broke off.
+    Unavailable,
+}
+
 /// Everything a plan is made from.
 pub struct Router {
     /// Providers, models, prices; the user's own servers among them.
@@ -83,23 +123,24 @@ impl Router {
     ///
     /// # Errors
     /// Of the first model that leads nowhere, when no other model does either.
-    pub fn plan(&self, terms: &Terms<'_>) -> Result<Vec<Arc<Target>>> {
+    pub fn plan(&self, terms: &Terms<'_>) -> Result<Plan> {
         if terms.model.is_empty() && terms.models.is_empty() {
             return Err(
                 Error::invalid_request("no `model` given, for example \"openai/gpt-5-mini\"").with_param("model")
             );
         }
-        let mut targets: Vec<Arc<Target>> = Vec::new();
+        let mut routes: Vec<Route> = Vec::new();
         let mut first_error = None;
         let first = (!terms.model.is_empty()).then_some(terms.model);
         for model in first.into_iter().chain(terms.models.iter().map(String::as_str)) {
             match self.targets(model, terms.provider) {
                 Ok(new) => {
                     for target in new {
-                        let known =
-                            |t: &Arc<Target>| t.endpoint.id() == target.endpoint.id() && t.model == target.model;
-                        if !targets.iter().any(known) {
-                            targets.push(target);
+                        let known = |r: &Route| {
+                            r.target.endpoint.id() == target.endpoint.id() && r.target.model == target.model
+                        };
+                        if !routes.iter().any(known) {
+                            routes.push(target.into());
                         }
                     }
                 }
@@ -107,8 +148,8 @@ impl Router {
             }
         }
         match first_error {
-            Some(e) if targets.is_empty() => Err(e),
-            _ => Ok(targets),
+            Some(e) if routes.is_empty() => Err(e),
+            _ => Ok(Plan { routes }),
         }
     }
 
@@ -282,7 +323,7 @@ mod tests {
         let sent = |provider: Option<&str>, model: &str| {
             let provider = provider.map(|name| ProviderChoice::Name(name.to_owned()));
             let terms = Terms { model, provider: provider.as_ref(), ..Terms::default() };
-            router.plan(&terms).map(|targets| targets[0].model.clone()).map_err(|e| e.kind())
+            router.plan(&terms).map(|plan| plan.routes[0].target.model.clone()).map_err(|e| e.kind())
         };
         // Twice: what was made, then what was remembered.
         for _ in 0..2 {

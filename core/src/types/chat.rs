@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AssistantMessage, Extra, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, Usage};
+use super::{
+    AssistantMessage, Extra, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, TimeoutConfig, Usage,
+};
 
 /// A chat request: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -87,9 +89,15 @@ pub struct ChatRequest {
     /// Deadline of the whole call, retries included, milliseconds. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TimeoutConfig>,
     /// Retries after the first attempt, per target. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// What follows when a stream breaks off of which something was shown already; `error` by default. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_interrupt: Option<OnInterrupt>,
     /// Whether a field that a target would leave out is an error there; false by default, then it is named in
     /// `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,10 +135,27 @@ impl ChatRequest {
             models: self.models.as_deref().unwrap_or_default(),
             provider: self.provider.as_ref(),
             timeout_ms: self.timeout_ms,
+            timeouts: self.timeouts.as_ref(),
             max_retries: self.max_retries,
             extra_headers: self.extra_headers.as_ref(),
         }
     }
+}
+
+/// What follows when a stream breaks off of which something was shown already. Before that, and where nothing is streamed
+/// to the caller, the answer is asked for again unseen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnInterrupt {
+    /// An `interrupted` error that carries what had come.
+    #[default]
+    Error,
+    /// A chunk whose `interfuse.reset` says that all text so far is to be thrown away, then the answer from its beginning.
+    Restart,
+    /// The rest of the answer, where the target can go on from a beginning and nothing but text was asked for; otherwise as
+    /// `restart`.
+    Continue,
 }
 
 /// One stop text or several.

@@ -32,7 +32,7 @@ pub struct ChatCompletionChunk {
     /// The vendor's configuration mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_fingerprint: Option<String>,
-    /// What interfuse adds, on the last chunk only.
+    /// What interfuse adds: on the last chunk, and where a stream starts anew (`reset`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interfuse: Option<Box<ResponseMeta>>,
     /// The vendor's other fields.

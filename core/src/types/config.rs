@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FusionOptions, Tags};
+use super::{FusionOptions, Tags, TimeoutConfig};
 use crate::error::{Error, Result};
 
 /// Configuration of a client (TOML or JSON, or built in code).
@@ -280,42 +280,32 @@ pub struct PriceConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
-    /// Retries after the first attempt, per target; 2 by default.
+    /// Retries after the first attempt, per target; 1 by default.
     pub max_retries: u32,
-    /// Attempts over all targets of a call; 8 by default.
+    /// Attempts over all targets of a call, of whatever kind; 4 by default. A request's own `max_retries` may raise it.
     pub max_attempts: u32,
     /// First backoff, milliseconds; 500 by default.
     pub base_ms: u64,
     /// Longest backoff, milliseconds; 8000 by default.
     pub max_ms: u64,
-    /// Longest Retry-After that is waited for before the next target is tried, milliseconds; 60000 by default.
+    /// Longest wait of a call for what vendors ask by Retry-After, all waits together, before the next target is tried,
+    /// milliseconds; 60000 by default.
     pub max_retry_after_ms: u64,
+    /// Whether a request that the vendor may have seen, and may bill, is made again; true by default. What it cost is then
+    /// unknown. False: only what never left this machine, or what the vendor refused, is made again.
+    pub uncertain: bool,
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        RetryConfig { max_retries: 2, max_attempts: 8, base_ms: 500, max_ms: 8_000, max_retry_after_ms: 60_000 }
-    }
-}
-
-/// Timeouts, milliseconds. Each error says which one fired.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct TimeoutConfig {
-    /// Making the connection, TLS included; 10000 by default.
-    pub connect_ms: u64,
-    /// From the sent request to the response's head; 600000 by default.
-    pub response_ms: u64,
-    /// Between two pieces of a body; any byte counts; 120000 by default.
-    pub idle_ms: u64,
-    /// One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` outranks it.
-    pub total_ms: u64,
-}
-
-impl Default for TimeoutConfig {
-    fn default() -> Self {
-        TimeoutConfig { connect_ms: 10_000, response_ms: 600_000, idle_ms: 120_000, total_ms: 600_000 }
+        RetryConfig {
+            max_retries: 1,
+            max_attempts: 4,
+            base_ms: 500,
+            max_ms: 8_000,
+            max_retry_after_ms: 60_000,
+            uncertain: true,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Extra, ProviderChoice, ResponseMeta, Terms, Usage};
+use super::{Extra, ProviderChoice, ResponseMeta, Terms, TimeoutConfig, Usage};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A request for embeddings: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched
@@ -43,6 +43,9 @@ pub struct EmbeddingRequest {
     /// Deadline of the whole call, retries included, milliseconds. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TimeoutConfig>,
     /// Retries after the first attempt, per target. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
@@ -74,6 +77,7 @@ impl EmbeddingRequest {
             models: self.models.as_deref().unwrap_or_default(),
             provider: self.provider.as_ref(),
             timeout_ms: self.timeout_ms,
+            timeouts: self.timeouts.as_ref(),
             max_retries: self.max_retries,
             extra_headers: self.extra_headers.as_ref(),
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, FusionReport};
+use super::{Attempt, ErrorKind, FusionReport};
 
 /// How a cost is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,9 +55,38 @@ pub struct ResponseMeta {
     /// Time to the first content, milliseconds (streams).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<u64>,
+    /// Of a stream, on a chunk without choices: the answer broke off and starts anew; all text so far is to be thrown away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<Reset>,
+    /// Whether the answer is of several pieces, each continuing the one before where it broke off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spliced: bool,
+    /// Who gave each piece, in order; empty unless `spliced`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<Piece>,
     /// Report of the fusion, when the model was `interfuse/...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<Box<FusionReport>>,
+}
+
+/// Why a stream starts anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Reset {
+    /// Kind of the failure that ended what came before.
+    pub error: ErrorKind,
+    /// What had happened.
+    pub message: String,
+}
+
+/// Who gave a piece of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Piece {
+    /// Provider id.
+    pub provider: String,
+    /// Model id as sent to that provider.
+    pub model: String,
 }
 
 /// A provider's limits for this key, as it told them; what it did not tell is absent.

@@ -18,6 +18,7 @@ pub mod quirks;
 pub mod report;
 pub mod routing;
 mod shorthand;
+pub mod timeouts;
 pub mod usage;
 
 pub use chat::*;
@@ -33,9 +34,10 @@ pub use meta::*;
 pub use quirks::Quirks;
 pub use report::*;
 pub use routing::*;
+pub use timeouts::*;
 pub use usage::*;
 
-pub use crate::error::{Attempt, Dispatch, ErrorBody, ErrorKind, MemberFailure, Partial};
+pub use crate::error::{Attempt, AttemptKind, Dispatch, ErrorBody, ErrorKind, MemberFailure, Partial};
 
 /// JSON object of fields that interfuse does not interpret.
 pub type Extra = serde_json::Map<String, serde_json::Value>;

@@ -38,6 +38,16 @@ pub struct Quirks {
     /// Reasoning tokens are billed but missing from `completion_tokens`: output is `total_tokens - prompt_tokens`.
     #[serde(skip_serializing_if = "is_false")]
     pub reasoning_outside: bool,
+    /// `false`: an answer that is not streamed to the caller is not streamed inside either, as streams do not work or lose
+    /// something there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_inside: Option<bool>,
+    /// A conversation may end with the beginning of the answer, and the answer then goes on from there.
+    #[serde(skip_serializing_if = "is_false")]
+    pub continues: bool,
+    /// Field that is `true` on such a beginning, where the server wants one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues_field: Option<String>,
     /// Fields of an assistant message that must be sent back as they came.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub echo: Vec<String>,

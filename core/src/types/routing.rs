@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::TimeoutConfig;
 use super::shorthand::{self, Shorthand};
 
 /// What decides where a request goes and how long it may take, whatever it asks for.
@@ -17,6 +18,8 @@ pub struct Terms<'a> {
     pub provider: Option<&'a ProviderChoice>,
     /// Deadline of the whole call, milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Timeouts that outrank the configured ones.
+    pub timeouts: Option<&'a TimeoutConfig>,
     /// Retries after the first attempt, per target.
     pub max_retries: Option<u32>,
     /// Headers added to the vendor's request.

@@ -53,6 +53,11 @@ pub trait Protocol: Send + Sync {
         failure::from_body(reply.status, reply.body, target)
     }
 
+    /// Whether this target goes on with a beginning of the answer that a request ends with.
+    fn continues(&self, target: &WireTarget<'_>) -> bool {
+        target.quirks.continues
+    }
+
     /// A decoder for one stream.
     fn decoder(&self, target: &WireTarget<'_>) -> Box<dyn StreamDecoder>;
 }

@@ -42,6 +42,10 @@ impl Protocol for Anthropic {
         response::decode(reply.body, target)
     }
 
+    fn continues(&self, target: &WireTarget<'_>) -> bool {
+        target.quirks.continues && model::of(target.model).prefill
+    }
+
     fn decoder(&self, target: &WireTarget<'_>) -> Box<dyn StreamDecoder> {
         Box::new(stream::Decoder::new(target))
     }
