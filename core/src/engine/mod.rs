@@ -20,9 +20,10 @@ use crate::error::{Attempt, Error, ErrorKind, Result};
 use crate::http::{ReqwestTransport, Transport, Web};
 use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
-use crate::routing::{Router, Target};
+use crate::routing::{RouteOn, Router, Target};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Purpose, RateLimit, ResponseMeta, Tags,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, ProviderPreferences,
+    Purpose, RateLimit, ResponseMeta, Tags, Terms,
 };
 use operation::{Chat, Embeddings, Operation, StreamedChat, Whole};
 
@@ -39,12 +40,14 @@ pub struct CallContext {
     pub deadline: Option<Instant>,
     /// Labels for the ledger.
     pub tags: Tags,
+    /// Preferences of whoever the call is made for, whose hard filters hold beside those of the request.
+    pub within: Option<Arc<ProviderPreferences>>,
 }
 
 impl CallContext {
     /// A new run.
     pub fn new(purpose: Purpose, tags: Tags) -> Self {
-        CallContext { run_id: crate::ids::new(), purpose, deadline: None, tags }
+        CallContext { run_id: crate::ids::new(), purpose, deadline: None, tags, within: None }
     }
 }
 
@@ -84,7 +87,7 @@ impl Engine {
     /// `invalid_config` naming the path of the fault.
     pub fn new(config: Config, parts: Parts) -> Result<Self> {
         let endpoints = Endpoints::new(&config, &parts.catalog, parts.keys)?;
-        let router = Router::new(&parts.catalog, endpoints, &config.prices)?;
+        let router = Router::new(&parts.catalog, endpoints, &config, parts.clock.clone())?;
         let ours = Arc::new(ReqwestTransport::new(config.network.clone(), &config.timeouts));
         let web = parts.web.unwrap_or_else(|| ours.clone());
         let transport = parts.transport.unwrap_or(ours);
@@ -174,19 +177,29 @@ struct CallLog {
     attempts: Vec<Attempt>,
     /// Cost of each attempt, unknown ones included.
     costs: Vec<Option<NanoUsd>>,
+    /// How the targets were chosen, when that was asked for.
+    explanation: Option<Box<Explanation>>,
 }
 
 impl<'a, O: Operation> Call<'a, O> {
     fn new(engine: &'a Engine, operation: O, cx: &'a CallContext) -> Result<Self> {
-        let terms = operation.terms();
-        let targets = engine.0.router.plan(&terms)?;
+        let terms = Terms { within: cx.within.as_deref(), ..operation.terms() };
+        let plan = engine.0.router.plan(&terms, operation.need())?;
+        let targets = plan.routes.into_iter().filter(|r| r.on == RouteOn::Any).map(|r| r.target).collect();
         let started = Instant::now();
         let timeout = Duration::from_millis(terms.timeout_ms.unwrap_or(engine.0.config.timeouts.total_ms));
         let mut deadline = started + timeout;
         if let Some(outer) = cx.deadline {
             deadline = deadline.min(outer);
         }
-        let log = CallLog { started, deadline, timeout, attempts: Vec::new(), costs: Vec::new() };
+        let log = CallLog {
+            started,
+            deadline,
+            timeout,
+            attempts: Vec::new(),
+            costs: Vec::new(),
+            explanation: plan.explanation,
+        };
         Ok(Call { engine, operation, cx, targets, log })
     }
 
@@ -246,6 +259,7 @@ impl CallLog {
             request_id: served.request_id,
             latency_ms: self.started.elapsed().as_millis() as u64,
             ttft_ms: served.ttft_ms,
+            explanation: self.explanation.take(),
             fusion: None,
         }
     }

@@ -13,7 +13,7 @@ use super::{CallLog, Engine, Served, held};
 use crate::backend::Api;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::HttpResponse;
-use crate::routing::Target;
+use crate::routing::{Need, Target};
 use crate::types::{ChatCompletion, ChatRequest, EmbeddingRequest, EmbeddingResponse, Extra, Terms, Usage};
 use crate::wire::embeddings::{self, EmbeddingProtocol};
 use crate::wire::{Encoded, Framing, Protocol, Reply, WireTarget};
@@ -27,6 +27,9 @@ pub(super) trait Operation: Sync {
 
     /// Where it goes and how long it may take.
     fn terms(&self) -> Terms<'_>;
+
+    /// What routing may want to know of it.
+    fn need(&self) -> &dyn Need;
 
     /// How a target speaks it.
     ///
@@ -110,6 +113,10 @@ impl Operation for Chat<'_> {
         self.0.terms()
     }
 
+    fn need(&self) -> &dyn Need {
+        self.0
+    }
+
     fn api<'t>(&self, target: &'t Target, _: &Engine) -> Result<&'t Api> {
         Ok(&target.api)
     }
@@ -137,6 +144,10 @@ impl Operation for StreamedChat<'_> {
 
     fn terms(&self) -> Terms<'_> {
         self.0.terms()
+    }
+
+    fn need(&self) -> &dyn Need {
+        self.0
     }
 
     fn api<'t>(&self, target: &'t Target, _: &Engine) -> Result<&'t Api> {
@@ -168,6 +179,10 @@ impl Operation for Embeddings<'_> {
 
     fn terms(&self) -> Terms<'_> {
         self.0.terms()
+    }
+
+    fn need(&self) -> &dyn Need {
+        self.0
     }
 
     fn api<'t>(&self, target: &'t Target, engine: &Engine) -> Result<&'t Api<dyn EmbeddingProtocol>> {

@@ -14,6 +14,10 @@ pub struct Observed {
     pub pending: u32,
     /// Time to the first token and tokens per second, from calls of the last minutes; `None` until there were any.
     pub speed: Option<Speed>,
+    /// Share of recent calls that failed, 0 to 1; 0 until there were any.
+    pub failure_share: f64,
+    /// Share of prompt tokens that lately came from the vendor's cache, 0 to 1; `None` until known.
+    pub cached_share: Option<f64>,
 }
 
 /// Whether a target may be asked.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AssistantMessage, Extra, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, Usage};
+use super::{AssistantMessage, Extra, Fallbacks, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, Usage};
 
 /// A chat request: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -75,9 +75,18 @@ pub struct ChatRequest {
     /// Fallback models, tried in order after `model`. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// Fallback models by kind of failure. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Fallbacks>,
     /// Which backend serves: a name, or preferences. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderChoice>,
+    /// Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<bool>,
+    /// What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
     /// Options of the fusion, for `interfuse/...` models. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<FusionOptions>,
@@ -121,7 +130,10 @@ impl ChatRequest {
         Terms {
             model: &self.model,
             models: self.models.as_deref().unwrap_or_default(),
+            fallbacks: self.fallbacks.as_ref(),
             provider: self.provider.as_ref(),
+            within: None,
+            explain: self.explain == Some(true),
             timeout_ms: self.timeout_ms,
             max_retries: self.max_retries,
             extra_headers: self.extra_headers.as_ref(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, FusionReport};
+use super::{Attempt, Explanation, FusionReport};
 
 /// How a cost is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct ResponseMeta {
     /// Time to the first content, milliseconds (streams).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<u64>,
+    /// How the backend was chosen, when the request or the configuration asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
     /// Report of the fusion, when the model was `interfuse/...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<Box<FusionReport>>,
