@@ -9,8 +9,8 @@ use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, FusionStream};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused, ModelInfo,
-    ProviderInfo, Purpose, UsageQuery, UsageReport,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, FuseRequest, Fused,
+    ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -117,6 +117,20 @@ impl Client {
     pub async fn fuse_stream(&self, mut request: FuseRequest) -> Result<FusionStream> {
         self.0.engine.fetch_images(&mut request.chat).await?;
         fusion::fuse_stream(&self.0.engine, self.0.engine.config(), request).await
+    }
+
+    /// How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. Sends
+    /// nothing. When nobody is left, `refused` is the error that a call would end with.
+    ///
+    /// # Errors
+    /// `invalid_request` without a model or for preferences that are wrong by themselves, `not_found` for a model that
+    /// nobody knows.
+    pub fn explain(&self, request: &ChatRequest) -> Result<Explanation> {
+        if is_fusion(request)? {
+            let message = "`model`: a fusion asks several models; explain one of its members";
+            return Err(Error::invalid_request(message).with_param("model"));
+        }
+        self.0.engine.router().explain(&request.terms(), request)
     }
 
     /// Sums over the ledger.

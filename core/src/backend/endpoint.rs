@@ -16,7 +16,7 @@ use super::{AwsCredentials, AwsSettings, Credential, Environment, KeySource};
 use crate::catalog::{self, Identity, Provider};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use crate::types::{CredentialConfig, ProviderConfig};
+use crate::types::{CredentialConfig, DataCollection, ProviderConfig, Quantization};
 use crate::wire;
 use crate::wire::embeddings::{self, EmbeddingProtocol};
 
@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub models: BTreeMap<String, String>,
     /// The key's name and share, where there are several.
     pub key: Option<PooledKey>,
+    /// What the configuration tells of it.
+    pub declared: Declared,
     /// `None` where no key was found.
     credential: Option<Arc<dyn Credential>>,
     /// The proof stands in the headers already.
@@ -40,6 +42,37 @@ pub struct Endpoint {
     /// The first is the row's own.
     apis: Vec<(catalog::Api, Arc<Api>)>,
     embeddings: Embeddings,
+}
+
+/// What the configuration tells of a backend that nobody else knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared {
+    /// Share of the requests, relative to the others'.
+    pub weight: f64,
+    /// Whether it collects what it is sent; `None`: unknown.
+    pub data_collection: Option<DataCollection>,
+    /// Whether it retains nothing; `None`: unknown.
+    pub zdr: Option<bool>,
+    /// Precision of its weights; `None`: unknown.
+    pub quantization: Option<Quantization>,
+    /// Region or location it listens in, where it has several.
+    pub region: Option<String>,
+}
+
+/// More than anyone needs, and far from where sums of weights lose their meaning.
+const MAX_WEIGHT: f64 = 1e6;
+
+impl Declared {
+    fn new(id: &str, given: &ProviderConfig, values: &BTreeMap<String, String>) -> Result<Self> {
+        let weight = given.weight.unwrap_or(1.0);
+        if !(0.0..=MAX_WEIGHT).contains(&weight) {
+            let why = format!("{weight} is no weight: it must be from 0 to {MAX_WEIGHT}");
+            return Err(Error::invalid_config(format!("providers.{id}.weight"), why));
+        }
+        let (data_collection, zdr) = (given.data_collection, given.zdr);
+        let region = values.get("region").or_else(|| values.get("location")).cloned();
+        Ok(Declared { weight, data_collection, zdr, quantization: given.quantization, region })
+    }
 }
 
 /// Ways to embed, each with the row that says for which models it is.
@@ -123,6 +156,7 @@ impl Endpoint {
         let values = provider.values(&vars, &env)?;
         let base_url = provider.fill(&provider.base_url(given.base_url.as_deref(), &env), &values)?;
         let base_url = base_url.trim_end_matches('/').to_owned();
+        let declared = Declared::new(&provider.id, given, &values)?;
         let found = Found::look(&provider, given, source, &values, environment)?;
         // With room for the credential and what the transport adds, in every copy.
         let mut headers = HeaderMap::with_capacity(8);
@@ -144,6 +178,7 @@ impl Endpoint {
             key_from,
             models: given.models.clone(),
             key,
+            declared,
             credential,
             stands,
             base_url,

@@ -26,7 +26,7 @@ use crate::types::{Config, ProviderConfig, ProviderInfo};
 pub use api::Api;
 pub use aws::{AwsCredentials, AwsSettings};
 pub use credential::{AwsKeys, Credential, Host, Key, KeySource, KeySources};
-pub use endpoint::Endpoint;
+pub use endpoint::{Declared, Endpoint};
 pub use pool::PooledKey;
 pub use sigv4::Signer;
 

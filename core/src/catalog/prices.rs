@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::money::{NanoUsd, parse_decimal, write_decimal};
-use crate::types::{PriceConfig, Usage};
+use crate::types::{PriceConfig, Usage, Usd};
 
 /// Price of one token in pico-USD. In documents: decimal text, USD per million tokens, at most six decimals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +80,12 @@ pub struct Price {
     /// Cheaper hours; the base is the dear ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub off_peak: Option<OffPeak>,
+    /// Per request, beside its tokens; absent: not known to be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Usd>,
+    /// Per image of a prompt; absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Usd>,
 }
 
 /// Rates of one tier.
@@ -155,6 +161,35 @@ pub struct OffPeak {
     pub since: String,
 }
 
+impl OffPeak {
+    /// Whether a moment, seconds since 1970-01-01 UTC, is known to be in the cheaper hours.
+    fn holds(&self, unix: u64) -> bool {
+        const DAY: u64 = 86_400;
+        let minute = (unix % DAY) / 60;
+        let inside = |hours: &[(String, String)]| hours.iter().any(|(from, to)| within(minute, from, to));
+        if !self.hours_utc.is_empty() {
+            return inside(&self.hours_utc);
+        }
+        // 1970-01-01 was a Thursday; Monday is 0.
+        let weekday = (unix / DAY + 3) % 7;
+        let working_days = self.peak_days.as_deref().is_some_and(|days| days.starts_with("mon-fri"));
+        (working_days && weekday >= 5) || (!self.peak_hours_utc.is_empty() && !inside(&self.peak_hours_utc))
+    }
+}
+
+/// Whether a minute of the day lies in `[from, to)`, which may pass midnight. Hours that cannot be read hold nothing.
+fn within(minute: u64, from: &str, to: &str) -> bool {
+    let read = |text: &str| {
+        let (hour, minute) = text.split_once(':')?;
+        Some(hour.parse::<u64>().ok()? * 60 + minute.parse::<u64>().ok()?)
+    };
+    match (read(from), read(to)) {
+        (Some(from), Some(to)) if from <= to => (from..to).contains(&minute),
+        (Some(from), Some(to)) => minute >= from || minute < to,
+        _ => false,
+    }
+}
+
 /// Tokens of one answer in disjoint classes: each token is in exactly one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenClasses {
@@ -219,11 +254,16 @@ impl Price {
         let rate = |field: &str, text: &str| {
             Rate::parse(text).map_err(|why| Error::invalid_config(format!("{path}.{field}"), why))
         };
+        let usd = |field: &str, text: &str| {
+            Usd::parse(text).map_err(|why| Error::invalid_config(format!("{path}.{field}"), why))
+        };
         Ok(Price {
             input: rate("input", &price.input)?,
             output: rate("output", &price.output)?,
             cache_read: price.cache_read.as_deref().map(|t| rate("cache_read", t)).transpose()?,
             cache_write: price.cache_write.as_deref().map(|t| rate("cache_write", t)).transpose()?,
+            request: price.request.as_deref().map(|t| usd("request", t)).transpose()?,
+            image: price.image.as_deref().map(|t| usd("image", t)).transpose()?,
             ..Price::default()
         })
     }
@@ -236,18 +276,13 @@ impl Price {
         if tokens.unpriced > 0 {
             return None;
         }
-        let prompt = tokens.prompt();
-        let reached =
-            |t: &LongContext| prompt > t.above_input_tokens || (t.inclusive && prompt == t.above_input_tokens);
-        let tier = (0..self.long_context.len())
-            .filter(|i| reached(&self.long_context[*i]))
-            .max_by_key(|i| self.long_context[*i].above_input_tokens);
+        let tier = self.tier(tokens.prompt());
         let base = (self.input, self.output, self.cache_read, self.cache_write, self.cache_write_1h);
         let (input, output, read, write, write_1h) = match tier.map(|i| &self.long_context[i]) {
             Some(t) => (t.input, t.output, t.cache_read, t.cache_write, None),
             None => base,
         };
-        let mut pico: u128 = 0;
+        let mut pico = u128::from(self.request.map_or(0, Usd::pico));
         let mut fallbacks = Vec::new();
         let input = ("input", Some(input));
         let write = ("cache_write", write);
@@ -269,9 +304,38 @@ impl Price {
         Some(Cost { amount: NanoUsd::from_pico(pico)?, pico, tier, fallbacks })
     }
 
-    /// Figure to rank by: three prompt tokens and one completion token, in pico-USD.
-    pub fn blended(&self) -> u128 {
-        3 * u128::from(self.input.0) + u128::from(self.output.0)
+    /// What a request is expected to cost, in pico-USD: prompt tokens, how many of them come from the cache, completion
+    /// tokens, and when it is made (seconds since 1970-01-01 UTC). The dear hours count where it is not known whether a
+    /// day has them; cache writes are not expected.
+    pub fn expected(&self, prompt: u64, cached: u64, output: u64, unix: u64) -> u64 {
+        let off_peak = self.off_peak.as_ref().filter(|off| off.holds(unix));
+        let (input, out, read) = match (self.tier(prompt).map(|i| &self.long_context[i]), off_peak) {
+            (Some(t), _) => (t.input, t.output, t.cache_read),
+            (None, Some(off)) => (off.input, off.output, off.cache_read),
+            (None, None) => (self.input, self.output, self.cache_read),
+        };
+        let cached = cached.min(prompt);
+        let cost = |count: u64, rate: Rate| count.saturating_mul(rate.0);
+        self.request
+            .map_or(0, Usd::pico)
+            .saturating_add(cost(prompt - cached, input))
+            .saturating_add(cost(cached, read.unwrap_or(input)))
+            .saturating_add(cost(output, out))
+    }
+
+    /// Rates of prompt and completion tokens for a prompt of this length, in the dear hours.
+    pub fn rates(&self, prompt: u64) -> (Rate, Rate) {
+        self.tier(prompt)
+            .map_or((self.input, self.output), |i| (self.long_context[i].input, self.long_context[i].output))
+    }
+
+    /// The row that replaces the base for a prompt of this length.
+    fn tier(&self, prompt: u64) -> Option<usize> {
+        let reached =
+            |t: &LongContext| prompt > t.above_input_tokens || (t.inclusive && prompt == t.above_input_tokens);
+        (0..self.long_context.len())
+            .filter(|i| reached(&self.long_context[*i]))
+            .max_by_key(|i| self.long_context[*i].above_input_tokens)
     }
 }
 
@@ -334,6 +398,34 @@ mod tests {
         assert_eq!(row(true).cost(&t(200, 0)).unwrap().tier, Some(0));
         let over = row(false).cost(&t(100, 101)).unwrap();
         assert_eq!((over.tier, over.amount.nanos()), (Some(0), 201 * 2_000 + 20_000));
+    }
+
+    #[test]
+    fn what_is_expected_follows_tier_and_hour() {
+        let hours = |off: serde_json::Value| {
+            price(json!({"input": "2", "output": "4", "cache_read": "0.5", "off_peak": off, "long_context":
+                [{"above_input_tokens": 1000, "inclusive": false, "input": "4", "output": "8"}]}))
+        };
+        let night = hours(json!({"input": "1", "output": "2", "since": "x", "hours_utc": [["14:00", "00:00"]]}));
+        let at = |hour: u64| hour * 3600;
+        assert_eq!(night.expected(100, 0, 10, at(13)), 100 * 2_000_000 + 10 * 4_000_000);
+        assert_eq!(night.expected(100, 40, 10, at(13)), 60 * 2_000_000 + 40 * 500_000 + 10 * 4_000_000);
+        assert_eq!(night.expected(100, 0, 10, at(23)), 100 * 1_000_000 + 10 * 2_000_000);
+        assert_eq!(night.expected(1001, 0, 10, at(23)), 1001 * 4_000_000 + 10 * 8_000_000);
+        let peak = hours(json!({"input": "1", "output": "2", "since": "x", "peak_days": "mon-fri",
+            "peak_hours_utc": [["01:00", "04:00"], ["06:00", "10:00"]]}));
+        let cheap = |unix| peak.expected(1, 0, 0, unix) == 1_000_000;
+        // 1970-01-01 was a Thursday, the 3rd a Saturday.
+        assert_eq!([at(2), at(5), at(7), at(24 + 3), at(48 + 2)].map(cheap), [false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_price_per_request_is_part_of_the_cost() {
+        let config =
+            PriceConfig { input: "1".into(), output: "1".into(), request: Some("0.005".into()), ..Default::default() };
+        let p = Price::configured(&config, "prices.x").unwrap();
+        assert_eq!(usd(&p, TokenClasses { input: 1000, ..Default::default() }).unwrap(), "0.006");
+        assert_eq!(p.expected(1000, 0, 0, 0), 6_000_000_000);
     }
 
     #[test]

@@ -51,14 +51,14 @@ impl Resolved {
 pub struct Resolution {
     /// Backends, in the order to prefer them.
     pub candidates: Vec<Resolved>,
-    /// Policy asked for by a suffix; `cheapest` has been applied.
+    /// Policy asked for by a suffix; whoever routes applies it.
     pub policy: Option<Policy>,
 }
 
 impl Catalog {
     /// What `model` (at `provider`, if given) means. The order of several candidates: the model's own vendor, then those
     /// who run models before those who pass on, active before ending, well attested before less, then the document's
-    /// order; `:cheapest` sorts by price.
+    /// order.
     ///
     /// # Errors
     /// `not_found` with the nearest names, with who serves the model, or since when it is over; `unsupported` where only
@@ -193,9 +193,6 @@ impl Catalog {
         match (policy, behind_head) {
             (Some(policy), behind) if named(stem) || behind.is_none_or(|(_, rest)| named(rest)) => {
                 let mut found = self.plain(stem)?;
-                if policy == Policy::Cheapest {
-                    found.candidates.sort_by_key(|c| c.price().map_or(u128::MAX, Price::blended));
-                }
                 found.policy = Some(policy);
                 Ok(found)
             }

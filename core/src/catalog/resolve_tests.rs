@@ -135,8 +135,11 @@ fn suffixes_choose_among_backends() {
 
     let cheapest = c.resolve("open-20b:cheapest", None).unwrap();
     assert_eq!(cheapest.policy, Some(Policy::Cheapest));
-    let order: Vec<&str> = cheapest.candidates.iter().map(|r| r.provider_id.as_str()).collect();
-    assert_eq!(order, ["fireworks-ai", "groq", "openrouter", "together", "bedrock-mantle"], "unknown prices last");
+    assert_eq!(cheapest.candidates, c.resolve("open-20b", None).unwrap().candidates, "routing puts them in order");
+    for (word, policy) in [("NITRO", Policy::Throughput), ("floor", Policy::Price), ("preferred", Policy::Preferred)] {
+        assert_eq!(c.resolve(&format!("open-20b:{word}"), None).unwrap().policy, Some(policy));
+    }
+    assert_eq!(means(&c, "open-20b:nitro", Some("openrouter")), ["openrouter -> openai/open-20b:nitro"]);
 
     for (model, provider) in [("open-20b:groq", Some("together")), ("together/open-20b:groq", None)] {
         let e = refuses(&c, model, provider);

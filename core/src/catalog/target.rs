@@ -3,12 +3,16 @@
 /// How to choose among the backends of a model (`model:cheapest`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// Lowest price: three prompt tokens and one completion token; unknown prices last.
+    /// Lowest expected cost of the request; unknown prices last (`:cheapest`).
     Cheapest,
-    /// Highest measured speed; the catalogue's order until there are measurements.
+    /// Fastest, as measured (`:fastest`).
     Fastest,
-    /// The user's order of preference; the catalogue's order where there is none.
+    /// The user's order of preference; the catalogue's order where there is none (`:preferred`).
     Preferred,
+    /// Most tokens per second, as measured (`:nitro`).
+    Throughput,
+    /// Lowest expected cost, strictly (`:floor`).
+    Price,
 }
 
 impl Policy {
@@ -18,6 +22,8 @@ impl Policy {
             "cheapest" => Some(Policy::Cheapest),
             "fastest" => Some(Policy::Fastest),
             "preferred" => Some(Policy::Preferred),
+            "nitro" => Some(Policy::Throughput),
+            "floor" => Some(Policy::Price),
             _ => None,
         }
     }

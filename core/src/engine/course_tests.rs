@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::*;
 use crate::backend::Endpoints;
 use crate::catalog::Catalog;
+use crate::clock::SystemClock;
 use crate::routing::{Router, Target};
-use crate::types::{Config, Terms};
+use crate::types::{ChatRequest, Config, Terms};
 
 fn target() -> Arc<Target> {
     let config: Config = serde_json::from_value(serde_json::json!({
@@ -15,14 +16,18 @@ fn target() -> Arc<Target> {
     .unwrap();
     let catalog = Catalog::builtin();
     let endpoints = Endpoints::new(&config, &catalog, Default::default()).unwrap();
-    let router = Router::new(&catalog, endpoints, &config.prices).unwrap();
-    let plan = router.plan(&Terms { model: "up/m", ..Terms::default() }).unwrap();
+    let router = Router::new(&catalog, endpoints, &config, Arc::new(SystemClock)).unwrap();
+    let plan = router.plan(&Terms { model: "up/m", ..Terms::default() }, &ChatRequest::default()).unwrap();
     plan.routes[0].target.clone()
+}
+
+fn route(target: &Arc<Target>) -> Route {
+    Route { target: target.clone(), on: RouteOn::Any, context: None, reasoning: false }
 }
 
 fn routes(kinds: &[(RouteOn, Option<u64>)]) -> Vec<Route> {
     let target = target();
-    kinds.iter().map(|(on, context)| Route { on: *on, context: *context, ..target.clone().into() }).collect()
+    kinds.iter().map(|(on, context)| Route { on: *on, context: *context, ..route(&target) }).collect()
 }
 
 fn any(n: usize) -> Vec<Route> {
@@ -183,7 +188,7 @@ fn no_combination_exceeds_the_cap() {
             .map(|place| Route {
                 on: if place == 0 { RouteOn::Any } else { on[random.usize(0..on.len())] },
                 context: random.bool().then(|| random.u64(1..5) * 1000),
-                ..target.clone().into()
+                ..route(&target)
             })
             .collect();
         let mut course = Course::new(&config, asked_retries);

@@ -27,8 +27,8 @@ use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
 use crate::routing::{Plan, Router};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, OnInterrupt, Piece, Purpose, RateLimit,
-    ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, OnInterrupt, Piece,
+    ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
 };
 use course::{Course, Failure, Step};
 use interrupt::Recovery;
@@ -47,12 +47,14 @@ pub struct CallContext {
     pub deadline: Option<Instant>,
     /// Labels for the ledger.
     pub tags: Tags,
+    /// Preferences of whoever the call is made for, whose hard filters hold beside those of the request.
+    pub within: Option<Arc<ProviderPreferences>>,
 }
 
 impl CallContext {
     /// A new run.
     pub fn new(purpose: Purpose, tags: Tags) -> Self {
-        CallContext { run_id: crate::ids::new(), purpose, deadline: None, tags }
+        CallContext { run_id: crate::ids::new(), purpose, deadline: None, tags, within: None }
     }
 }
 
@@ -92,7 +94,7 @@ impl Engine {
     /// `invalid_config` naming the path of the fault.
     pub fn new(config: Config, parts: Parts) -> Result<Self> {
         let endpoints = Endpoints::new(&config, &parts.catalog, parts.keys)?;
-        let router = Router::new(&parts.catalog, endpoints, &config.prices)?;
+        let router = Router::new(&parts.catalog, endpoints, &config, parts.clock.clone())?;
         let ours = Arc::new(ReqwestTransport::new(config.network.clone(), &config.timeouts));
         let web = parts.web.unwrap_or_else(|| ours.clone());
         let transport = parts.transport.unwrap_or(ours);
@@ -128,8 +130,9 @@ impl Engine {
     /// One answer. `response.interfuse` tells provider, attempts, latency and cost. Dropping the future closes the
     /// connection and books the attempt as cancelled.
     pub async fn chat(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatCompletion> {
-        let mut way = Way::new(self, &request.terms(), cx)?;
-        let mut call = Call { engine: self, operation: Chat(request), cx, way: &mut way };
+        let operation = Chat(request);
+        let mut way = Way::new(self, &operation, cx)?;
+        let mut call = Call { engine: self, operation, cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
         answer.interfuse = Some(way.log.meta(served));
         Ok(answer)
@@ -139,8 +142,8 @@ impl Engine {
     /// other. What follows a failure after it, the request's `on_interrupt` says. The last chunk carries `interfuse`.
     /// Dropping the stream closes the connection.
     pub async fn stream(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatStream> {
-        let mut way = Way::new(self, &request.terms(), cx)?;
         let operation = StreamedChat { request, rest: None };
+        let mut way = Way::new(self, &operation, cx)?;
         let open = Call { engine: self, operation, cx, way: &mut way }.run().await?;
         let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
         // Only who wants to go on after an interruption pays for keeping the request.
@@ -153,8 +156,9 @@ impl Engine {
 
     /// Embeddings, booked and told as [`Engine::chat`] does.
     pub async fn embeddings(&self, request: &EmbeddingRequest, cx: &CallContext) -> Result<EmbeddingResponse> {
-        let mut way = Way::new(self, &request.terms(), cx)?;
-        let mut call = Call { engine: self, operation: Embeddings(request), cx, way: &mut way };
+        let operation = Embeddings(request);
+        let mut way = Way::new(self, &operation, cx)?;
+        let mut call = Call { engine: self, operation, cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
         answer.interfuse = Some(way.log.meta(served));
         Ok(answer)
@@ -199,11 +203,14 @@ struct CallLog {
     costs: Vec<Option<NanoUsd>>,
     /// Who gave the pieces of an answer that was continued; empty when it was not.
     pieces: Vec<Piece>,
+    /// How the targets were chosen, when that was asked for.
+    explanation: Option<Box<Explanation>>,
 }
 
 impl Way {
-    fn new(engine: &Engine, terms: &Terms<'_>, cx: &CallContext) -> Result<Self> {
-        let plan = engine.0.router.plan(terms)?;
+    fn new(engine: &Engine, operation: &impl Operation, cx: &CallContext) -> Result<Self> {
+        let terms = Terms { within: cx.within.as_deref(), ..operation.terms() };
+        let mut plan = engine.0.router.plan(&terms, operation.need())?;
         let config = &engine.0.config;
         let started = Instant::now();
         let timeout = total(terms.timeout_ms, terms.timeouts, config);
@@ -212,7 +219,15 @@ impl Way {
             deadline = deadline.min(outer);
         }
         let course = Course::new(&config.retries, terms.max_retries);
-        let log = CallLog { started, deadline, timeout, attempts: Vec::new(), costs: Vec::new(), pieces: Vec::new() };
+        let log = CallLog {
+            started,
+            deadline,
+            timeout,
+            attempts: Vec::new(),
+            costs: Vec::new(),
+            pieces: Vec::new(),
+            explanation: plan.explanation.take(),
+        };
         Ok(Way { plan, course, log })
     }
 
@@ -287,6 +302,7 @@ impl CallLog {
             reset: None,
             spliced: !self.pieces.is_empty(),
             pieces: std::mem::take(&mut self.pieces),
+            explanation: self.explanation.take(),
             fusion: None,
         }
     }

@@ -15,7 +15,7 @@ use crate::backend::Api;
 use crate::error::{Attempt, Error, ErrorKind, Result};
 use crate::http::HttpResponse;
 use crate::money::NanoUsd;
-use crate::routing::Target;
+use crate::routing::{Need, Target};
 use crate::types::{
     ChatCompletion, ChatRequest, EmbeddingRequest, EmbeddingResponse, Extra, Partial, Quirks, Terms, Usage,
 };
@@ -31,6 +31,9 @@ pub(super) trait Operation: Sync {
 
     /// Where it goes and how long it may take.
     fn terms(&self) -> Terms<'_>;
+
+    /// What routing may want to know of it.
+    fn need(&self) -> &dyn Need;
 
     /// How a target speaks it.
     ///
@@ -138,6 +141,10 @@ impl Operation for Chat<'_> {
         self.0.terms()
     }
 
+    fn need(&self) -> &dyn Need {
+        self.0
+    }
+
     fn api<'t>(&self, target: &'t Target, _: &Engine) -> Result<&'t Api> {
         Ok(&target.api)
     }
@@ -189,6 +196,10 @@ impl Operation for StreamedChat<'_> {
         self.request.terms()
     }
 
+    fn need(&self) -> &dyn Need {
+        self.request
+    }
+
     fn api<'t>(&self, target: &'t Target, _: &Engine) -> Result<&'t Api> {
         Ok(&target.api)
     }
@@ -223,6 +234,10 @@ impl Operation for Embeddings<'_> {
 
     fn terms(&self) -> Terms<'_> {
         self.0.terms()
+    }
+
+    fn need(&self) -> &dyn Need {
+        self.0
     }
 
     fn api<'t>(&self, target: &'t Target, engine: &Engine) -> Result<&'t Api<dyn EmbeddingProtocol>> {

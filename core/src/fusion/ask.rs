@@ -11,7 +11,8 @@ use tokio::time::error::Elapsed;
 use crate::catalog::TokenClasses;
 use crate::engine::{CallContext, ChatStream, Engine};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
-use crate::types::{ChatCompletion, ChatRequest, ResponseMeta, StreamOptions, Usage};
+use crate::routing::{ASSUMED_ANSWER, prompt_bytes};
+use crate::types::{ChatCompletion, ChatRequest, ProviderPreferences, ResponseMeta, StreamOptions, Terms, Usage};
 use crate::wire::Assembler;
 
 use super::events::Events;
@@ -25,7 +26,7 @@ pub(crate) trait Ask: Send + Sync + 'static {
     /// Wall clock, milliseconds since 1970-01-01 UTC.
     fn unix_ms(&self) -> u64;
     /// What the call may cost, nano-USD; absent when its price is unknown.
-    fn estimate(&self, request: &ChatRequest) -> Option<u64>;
+    fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64>;
 }
 
 impl Ask for Engine {
@@ -43,18 +44,14 @@ impl Ask for Engine {
 
     /// At the first target's price: a token per three bytes of prompt, which is more than most texts have, and as many
     /// tokens of answer as the request allows, [`ASSUMED_ANSWER`] where it sets no limit.
-    fn estimate(&self, request: &ChatRequest) -> Option<u64> {
-        let plan = self.router().plan(&request.terms()).ok()?;
+    fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64> {
+        let plan = self.router().plan(&Terms { within, ..request.terms() }, request).ok()?;
         let (price, _) = plan.routes.first()?.target.price.as_ref()?;
-        let prompt = serde_json::to_string(&(&request.messages, &request.tools, &request.response_format)).ok()?;
         let output = request.max_completion_tokens.or(request.max_tokens).unwrap_or(ASSUMED_ANSWER);
-        let tokens = TokenClasses { input: prompt.len() as u64 / 3 + 1, output, ..Default::default() };
+        let tokens = TokenClasses { input: prompt_bytes(request) / 3 + 1, output, ..Default::default() };
         price.cost(&tokens).map(|cost| cost.amount.nanos())
     }
 }
-
-/// Tokens that an answer without a limit is taken to have.
-const ASSUMED_ANSWER: u64 = 1024;
 
 /// What a call cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

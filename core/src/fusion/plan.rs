@@ -2,6 +2,7 @@
 //! is wrong before anything is sent.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::is_virtual;
@@ -10,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::money::NanoUsd;
 use crate::types::{
     ChatRequest, Config, Content, FuseRequest, FusionMode, FusionOptions, Judge, Member, Message, Pool, ProviderChoice,
-    Role, Tags,
+    ProviderPreferences, Role, Tags,
 };
 
 use super::shield;
@@ -33,6 +34,9 @@ pub(crate) struct Plan {
     pub cap: Option<NanoUsd>,
     /// The conversation and the parameters that all members get.
     pub base: ChatRequest,
+    /// The caller's preferences: their hard filters hold for every call of the run, whatever backends a member or the judge
+    /// names.
+    pub within: Option<Arc<ProviderPreferences>>,
     pub tags: Tags,
     /// From the conversation, the pool and the caller's seed; decides labels and orders.
     pub seed: u64,
@@ -111,6 +115,9 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
             "a fusion gives one answer; for several answers of one model list it several times in `pool`",
         ));
     }
+    if base.fallbacks.is_some() {
+        return Err(wrong("fallbacks", "fallback models are for a chat with one model; a fusion has its `pool`"));
+    }
     if base.models.as_ref().is_some_and(|m| !m.is_empty()) {
         return Err(wrong("models", "fallback models are for a chat with one model; a fusion has its `pool`"));
     }
@@ -153,6 +160,10 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         grace: options.grace_ms.map(|ms| Duration::from_millis(ms.min(86_400_000))),
         deadline,
         cap,
+        within: match &base.provider {
+            Some(ProviderChoice::Preferences(preferences)) => Some(Arc::new((**preferences).clone())),
+            _ => None,
+        },
         base,
         tags,
         seed,
@@ -346,6 +357,7 @@ const FIELDS: &[&str] = &[
     "response_format",
     "reasoning_effort",
     "provider",
+    "session_id",
     "tags",
     "timeout_ms",
     "timeouts",

@@ -194,7 +194,8 @@ impl Run {
 
     /// A context for a call of this run.
     pub fn context(&self, purpose: Purpose) -> CallContext {
-        CallContext { run_id: self.run_id.clone(), purpose, deadline: None, tags: self.plan.tags.clone() }
+        let (run_id, tags, within) = (self.run_id.clone(), self.plan.tags.clone(), self.plan.within.clone());
+        CallContext { run_id, purpose, deadline: None, tags, within }
     }
 
     /// When the whole run must be over.
@@ -261,7 +262,7 @@ impl Run {
         }
         let mut estimate = 0u64;
         for request in requests {
-            match self.ask.estimate(request) {
+            match self.ask.estimate(request, self.plan.within.as_deref()) {
                 Some(nanos) => estimate = estimate.saturating_add(nanos),
                 None => self.warn(format!(
                     "unknown_price: the price of `{}` is unknown, so max_cost_usd does not hold for it",

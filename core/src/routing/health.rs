@@ -80,6 +80,14 @@ impl Breaker {
         }
     }
 
+    /// Share of the last seconds' calls that failed, 0 to 1; 0 without any.
+    pub fn failure_share(&self, now: Instant) -> f64 {
+        match self.window.filter(|(since, ..)| now.duration_since(*since) <= 2 * WINDOW) {
+            Some((_, calls, failures)) => f64::from(failures) / f64::from(calls),
+            None => 0.0,
+        }
+    }
+
     /// A call was answered.
     pub fn succeeded(&mut self, now: Instant) {
         self.count(now, false);

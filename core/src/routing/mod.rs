@@ -1,9 +1,16 @@
 //! Where a request may go: an ordered plan of targets, decided before anything is sent. Pure.
 
+mod decide;
+mod explain;
+mod fallbacks;
+mod filter;
 mod gate;
 mod health;
 mod limits;
 mod listing;
+mod need;
+mod offered;
+pub mod policy;
 mod speed;
 mod track;
 
@@ -11,16 +18,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::{Api, Endpoint, Endpoints};
-use crate::catalog::{Catalog, Price, Resolved};
+use crate::catalog::{Catalog, Price};
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::{Config, CostSource, Explanation, Fallbacks, ProviderChoice, Terms};
+use fallbacks::FallbackTable;
+use offered::{Known, Offers};
 
 pub use gate::{Gate, Gates, Passes, room};
 pub use health::Admission;
 pub use limits::{Full, Limits};
+pub use need::{ASSUMED_ANSWER, Need, prompt_bytes};
+pub use offered::Offered;
+pub use policy::{POLICIES, Policy};
 pub use speed::Sample;
 pub use track::{Flight, Health, Observed, Percentiles, Speed, Track};
-
-use crate::types::{CostSource, PriceConfig, ProviderChoice, ProviderPreferences, Sort, Terms};
 
 /// One place a request may go to.
 #[derive(Clone)]
@@ -39,44 +51,79 @@ pub struct Target {
     pub track: Arc<Track>,
 }
 
-/// Where a request may go, in the order of preference.
+/// Where a request may go, and why.
+#[derive(Default)]
 pub struct Plan {
-    /// At least one.
+    /// In the order they are to be tried; those of each kind of failure after those for any.
     pub routes: Vec<Route>,
+    /// How they were chosen, when that was asked for.
+    pub explanation: Option<Box<Explanation>>,
 }
 
-/// A target, and when the engine may come to it.
+/// One place of a plan.
 #[derive(Clone)]
 pub struct Route {
-    /// The target.
+    /// The place.
     pub target: Arc<Target>,
-    /// After which failures.
+    /// When a request may come here.
     pub on: RouteOn,
-    /// Window in tokens, where known.
+    /// Window of the model there, tokens; `None`: unknown.
     pub context: Option<u64>,
     /// The model reasons before it answers, as far as is known.
     pub reasoning: bool,
 }
 
-impl From<Arc<Target>> for Route {
-    fn from(target: Arc<Target>) -> Self {
-        Route { target, on: RouteOn::Any, context: None, reasoning: false }
-    }
+/// When a request may come to a place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteOn {
+    /// In order.
+    #[default]
+    Any,
+    /// Only after a prompt did not fit.
+    ContextLength,
+    /// Only after a content policy refused.
+    ContentFiltered,
+    /// Only after a rate limit.
+    RateLimited,
+    /// Only after a backend failed or could not be reached.
+    Unavailable,
 }
 
-/// After which failures a route is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RouteOn {
-    /// At the beginning, and after every failure that another target may not share.
-    Any,
-    /// Where the prompt did not fit.
-    ContextLength,
-    /// Where a content policy refused.
-    ContentFiltered,
-    /// Where there were too many requests.
-    RateLimited,
-    /// Where the target could not be reached, failed or broke off.
-    Unavailable,
+impl RouteOn {
+    /// Every kind.
+    pub const ALL: [RouteOn; 5] =
+        [RouteOn::Any, RouteOn::ContextLength, RouteOn::ContentFiltered, RouteOn::RateLimited, RouteOn::Unavailable];
+
+    /// Its field in [`Fallbacks`].
+    pub fn field(self) -> &'static str {
+        match self {
+            RouteOn::Any => "any",
+            RouteOn::ContextLength => "context_length",
+            RouteOn::ContentFiltered => "content_filtered",
+            RouteOn::RateLimited => "rate_limited",
+            RouteOn::Unavailable => "unavailable",
+        }
+    }
+
+    fn of(self, fallbacks: &Fallbacks) -> &[String] {
+        match self {
+            RouteOn::Any => &fallbacks.any,
+            RouteOn::ContextLength => &fallbacks.context_length,
+            RouteOn::ContentFiltered => &fallbacks.content_filtered,
+            RouteOn::RateLimited => &fallbacks.rate_limited,
+            RouteOn::Unavailable => &fallbacks.unavailable,
+        }
+    }
+
+    fn of_mut(self, fallbacks: &mut Fallbacks) -> &mut Vec<String> {
+        match self {
+            RouteOn::Any => &mut fallbacks.any,
+            RouteOn::ContextLength => &mut fallbacks.context_length,
+            RouteOn::ContentFiltered => &mut fallbacks.content_filtered,
+            RouteOn::RateLimited => &mut fallbacks.rate_limited,
+            RouteOn::Unavailable => &mut fallbacks.unavailable,
+        }
+    }
 }
 
 /// Everything a plan is made from.
@@ -87,28 +134,30 @@ pub struct Router {
     pub endpoints: Endpoints,
     /// The user's prices, by `provider/model` as sent.
     prices: BTreeMap<String, Price>,
-    /// Targets asked for before, by model, then by the provider named: nothing they are made from changes.
+    /// The user's policy.
+    policy: &'static Policy,
+    /// The user's fallback models.
+    fallbacks: FallbackTable,
+    /// Whether every plan is explained.
+    explain: bool,
+    /// Chance, where it is to be repeatable.
+    seeded: Option<Mutex<fastrand::Rng>>,
+    /// Prices depend on the hour.
+    clock: Arc<dyn Clock>,
+    /// Models asked for before, then by the provider named: nothing they are made from changes.
     known: Mutex<HashMap<String, Vec<Known>>>,
     /// What is remembered of targets, by backend and model as sent.
     tracks: Mutex<HashMap<(String, String), Arc<Track>>>,
 }
 
-/// The targets of a model at the provider that was named, or at any.
-struct Known {
-    provider: Option<String>,
-    targets: Vec<Arc<Target>>,
-}
-
-/// How many models are remembered, and for each how many ways of naming its provider.
-const KNOWN: (usize, usize) = (1024, 16);
-
 impl Router {
     /// A router over these backends.
     ///
     /// # Errors
-    /// `invalid_config` for a price that is none.
-    pub fn new(catalog: &Catalog, endpoints: Endpoints, prices: &BTreeMap<String, PriceConfig>) -> Result<Self> {
-        let prices = prices
+    /// `invalid_config` with the path of a price that is none, a policy that is none, a fallback that leads nowhere or back.
+    pub fn new(catalog: &Catalog, endpoints: Endpoints, config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
+        let prices = config
+            .prices
             .iter()
             .map(|(name, price)| Ok((name.clone(), Price::configured(price, &format!("prices.{name}"))?)))
             .collect::<Result<_>>()?;
@@ -116,157 +165,151 @@ impl Router {
         for row in endpoints.own() {
             catalog = catalog.with_provider(row.clone())?;
         }
-        Ok(Router { catalog, endpoints, prices, known: Mutex::default(), tracks: Mutex::default() })
+        let routing = &config.routing;
+        let policy = match &routing.policy {
+            None => &policy::ORDERED,
+            Some(name) => policy::policy(name).map_err(|why| Error::invalid_config("routing.policy", why))?,
+        };
+        Ok(Router {
+            fallbacks: FallbackTable::new(&catalog, &routing.fallbacks)?,
+            catalog,
+            endpoints,
+            prices,
+            policy,
+            explain: routing.explain == Some(true),
+            seeded: routing.seed.map(|seed| Mutex::new(fastrand::Rng::with_seed(seed))),
+            clock,
+            known: Mutex::default(),
+            tracks: Mutex::default(),
+        })
     }
 
-    /// The targets of a request, in the order they are to be tried.
+    /// Where a request may go, in the order to be tried.
     ///
     /// # Errors
-    /// Of the first model that leads nowhere, when no other model does either.
-    pub fn plan(&self, terms: &Terms<'_>) -> Result<Plan> {
+    /// Of the first model that leads nowhere, when no other model does either; `invalid_request` for preferences that
+    /// leave nobody, with what left each candidate out under `details.candidates`.
+    pub fn plan(&self, terms: &Terms<'_>, need: &dyn Need) -> Result<Plan> {
+        if let Some(routes) = self.straight(terms, need)? {
+            return Ok(Plan { routes, explanation: None });
+        }
+        let groups = self.groups(terms)?;
+        let decision = self.decide(&groups, terms, need)?;
+        let explained = || Box::new(self.explanation(&decision));
+        let explanation = (terms.explain || self.explain).then(explained);
+        if !decision.serves() {
+            return Err(self.nobody(&decision, terms.model));
+        }
+        Ok(Plan { routes: decision.routes(need), explanation })
+    }
+
+    /// How the backend of a request would be chosen now; says so, too, when nobody is left.
+    ///
+    /// # Errors
+    /// For a request without a model, with a model nobody knows, or with preferences that name no provider.
+    pub fn explain(&self, terms: &Terms<'_>, need: &dyn Need) -> Result<Explanation> {
+        let terms = Terms { explain: true, ..*terms };
+        let groups = self.groups(&terms)?;
+        let decision = self.decide(&groups, &terms, need)?;
+        let mut explanation = self.explanation(&decision);
+        if !decision.serves() {
+            explanation.refused = Some(Box::new(self.nobody(&decision, terms.model).into_body()));
+        }
+        Ok(explanation)
+    }
+
+    /// The plan of a request that asks for nothing special, without looking at more than that.
+    fn straight(&self, terms: &Terms<'_>, need: &dyn Need) -> Result<Option<Vec<Route>>> {
+        let provider = match terms.provider {
+            None => None,
+            Some(ProviderChoice::Name(name)) => Some(name.as_str()),
+            Some(ProviderChoice::Preferences(_)) => return Ok(None),
+        };
+        let special = !terms.models.is_empty()
+            || terms.model.is_empty()
+            || terms.fallbacks.is_some()
+            || terms.within.is_some()
+            || terms.explain
+            || self.explain
+            || !self.fallbacks.is_empty();
+        if special {
+            return Ok(None);
+        }
+        let offers = self.offers(terms.model, provider)?;
+        let asks = need.asks_reasoning();
+        if let [only] = offers.list.as_slice()
+            && only.ready
+        {
+            return Ok(Some(vec![only.route(RouteOn::Any, asks)]));
+        }
+        if !std::ptr::eq(offers.policy.unwrap_or(self.policy), &policy::ORDERED) {
+            return Ok(None);
+        }
+        let now = tokio::time::Instant::now();
+        let healthy = |o: &Offered| o.target.track.observed(now).health == Health::Closed;
+        let ready = || offers.list.iter().filter(|o| o.ready);
+        if ready().next().is_none() || !ready().all(healthy) {
+            return Ok(None);
+        }
+        Ok(Some(ready().map(|o| o.route(RouteOn::Any, asks)).collect()))
+    }
+
+    /// Who is asked for, model by model.
+    fn groups(&self, terms: &Terms<'_>) -> Result<Vec<Group>> {
         if terms.model.is_empty() && terms.models.is_empty() {
             return Err(
                 Error::invalid_request("no `model` given, for example \"openai/gpt-5-mini\"").with_param("model")
             );
         }
-        let mut routes: Vec<Route> = Vec::new();
-        let mut first_error = None;
+        let provider = match terms.provider {
+            Some(ProviderChoice::Name(name)) => Some(name.as_str()),
+            _ => None,
+        };
         let first = (!terms.model.is_empty()).then_some(terms.model);
-        for model in first.into_iter().chain(terms.models.iter().map(String::as_str)) {
-            match self.targets(model, terms.provider) {
-                Ok(new) => {
-                    for target in new {
-                        let known = |r: &Route| {
-                            r.target.endpoint.id() == target.endpoint.id() && r.target.model == target.model
-                        };
-                        if !routes.iter().any(known) {
-                            routes.push(target.into());
-                        }
-                    }
-                }
+        let asked: Vec<&str> = first.into_iter().chain(terms.models.iter().map(String::as_str)).collect();
+        let (mut groups, mut first_error) = (Vec::with_capacity(asked.len()), None);
+        for model in &asked {
+            match self.offers(model, provider) {
+                Ok(offers) => groups.push(Group { offers, on: RouteOn::Any }),
                 Err(e) => first_error = first_error.or(Some(e)),
             }
         }
-        match first_error {
-            Some(e) if routes.is_empty() => Err(e),
-            _ => Ok(Plan { routes }),
+        if let (Some(error), true) = (first_error, groups.is_empty()) {
+            return Err(error);
         }
-    }
-
-    /// Targets of one model.
-    fn targets(&self, model: &str, choice: Option<&ProviderChoice>) -> Result<Vec<Arc<Target>>> {
-        let provider = match choice {
-            Some(ProviderChoice::Preferences(preferences)) => return self.preferred(model, preferences),
-            Some(ProviderChoice::Name(name)) => Some(name),
-            None => None,
-        };
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = |all: &Vec<Known>| all.iter().find(|k| k.provider.as_ref() == provider).map(|k| k.targets.clone());
-        if let Some(targets) = known().get(model).and_then(found) {
-            return Ok(targets);
-        }
-        let targets = match provider {
-            Some(name) => vec![self.at(name, model)?],
-            None => self.preferred(model, &ProviderPreferences::default())?,
-        };
-        let mut known = known();
-        if known.len() < KNOWN.0 || known.contains_key(model) {
-            let all = known.entry(model.to_owned()).or_default();
-            if all.len() < KNOWN.1 {
-                all.push(Known { provider: provider.cloned(), targets: targets.clone() });
-            }
-        }
-        Ok(targets)
-    }
-
-    /// The one target at a provider that was named.
-    fn at(&self, provider: &str, model: &str) -> Result<Arc<Target>> {
-        let endpoint = self.endpoint(provider)?;
-        let target = match endpoint.models.get(model).cloned() {
-            Some(id) => self.target(endpoint, model, id, None, None),
-            None => {
-                let found = self.catalog.resolve(model, Some(endpoint.id()))?.candidates;
-                let Some(found) = found.into_iter().next() else { return Err(nobody(model, Vec::new())) };
-                // A model's row may name another door of the same vendor.
-                let endpoint = self.endpoint(&found.provider_id)?;
-                self.found(endpoint, model, &found)
-            }
-        };
-        if !target.endpoint.may_be_ready() {
-            return Err(target.endpoint.missing_key().with_model(model));
-        }
-        Ok(Arc::new(target))
-    }
-
-    /// Every target that serves a model, the preferred ones first.
-    fn preferred(&self, model: &str, preferences: &ProviderPreferences) -> Result<Vec<Arc<Target>>> {
-        for name in preferences.order.iter().chain(&preferences.only).chain(&preferences.ignore) {
-            self.endpoint(name)?;
-        }
-        if let Some((head, rest)) = model.split_once('/') {
-            // A name of the user's own (an Azure deployment, ...) outranks the catalogue.
-            if self.endpoint(head).is_ok_and(|e| e.models.contains_key(rest)) {
-                return Ok(vec![self.at(head, rest)?]);
-            }
-        }
-        let mut reasons = Vec::new();
-        let mut targets = Vec::new();
-        for found in self.catalog.resolve(model, None)?.candidates {
-            let endpoint = match self.endpoint(&found.provider_id) {
-                Ok(endpoint) => endpoint,
-                Err(e) => {
-                    reasons.push(e);
-                    continue;
+        let mut any = asked;
+        for on in RouteOn::ALL {
+            let told = terms.fallbacks.map_or(&[][..], |fallbacks| on.of(fallbacks));
+            for (i, model) in told.iter().enumerate() {
+                let misspelt = |e: Error| e.with_param(format!("fallbacks.{}[{i}]", on.field()));
+                match self.offers(model, provider) {
+                    Ok(offers) => groups.push(Group { offers, on }),
+                    // A missing key is no reason to refuse a request that may never come here.
+                    Err(e) if e.kind() == ErrorKind::Authentication => {}
+                    Err(e) => return Err(misspelt(e)),
                 }
-            };
-            let named = |list: &[String]| list.iter().position(|n| self.is(n, endpoint.id()));
-            if named(&preferences.ignore).is_some()
-                || (!preferences.only.is_empty() && named(&preferences.only).is_none())
-            {
-                let why = format!("`{}` is excluded by the preferences", endpoint.id());
-                reasons.push(Error::new(ErrorKind::Unsupported, why));
+            }
+            if on == RouteOn::Any {
+                any.extend(told.iter().map(String::as_str));
+            }
+            if self.fallbacks.is_empty() {
                 continue;
             }
-            if !endpoint.ready() {
-                reasons.push(endpoint.missing_key().with_model(model));
-                continue;
+            let mut configured: Vec<&str> = Vec::new();
+            for model in &any {
+                let after = self.fallbacks.after(&self.catalog, model, on);
+                configured.extend(after.iter().map(String::as_str));
             }
-            let place = named(&preferences.order).unwrap_or(usize::MAX);
-            targets.push((place, self.found(endpoint, model, &found)));
+            for model in &configured {
+                if let Ok(offers) = self.offers(model, provider) {
+                    groups.push(Group { offers, on });
+                }
+            }
+            if on == RouteOn::Any {
+                any.extend(configured);
+            }
         }
-        if preferences.sort == Some(Sort::Price) {
-            targets.sort_by_key(|(_, t)| t.price.as_ref().map_or(u128::MAX, |(p, _)| p.blended()));
-        }
-        targets.sort_by_key(|(place, _)| *place);
-        if preferences.allow_fallbacks == Some(false) {
-            targets.truncate(1);
-        }
-        if targets.is_empty() {
-            return Err(nobody(model, reasons));
-        }
-        Ok(targets.into_iter().map(|(_, t)| Arc::new(t)).collect())
-    }
-
-    fn found(&self, endpoint: Arc<Endpoint>, asked: &str, found: &Resolved) -> Target {
-        let api = found.offer.as_ref().and_then(|offer| offer.api.as_deref());
-        self.target(endpoint, asked, found.model_id.clone(), found.price(), api)
-    }
-
-    fn target(
-        &self,
-        endpoint: Arc<Endpoint>,
-        asked: &str,
-        id: String,
-        listed: Option<&Price>,
-        api: Option<&str>,
-    ) -> Target {
-        let own = if self.prices.is_empty() { None } else { self.prices.get(&format!("{}/{id}", endpoint.id())) };
-        let price = own
-            .map(|p| (p.clone(), CostSource::Configured))
-            .or_else(|| listed.map(|p| (p.clone(), CostSource::Catalog)));
-        let api = endpoint.api(&id, api).clone();
-        let track = self.track(endpoint.id(), &id);
-        Target { endpoint, api, model_asked: asked.to_owned(), model: id, price, track }
+        Ok(groups)
     }
 
     /// What is remembered of a model at a backend.
@@ -286,52 +329,14 @@ impl Router {
                 .with_param("provider"))
         })
     }
-
-    fn is(&self, name: &str, id: &str) -> bool {
-        name == id || self.catalog.provider(name).is_ok_and(|row| row.id == id)
-    }
 }
 
-/// Why nobody can serve a model: the one reason, or all of them.
-fn nobody(model: &str, mut reasons: Vec<Error>) -> Error {
-    if reasons.len() == 1 {
-        return reasons.remove(0);
-    }
-    let keys_only = !reasons.is_empty() && reasons.iter().all(|e| e.kind() == ErrorKind::Authentication);
-    let kind = if keys_only { ErrorKind::Authentication } else { ErrorKind::NotFound };
-    let list = reasons.iter().map(Error::message).collect::<Vec<_>>().join("; ");
-    Error::new(kind, format!("nobody can serve `{model}`: {list}")).with_model(model)
+/// Those who serve one model, and when a request may come to them.
+struct Group {
+    offers: Arc<Offers>,
+    on: RouteOn,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::Config;
-    use serde_json::json;
-
-    #[test]
-    fn what_is_remembered_of_a_model_depends_on_the_provider_named() {
-        let config: Config = serde_json::from_value(json!({"use_environment": false, "providers": {
-            "one": {"base_url": "http://127.0.0.1:1/v1", "models": {"m": "m-at-one"}},
-            "two": {"base_url": "http://127.0.0.1:2/v1", "models": {"m": "m-at-two"}},
-        }}))
-        .unwrap();
-        let catalog = Catalog::builtin();
-        let router =
-            Router::new(&catalog, Endpoints::new(&config, &catalog, Default::default()).unwrap(), &BTreeMap::new())
-                .unwrap();
-        let sent = |provider: Option<&str>, model: &str| {
-            let provider = provider.map(|name| ProviderChoice::Name(name.to_owned()));
-            let terms = Terms { model, provider: provider.as_ref(), ..Terms::default() };
-            router.plan(&terms).map(|plan| plan.routes[0].target.model.clone()).map_err(|e| e.kind())
-        };
-        // Twice: what was made, then what was remembered.
-        for _ in 0..2 {
-            assert_eq!(sent(Some("one"), "m").unwrap(), "m-at-one");
-            assert_eq!(sent(Some("two"), "m").unwrap(), "m-at-two");
-            assert_eq!(sent(None, "two/m").unwrap(), "m-at-two");
-            assert!(sent(None, "m").is_err());
-            assert!(sent(Some(""), "m").is_err());
-        }
-    }
-}
+#[path = "tests.rs"]
+mod tests;

@@ -21,7 +21,7 @@ const KEPT: usize = 256;
 const FRESH: Duration = Duration::from_millis(500);
 
 /// What was measured of one call.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Sample {
     /// Until the first token.
     pub first_token: Duration,
@@ -29,6 +29,8 @@ pub struct Sample {
     pub rest: Duration,
     /// Tokens of the answer, where the vendor told them.
     pub tokens: Option<u64>,
+    /// Share of the prompt's tokens that came from the vendor's cache, where it told.
+    pub cached_share: Option<f64>,
 }
 
 /// The measurements of one target.
@@ -109,7 +111,12 @@ mod tests {
     use super::*;
 
     fn call(ms: u64) -> Sample {
-        Sample { first_token: Duration::from_millis(ms), rest: Duration::from_secs(1), tokens: Some(101) }
+        Sample {
+            first_token: Duration::from_millis(ms),
+            rest: Duration::from_secs(1),
+            tokens: Some(101),
+            cached_share: None,
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub struct Observed {
     pub pending: u32,
     /// Time to the first token and tokens per second, from calls of the last minutes; `None` until there were any.
     pub speed: Option<Speed>,
+    /// Share of recent calls that failed, 0 to 1; 0 until there were any.
+    pub failure_share: f64,
+    /// Share of prompt tokens that lately came from the vendor's cache, 0 to 1; `None` until known.
+    pub cached_share: Option<f64>,
 }
 
 /// Whether a target may be asked.
@@ -61,6 +65,9 @@ pub struct Percentiles {
     pub p99: f64,
 }
 
+/// How much the latest call counts in the share of cached tokens.
+const CACHED_WEIGHT: f64 = 0.2;
+
 /// The memory of one target.
 #[derive(Debug, Default)]
 pub struct Track {
@@ -72,6 +79,8 @@ pub struct Track {
 struct Inner {
     breaker: Breaker,
     pace: Pace,
+    /// Moving average of the share of prompt tokens that came from the vendor's cache.
+    cached: Option<f64>,
 }
 
 impl Track {
@@ -86,6 +95,8 @@ impl Track {
             health: inner.breaker.health(now),
             pending: self.pending.load(Ordering::Relaxed),
             speed: inner.pace.speed(now),
+            failure_share: inner.breaker.failure_share(now),
+            cached_share: inner.cached,
         }
     }
 
@@ -127,13 +138,15 @@ impl Flight {
         self.probe
     }
 
-    /// The target answered.
+    /// The target answered; `sample` is what was measured.
     pub fn succeeded(mut self, now: Instant, sample: Option<Sample>) {
         self.told = true;
         let mut inner = self.track.inner();
         inner.breaker.succeeded(now);
-        if let Some(sample) = sample {
-            inner.pace.note(now, sample);
+        let Some(sample) = sample else { return };
+        inner.pace.note(now, sample);
+        if let Some(share) = sample.cached_share {
+            inner.cached = Some(inner.cached.map_or(share, |old| old + (share - old) * CACHED_WEIGHT));
         }
     }
 
@@ -168,7 +181,7 @@ mod tests {
         assert!(matches!(track.observed(now).health, Health::Open(_)));
         assert!(track.depart(now, false).is_err());
         let flight = track.depart(now, true).unwrap();
-        let sample = Sample { first_token: Duration::from_millis(3), rest: Duration::ZERO, tokens: None };
+        let sample = Sample { first_token: Duration::from_millis(3), ..Default::default() };
         flight.succeeded(now, Some(sample));
         assert_eq!(track.observed(now).health, Health::Closed);
         assert_eq!(track.observed(now).speed.map(|s| s.ttft_s), Some(0.003));
@@ -194,7 +207,7 @@ mod tests {
         for n in 1..=20u64 {
             assert_eq!(track.p95(now), None);
             now += Duration::from_secs(1);
-            let sample = Sample { first_token: Duration::from_millis(n), rest: Duration::ZERO, tokens: None };
+            let sample = Sample { first_token: Duration::from_millis(n), ..Default::default() };
             track.depart(now, false).unwrap().succeeded(now, Some(sample));
         }
         assert_eq!(track.p95(now).map(|d| d.as_secs_f32()), Some(0.019));

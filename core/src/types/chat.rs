@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    AssistantMessage, Extra, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, TimeoutConfig, Usage,
+    AssistantMessage, Extra, Fallbacks, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, TimeoutConfig,
+    Usage,
 };
 
 /// A chat request: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched.
@@ -77,9 +78,18 @@ pub struct ChatRequest {
     /// Fallback models, tried in order after `model`. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// Fallback models by kind of failure. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Fallbacks>,
     /// Which backend serves: a name, or preferences. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderChoice>,
+    /// Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<bool>,
+    /// What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
     /// Options of the fusion, for `interfuse/...` models. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<FusionOptions>,
@@ -133,7 +143,10 @@ impl ChatRequest {
         Terms {
             model: &self.model,
             models: self.models.as_deref().unwrap_or_default(),
+            fallbacks: self.fallbacks.as_ref(),
             provider: self.provider.as_ref(),
+            within: None,
+            explain: self.explain == Some(true),
             timeout_ms: self.timeout_ms,
             timeouts: self.timeouts.as_ref(),
             max_retries: self.max_retries,

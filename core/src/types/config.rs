@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FusionOptions, Tags, TimeoutConfig};
+use super::{DataCollection, FusionOptions, Quantization, RoutingConfig, Tags, TimeoutConfig};
 use crate::error::{Error, Result};
 
 /// Configuration of a client (TOML or JSON, or built in code).
@@ -21,6 +21,9 @@ pub struct Config {
     /// Prices that outrank the catalogue's, by `provider/model` as sent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prices: BTreeMap<String, PriceConfig>,
+    /// How backends are chosen where a request does not say.
+    #[serde(default)]
+    pub routing: RoutingConfig,
     /// Retries.
     #[serde(default)]
     pub retries: RetryConfig,
@@ -132,6 +135,19 @@ pub struct ProviderConfig {
     /// How much may be asked of this backend, whatever the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitConfig>,
+    /// Share of the requests that it gets under the policy `weighted`, relative to the others'; 1 by default, 0: only when
+    /// the others fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// Whether it collects what it is sent, as you have agreed with it; unknown by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_collection: Option<DataCollection>,
+    /// Whether it retains nothing (zero data retention), as you have agreed with it; unknown by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zdr: Option<bool>,
+    /// Precision of its weights, where the catalogue does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
 }
 
 /// One key of several.
@@ -224,6 +240,10 @@ impl ProviderConfig {
             credentials,
             keys,
             limits,
+            weight,
+            data_collection,
+            zdr,
+            quantization,
         } = over;
         if api_key.is_some() || api_key_env.is_some() || api_key_file.is_some() || !keys.is_empty() {
             // Other keys replace those that are there, wherever they stand.
@@ -234,6 +254,10 @@ impl ProviderConfig {
         self.base_url = base_url.or(self.base_url.take());
         self.like = like.or(self.like.take());
         self.credentials = credentials.or(self.credentials.take());
+        self.weight = weight.or(self.weight);
+        self.data_collection = data_collection.or(self.data_collection);
+        self.zdr = zdr.or(self.zdr);
+        self.quantization = quantization.or(self.quantization);
         self.headers.extend(headers);
         self.vars.extend(vars);
         self.models.extend(models);
@@ -254,6 +278,10 @@ impl std::fmt::Debug for ProviderConfig {
             .field("credentials", &self.credentials)
             .field("keys", &self.keys)
             .field("limits", &self.limits)
+            .field("weight", &self.weight)
+            .field("data_collection", &self.data_collection)
+            .field("zdr", &self.zdr)
+            .field("quantization", &self.quantization)
             .finish()
     }
 }
@@ -273,6 +301,12 @@ pub struct PriceConfig {
     /// Prompt tokens written to the vendor's cache; `input` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<String>,
+    /// USD per request, beside its tokens; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// USD per image of a prompt, where images are not counted as tokens. Only compared with `max_price.image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// Retries: full jitter between 0 and `min(base * 2^n, max)`, the vendor's Retry-After first.

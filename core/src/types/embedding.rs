@@ -37,6 +37,9 @@ pub struct EmbeddingRequest {
     /// Which backend serves: a name, or preferences. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderChoice>,
+    /// Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<bool>,
     /// Labels for the ledger (`project`, `team`, `user`, or any other). Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
@@ -75,7 +78,10 @@ impl EmbeddingRequest {
         Terms {
             model: &self.model,
             models: self.models.as_deref().unwrap_or_default(),
+            fallbacks: None,
             provider: self.provider.as_ref(),
+            within: None,
+            explain: self.explain == Some(true),
             timeout_ms: self.timeout_ms,
             timeouts: self.timeouts.as_ref(),
             max_retries: self.max_retries,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, ErrorKind, FusionReport};
+use super::{Attempt, ErrorKind, Explanation, FusionReport};
 
 /// How a cost is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct ResponseMeta {
     /// Who gave each piece, in order; empty unless `spliced`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<Piece>,
+    /// How the backend was chosen, when the request or the configuration asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
     /// Report of the fusion, when the model was `interfuse/...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<Box<FusionReport>>,

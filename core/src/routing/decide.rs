@@ -1,0 +1,216 @@
+//! The decision: who is left after the filters, in which order.
+
+use std::sync::PoisonError;
+
+use tokio::time::Instant;
+
+use super::filter::{Filter, Filters};
+use super::need::Need;
+use super::offered::Offered;
+use super::policy::{self, Asked, Candidate, Policy};
+use super::{Group, Health, Observed, Route, RouteOn, Router};
+use crate::error::{Error, Result};
+use crate::types::{Partition, ProviderChoice, ProviderPreferences, Terms, Threshold};
+
+/// What was decided.
+pub(super) struct Decision<'a> {
+    pub groups: &'a [Group],
+    /// What ordered the first model's candidates.
+    pub policy: &'static Policy,
+    pub filters: Vec<Filters<'a>>,
+    /// Who may be asked, group by group.
+    pub candidates: Vec<Candidate<'a>>,
+    /// Per candidate: when it may be asked.
+    pub on: Vec<RouteOn>,
+    /// Per candidate.
+    pub scores: Vec<u64>,
+    /// Places in `candidates`, in the order to ask.
+    pub order: Vec<usize>,
+    /// Who may not be asked, and what left it out.
+    pub left_out: Vec<(&'a Offered, RouteOn, Filter)>,
+    /// What is known of the request, for those that were left out, too.
+    pub asked: Asked<'a>,
+    pub now: Instant,
+}
+
+impl Decision<'_> {
+    /// Whether anybody may be asked at once.
+    pub fn serves(&self) -> bool {
+        self.order.first().is_some_and(|first| self.on[*first] == RouteOn::Any)
+    }
+
+    pub fn routes(&self, need: &dyn Need) -> Vec<Route> {
+        let asks = need.asks_reasoning();
+        self.order.iter().map(|at| self.candidates[*at].offered.route(self.on[*at], asks)).collect()
+    }
+}
+
+/// A candidate's place: all in one number, so that sorting is fast. From the left: when it may be asked, whether it
+/// failed too often, its model, whether it is known to be slower than wished, its place in the caller's order, its score, and
+/// its place before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank(u128);
+
+/// Most candidates of a plan, models of a request and names of an order that are told apart.
+const MOST: (usize, usize, usize) = (1 << 16, 1 << 12, 1 << 12);
+
+impl Rank {
+    fn new(on: RouteOn, health: Health, group: usize, slow: bool, place: Option<usize>, score: u64, at: usize) -> Rank {
+        let failing = match health {
+            Health::Closed => 0u128,
+            Health::HalfOpen => 1,
+            Health::Open(_) => 2,
+        };
+        let group = group.min(MOST.1 - 1) as u128;
+        let place = place.map_or(MOST.2 - 1, |place| place.min(MOST.2 - 2)) as u128;
+        let high = ((on as u128) << 27) | (failing << 25) | (group << 13) | (u128::from(slow) << 12) | place;
+        Rank((high << 80) | (u128::from(score) << 16) | at as u128)
+    }
+
+    fn at(self) -> usize {
+        (self.0 & 0xffff) as usize
+    }
+
+    /// The same for candidates of one model that may be asked at the same time.
+    fn group(self) -> u128 {
+        let high = self.0 >> 80;
+        ((high >> 27) << 12) | ((high >> 13) & 0xfff)
+    }
+}
+
+impl Router {
+    /// Filters and orders the candidates of some models.
+    ///
+    /// # Errors
+    /// For preferences that are wrong by themselves.
+    pub(super) fn decide<'a>(
+        &'a self,
+        groups: &'a [Group],
+        terms: &Terms<'a>,
+        need: &'a dyn Need,
+    ) -> Result<Decision<'a>> {
+        let own = match terms.provider {
+            Some(ProviderChoice::Preferences(preferences)) => Some(&**preferences),
+            _ => None,
+        };
+        let mut filters = Vec::with_capacity(2);
+        for preferences in own.into_iter().chain(terms.within) {
+            filters.push(Filters::new(self, preferences, need)?);
+        }
+        let wanted = own.map(chosen).transpose()?.flatten();
+        let together = own.and_then(|p| p.sort).is_some_and(|sort| sort.partition() == Partition::None);
+        let of = |group: &Group| wanted.or(group.offers.policy).unwrap_or(self.policy);
+
+        let asked = Asked::new(need, self.clock.unix().as_secs());
+        let now = Instant::now();
+        let total = groups.iter().map(|group| group.offers.list.len()).sum::<usize>().min(MOST.0);
+        let mut decision = Decision {
+            groups,
+            policy: groups.first().map_or(self.policy, of),
+            filters,
+            candidates: Vec::with_capacity(total),
+            on: Vec::with_capacity(total),
+            scores: Vec::with_capacity(total),
+            order: Vec::with_capacity(total),
+            left_out: Vec::new(),
+            asked,
+            now,
+        };
+        // Only `order` of the request itself puts anybody first.
+        let ordering = own.is_some().then(|| &decision.filters[0]).filter(|f| f.orders()).is_some();
+        let no_others = own.and_then(|p| p.allow_fallbacks) == Some(false);
+        let mut rng = self.rng();
+        let mut ranks: Vec<Rank> = Vec::with_capacity(total);
+        // Where candidates that are scored together begin.
+        let (mut start, mut places): (usize, Vec<Option<usize>>) = (0, Vec::with_capacity(total));
+        for (number, group) in groups.iter().enumerate() {
+            let policy = of(group);
+            for offered in &group.offers.list {
+                if decision.candidates.len() == MOST.0 || decision.has(offered, group.on, number) {
+                    continue;
+                }
+                let place = if ordering { decision.filters[0].place(offered) } else { None };
+                let out = decision.filters.iter().find_map(|filter| filter.leaves_out(offered));
+                let out = out.or((no_others && ordering && place.is_none()).then_some(Filter::AllowFallbacks));
+                if let Some(filter) = out.or((!offered.ready).then_some(Filter::Key)) {
+                    decision.left_out.push((offered, group.on, filter));
+                    continue;
+                }
+                let observed = offered.target.track.observed(now);
+                let costs = policy.costs || terms.explain || self.explain;
+                let cost = if costs { decision.asked.cost(offered, &observed) } else { None };
+                decision.candidates.push(Candidate { offered, cost, observed });
+                decision.on.push(group.on);
+                places.push(place);
+            }
+            let more = groups.get(number + 1).is_some_and(|next| together && next.on == group.on);
+            if more {
+                continue;
+            }
+            (policy.score)(&decision.candidates[start..], &decision.asked, &mut rng, &mut decision.scores);
+            let rank_group = if together { 0 } else { number };
+            for (at, place) in places.iter().enumerate().skip(start) {
+                let candidate = &decision.candidates[at];
+                let (health, slow) = (candidate.observed.health, own.is_some_and(|p| slow(p, &candidate.observed)));
+                ranks.push(Rank::new(group.on, health, rank_group, slow, *place, decision.scores[at], at));
+            }
+            start = decision.candidates.len();
+        }
+        ranks.sort_unstable();
+        if no_others && !ordering {
+            // Of each model only the first one.
+            let mut firsts: Vec<u128> = Vec::new();
+            let (candidates, on) = (&decision.candidates, &decision.on);
+            let left_out = &mut decision.left_out;
+            ranks.retain(|rank| {
+                let first = !firsts.contains(&rank.group());
+                if first {
+                    firsts.push(rank.group());
+                } else {
+                    left_out.push((candidates[rank.at()].offered, on[rank.at()], Filter::AllowFallbacks));
+                }
+                first
+            });
+        }
+        decision.order.extend(ranks.into_iter().map(Rank::at));
+        Ok(decision)
+    }
+
+    /// Chance.
+    fn rng(&self) -> fastrand::Rng {
+        match &self.seeded {
+            Some(seeded) => seeded.lock().unwrap_or_else(PoisonError::into_inner).fork(),
+            None => fastrand::Rng::new(),
+        }
+    }
+}
+
+impl Decision<'_> {
+    /// Whether a target is among the candidates already, from another model's name; within one model all differ.
+    fn has(&self, offered: &Offered, on: RouteOn, group: usize) -> bool {
+        let same = |(c, o): (&Candidate<'_>, &RouteOn)| c.offered.hash == offered.hash && *o == on;
+        group > 0 && self.candidates.iter().zip(&self.on).any(same)
+    }
+}
+
+/// What the preferences order by.
+fn chosen(preferences: &ProviderPreferences) -> Result<Option<&'static Policy>> {
+    if let Some(name) = &preferences.policy {
+        let wrong = |why| Error::invalid_request(format!("`provider.policy`: {why}")).with_param("provider.policy");
+        return policy::policy(name).map(Some).map_err(wrong);
+    }
+    Ok(preferences.sort.map(|sort| policy::sort(sort.by())))
+}
+
+/// Whether a candidate is measured to be slower than wished. One that was not measured is not.
+fn slow(preferences: &ProviderPreferences, observed: &Observed) -> bool {
+    let Some(speed) = observed.speed else { return false };
+    let beyond = |wish: Option<Threshold>, measured: [f64; 4], beyond: fn(f64, f64) -> bool| {
+        wish.is_some_and(|wish| {
+            wish.bounds().iter().zip(measured).any(|(bound, is)| bound.is_some_and(|bound| beyond(is, bound)))
+        })
+    };
+    let of = |p: super::Percentiles| [p.p50, p.p75, p.p90, p.p99];
+    beyond(preferences.preferred_min_throughput, of(speed.throughput), |is, least| is < least)
+        || beyond(preferences.preferred_max_latency, of(speed.ttft), |is, most| is > most)
+}

@@ -1,0 +1,191 @@
+//! Who can serve a model: targets with what is known of them and does not change between calls. Worked out when a model is
+//! first asked for, remembered then.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, PoisonError};
+
+use super::need::Facts;
+use super::policy::{self, Policy};
+use super::{Route, RouteOn, Router, Target};
+use crate::backend::Endpoint;
+use crate::catalog::{self, Provider, ProviderKind, Resolved};
+use crate::error::{Error, Result};
+use crate::types::{CostSource, Quantization, Quirks, Sort};
+
+/// One backend of a model.
+pub struct Offered {
+    /// Where it is.
+    pub target: Arc<Target>,
+    /// Whether a key was found, or none is needed.
+    pub ready: bool,
+    /// Precision of the weights; `None`: unknown.
+    pub quantization: Option<Quantization>,
+    /// Served otherwise than as the plain weights.
+    pub variant: Option<String>,
+    /// Window, tokens.
+    pub context: Option<u64>,
+    /// Most tokens of an answer.
+    pub max_output: Option<u64>,
+    /// The model reasons before it answers.
+    pub reasoning: bool,
+    /// What the model can do there.
+    pub facts: Facts,
+    /// Tells targets apart; the same in every process.
+    pub hash: u64,
+}
+
+impl Offered {
+    /// Its share of the requests, relative to the others'.
+    pub fn weight(&self) -> f64 {
+        self.target.endpoint.declared.weight
+    }
+
+    pub(super) fn route(&self, on: RouteOn, asks_reasoning: bool) -> Route {
+        let reasoning = self.reasoning || asks_reasoning;
+        Route { target: self.target.clone(), on, context: self.context, reasoning }
+    }
+}
+
+/// Everyone who serves a model, or the one backend that was named.
+pub(super) struct Known {
+    /// As the caller named it.
+    pub provider: Option<String>,
+    pub offers: Arc<Offers>,
+}
+
+/// Everyone who serves a model, best first.
+#[derive(Default)]
+pub(super) struct Offers {
+    pub list: Vec<Offered>,
+    /// Backends that cannot be used as they are configured.
+    pub unusable: Vec<Error>,
+    /// What the model's suffix asks for.
+    pub policy: Option<&'static Policy>,
+}
+
+/// How many models are remembered, and for each how many ways of naming its provider.
+const KNOWN: (usize, usize) = (1024, 16);
+
+impl Router {
+    /// Everyone who serves a model, at the provider that was named or at any.
+    ///
+    /// # Errors
+    /// Why there is nobody; of a provider that was named, also that it has no key.
+    pub(super) fn offers(&self, model: &str, provider: Option<&str>) -> Result<Arc<Offers>> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |k: &&Known| k.provider.as_deref() == provider;
+        if let Some(found) = known().get(model).and_then(|all| all.iter().find(same)) {
+            return Ok(found.offers.clone());
+        }
+        let offers = Arc::new(match provider {
+            Some(name) => Offers { list: vec![self.at(name, model)?], ..Offers::default() },
+            None => self.anywhere(model)?,
+        });
+        let mut known = known();
+        if known.len() < KNOWN.0 || known.contains_key(model) {
+            let all = known.entry(model.to_owned()).or_default();
+            if all.len() < KNOWN.1 {
+                all.push(Known { provider: provider.map(str::to_owned), offers: offers.clone() });
+            }
+        }
+        Ok(offers)
+    }
+
+    /// The one target at a provider that was named.
+    fn at(&self, provider: &str, model: &str) -> Result<Offered> {
+        let endpoint = self.endpoint(provider)?;
+        let mut offered = match endpoint.models.get(model).cloned() {
+            Some(id) => self.own(endpoint, model, id),
+            None => {
+                let found = self.catalog.resolve(model, Some(endpoint.id()))?.candidates;
+                let Some(found) = found.into_iter().next() else { return Err(super::explain::nobody_at_all(model)) };
+                // A model's row may name another door of the same vendor.
+                let endpoint = self.endpoint(&found.provider_id)?;
+                self.found(endpoint, model, &found)
+            }
+        };
+        let endpoint = &offered.target.endpoint;
+        if !endpoint.may_be_ready() {
+            return Err(endpoint.missing_key().with_model(model));
+        }
+        // A call that names the backend is worth a try.
+        offered.ready = true;
+        Ok(offered)
+    }
+
+    fn anywhere(&self, model: &str) -> Result<Offers> {
+        if let Some((head, rest)) = model.split_once('/') {
+            // A name of the user's own (an Azure deployment, ...) outranks the catalogue.
+            if self.endpoint(head).is_ok_and(|e| e.models.contains_key(rest)) {
+                return Ok(Offers { list: vec![self.at(head, rest)?], ..Offers::default() });
+            }
+        }
+        let resolution = self.catalog.resolve(model, None)?;
+        let policy = resolution.policy.map(|asked| match asked {
+            catalog::Policy::Cheapest => &policy::CHEAPEST,
+            catalog::Policy::Fastest => &policy::FASTEST,
+            catalog::Policy::Preferred => &policy::ORDERED,
+            catalog::Policy::Throughput => policy::sort(Sort::Throughput),
+            catalog::Policy::Price => policy::sort(Sort::Price),
+        });
+        let mut offers = Offers { policy, ..Offers::default() };
+        for found in &resolution.candidates {
+            match self.endpoint(&found.provider_id) {
+                Ok(endpoint) => offers.list.push(self.found(endpoint, model, found)),
+                Err(e) => {
+                    offers.unusable.push(e.with_provider(&found.provider_id).with_model(&found.model_id));
+                }
+            }
+        }
+        Ok(offers)
+    }
+
+    /// A model by the user's own name for it.
+    fn own(&self, endpoint: Arc<Endpoint>, asked: &str, id: String) -> Offered {
+        let resolved = Resolved {
+            provider_id: endpoint.id().to_owned(),
+            model_id: id,
+            canonical: None,
+            offer: None,
+            priced: false,
+        };
+        self.found(endpoint, asked, &resolved)
+    }
+
+    fn found(&self, endpoint: Arc<Endpoint>, asked: &str, found: &Resolved) -> Offered {
+        let offer = found.offer.as_deref();
+        let id = &found.model_id;
+        let own = if self.prices.is_empty() { None } else { self.prices.get(&format!("{}/{id}", endpoint.id())) };
+        let price = own
+            .map(|p| (p.clone(), CostSource::Configured))
+            .or_else(|| found.price().map(|p| (p.clone(), CostSource::Catalog)));
+        let api = endpoint.api(id, offer.and_then(|offer| offer.api.as_deref())).clone();
+        let track = self.track(endpoint.id(), id);
+        // Names that no row of the catalogue explains do not need its models read.
+        let canonical = found.canonical.as_deref().and_then(|id| self.catalog.models().ok()?.get(id));
+        let facts = Facts {
+            described: described(&endpoint.provider),
+            tools: canonical.and_then(|m| m.tools),
+            structured_output: canonical.and_then(|m| m.structured_output),
+        };
+        let variant = offer.and_then(|offer| offer.variant.clone());
+        let mut hash = DefaultHasher::new();
+        (endpoint.id(), id).hash(&mut hash);
+        Offered {
+            ready: endpoint.ready(),
+            quantization: variant.as_deref().and_then(Quantization::of_variant).or(endpoint.declared.quantization),
+            variant,
+            context: offer.and_then(|offer| offer.context).or(canonical.and_then(|m| m.context)),
+            max_output: canonical.and_then(|m| m.max_output),
+            reasoning: canonical.and_then(|m| m.reasoning) == Some(true),
+            facts,
+            hash: hash.finish(),
+            target: Arc::new(Target { endpoint, api, model_asked: asked.to_owned(), model: id.clone(), price, track }),
+        }
+    }
+}
+
+/// Whether something is known of how a server deviates: of a server of the user's own only what it is said to be like.
+fn described(row: &Provider) -> bool {
+    row.kind != ProviderKind::Local || row.wire != "openai-chat" || row.quirks != Quirks::default()
+}
