@@ -296,3 +296,6 @@ impl CallLog {
         Timeout::Total.fired(self.timeout.min(whole), self.started.elapsed(), bytes_seen)
     }
 }
+
+#[cfg(test)]
+mod tests;
