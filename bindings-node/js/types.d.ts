@@ -52,8 +52,12 @@ export interface ChatRequest {
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
+  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
+  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
+  /** What follows when a stream breaks off of which something was shown already; `error` by default. Not sent. */
+  on_interrupt?: OnInterrupt | null
   /**
    * Whether a field that a target would leave out is an error there; false by default, then it is named in
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
@@ -298,6 +302,53 @@ export interface Judge {
 }
 
 /**
+ * Timeouts, milliseconds. What is given always holds; the defaults depend on the request and on whether another route is
+ * left. Each error says which one fired, its value, the time that had passed and the bytes that had come.
+ */
+export interface TimeoutConfig {
+  /** Waiting for a place under a limit of concurrent calls; only `total` by default. */
+  pool_wait_ms?: number | null
+  /** Finding the server's address and connecting to it; 5000 by default. */
+  dns_connect_ms?: number | null
+  /** Agreeing on encryption, from the connection on; 5000 by default. */
+  tls_ms?: number | null
+  /** Handing the request to the connection, from its being there on; only `total` by default. */
+  write_ms?: number | null
+  /**
+   * From the request's being sent to the head of the response. By default, of a streamed answer, where another route is
+   * left: 10000, or 60000 where the model reasons; otherwise only `total`, as the head of a whole answer comes with it.
+   */
+  first_byte_ms?: number | null
+  /**
+   * From the beginning of an attempt to its first output; defaults as for `first_byte_ms`. A call that is not streamed is
+   * streamed inside where this is given.
+   */
+  first_token_ms?: number | null
+  /**
+   * Between two events of a stream that say something (keep-alive comments do not), once there was one; 20000 by default,
+   * 60000 where the model reasons. Between two pieces of a whole answer; 60000 by default.
+   */
+  idle_ms?: number | null
+  /** One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` is the same. */
+  total_ms?: number | null
+}
+
+/**
+ * What follows when a stream breaks off of which something was shown already. Before that, and where nothing is streamed
+ * to the caller, the answer is asked for again unseen.
+ */
+export type OnInterrupt =
+  /** An `interrupted` error that carries what had come. */
+  | 'error'
+  /** A chunk whose `interfuse.reset` says that all text so far is to be thrown away, then the answer from its beginning. */
+  | 'restart'
+  /**
+   * The rest of the answer, where the target can go on from a beginning and nothing but text was asked for; otherwise as
+   * `restart`.
+   */
+  | 'continue'
+
+/**
  * A request for embeddings: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched
  * (`input_type`, `task_type`, ...).
  */
@@ -320,6 +371,8 @@ export interface EmbeddingRequest {
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
+  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
+  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
   /**
@@ -424,8 +477,12 @@ export interface FuseRequest {
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
+  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
+  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
+  /** What follows when a stream breaks off of which something was shown already; `error` by default. Not sent. */
+  on_interrupt?: OnInterrupt | null
   /**
    * Whether a field that a target would leave out is an error there; false by default, then it is named in
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
@@ -521,28 +578,24 @@ export interface PriceConfig {
 
 /** Retries: full jitter between 0 and `min(base * 2^n, max)`, the vendor's Retry-After first. */
 export interface RetryConfig {
-  /** Retries after the first attempt, per target; 2 by default. */
+  /** Retries after the first attempt, per target; 1 by default. */
   max_retries?: number
-  /** Attempts over all targets of a call; 8 by default. */
+  /** Attempts over all targets of a call, of whatever kind; 4 by default. A request's own `max_retries` may raise it. */
   max_attempts?: number
   /** First backoff, milliseconds; 500 by default. */
   base_ms?: number
   /** Longest backoff, milliseconds; 8000 by default. */
   max_ms?: number
-  /** Longest Retry-After that is waited for before the next target is tried, milliseconds; 60000 by default. */
+  /**
+   * Longest wait of a call for what vendors ask by Retry-After, all waits together, before the next target is tried,
+   * milliseconds; 60000 by default.
+   */
   max_retry_after_ms?: number
-}
-
-/** Timeouts, milliseconds. Each error says which one fired. */
-export interface TimeoutConfig {
-  /** Making the connection, TLS included; 10000 by default. */
-  connect_ms?: number
-  /** From the sent request to the response's head; 600000 by default. */
-  response_ms?: number
-  /** Between two pieces of a body; any byte counts; 120000 by default. */
-  idle_ms?: number
-  /** One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` outranks it. */
-  total_ms?: number
+  /**
+   * Whether a request that the vendor may have seen, and may bill, is made again; true by default. What it cost is then
+   * unknown. False: only what never left this machine, or what the vendor refused, is made again.
+   */
+  uncertain?: boolean
 }
 
 /** Network. */
@@ -729,6 +782,12 @@ export interface ResponseMeta {
   latency_ms: number
   /** Time to the first content, milliseconds (streams). */
   ttft_ms?: number
+  /** Of a stream, on a chunk without choices: the answer broke off and starts anew; all text so far is to be thrown away. */
+  reset?: Reset
+  /** Whether the answer is of several pieces, each continuing the one before where it broke off. */
+  spliced?: boolean
+  /** Who gave each piece, in order; empty unless `spliced`. */
+  pieces?: Piece[]
   /** Report of the fusion, when the model was `interfuse/...`. */
   fusion?: FusionReport
 }
@@ -739,6 +798,8 @@ export interface Attempt {
   provider: string
   /** Model id as sent to the provider. */
   model: string
+  /** Why it was made; absent for the first attempt of a call. */
+  kind?: AttemptKind
   /** Kind of failure; absent for the attempt that answered. */
   error?: ErrorKind
   /** The vendor's HTTP status, when one arrived. */
@@ -751,7 +812,22 @@ export interface Attempt {
   waited_ms?: number
   /** Duration of the attempt, milliseconds. */
   ms: number
+  /** What it cost, nano-USD; absent when unknown. */
+  cost_nanos?: number
 }
+
+/** Why an attempt was made that was not the first of its call. */
+export type AttemptKind =
+  /** The same target again. */
+  | 'retry'
+  /** Another target, after a failure. */
+  | 'fallback'
+  /** The same target with another key. */
+  | 'key'
+  /** Beside one that takes long. */
+  | 'hedge'
+  /** To find out whether a target has recovered. */
+  | 'probe'
 
 /** What went wrong, in one word. The numbers, HTTP statuses and class names are in `KINDS`. */
 export type ErrorKind =
@@ -838,6 +914,22 @@ export interface Window {
   remaining?: number
   /** Until the window starts again, milliseconds. */
   reset_ms?: number
+}
+
+/** Why a stream starts anew. */
+export interface Reset {
+  /** Kind of the failure that ended what came before. */
+  error: ErrorKind
+  /** What had happened. */
+  message: string
+}
+
+/** Who gave a piece of an answer. */
+export interface Piece {
+  /** Provider id. */
+  provider: string
+  /** Model id as sent to that provider. */
+  model: string
 }
 
 /** The report of one fusion. */
@@ -1112,7 +1204,7 @@ export interface ChatCompletionChunk {
   service_tier?: string
   /** The vendor's configuration mark. */
   system_fingerprint?: string
-  /** What interfuse adds, on the last chunk only. */
+  /** What interfuse adds: on the last chunk, and where a stream starts anew (`reset`). */
   interfuse?: ResponseMeta
   /** The vendor's other fields. */
   [field: string]: unknown

@@ -110,7 +110,7 @@ async fn the_next_model_answers_when_the_first_cannot() {
     let error = client.chat(ask("up/down")).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.body().attempts.len(), error.body().status),
-        (ErrorKind::ServerError, 3, Some(500))
+        (ErrorKind::ServerError, 2, Some(500))
     );
 }
 

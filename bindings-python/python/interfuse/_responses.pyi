@@ -154,6 +154,12 @@ class ResponseMeta(Record):
     """Whole call, milliseconds."""
     ttft_ms: int | None
     """Time to the first content, milliseconds (streams)."""
+    reset: Reset | None
+    """Of a stream, on a chunk without choices: the answer broke off and starts anew; all text so far is to be thrown away."""
+    spliced: bool | None
+    """Whether the answer is of several pieces, each continuing the one before where it broke off."""
+    pieces: list[Piece] | None
+    """Who gave each piece, in order; empty unless `spliced`."""
     fusion: FusionReport | None
     """Report of the fusion, when the model was `interfuse/...`."""
 
@@ -164,6 +170,8 @@ class Attempt(Record):
     """Provider id."""
     model: str
     """Model id as sent to the provider."""
+    kind: AttemptKind | None
+    """Why it was made; absent for the first attempt of a call."""
     error: ErrorKind | None
     """Kind of failure; absent for the attempt that answered."""
     status: int | None
@@ -176,6 +184,11 @@ class Attempt(Record):
     """Wait before this attempt (backoff or Retry-After), milliseconds."""
     ms: int
     """Duration of the attempt, milliseconds."""
+    cost_nanos: int | None
+    """What it cost, nano-USD; absent when unknown."""
+
+AttemptKind: TypeAlias = Literal["retry", "fallback", "key", "hedge", "probe"]
+"""Why an attempt was made that was not the first of its call."""
 
 ErrorKind: TypeAlias = Literal[
     "invalid_request",
@@ -228,6 +241,22 @@ class Window(Record):
     """Left."""
     reset_ms: int | None
     """Until the window starts again, milliseconds."""
+
+class Reset(Record):
+    """Why a stream starts anew."""
+
+    error: ErrorKind
+    """Kind of the failure that ended what came before."""
+    message: str
+    """What had happened."""
+
+class Piece(Record):
+    """Who gave a piece of an answer."""
+
+    provider: str
+    """Provider id."""
+    model: str
+    """Model id as sent to that provider."""
 
 class FusionReport(Record):
     """The report of one fusion."""
@@ -487,7 +516,7 @@ class ChatCompletionChunk(Record):
     system_fingerprint: str | None
     """The vendor's configuration mark."""
     interfuse: ResponseMeta | None
-    """What interfuse adds, on the last chunk only."""
+    """What interfuse adds: on the last chunk, and where a stream starts anew (`reset`)."""
 
 class ChunkChoice(Record):
     """What is new for one choice."""

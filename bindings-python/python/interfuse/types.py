@@ -34,6 +34,8 @@ __all__ = [
     "Pool",
     "Member",
     "Judge",
+    "TimeoutConfig",
+    "OnInterrupt",
     "EmbeddingParams",
     "EmbeddingInput",
     "EncodingFormat",
@@ -43,7 +45,6 @@ __all__ = [
     "CredentialConfig",
     "PriceConfig",
     "RetryConfig",
-    "TimeoutConfig",
     "NetworkConfig",
     "LedgerConfig",
     "UsageQuery",
@@ -101,8 +102,12 @@ class ChatParams(TypedDict, total=False):
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
     timeout_ms: int | None
     """Deadline of the whole call, retries included, milliseconds. Not sent."""
+    timeouts: TimeoutConfig | None
+    """Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent."""
     max_retries: int | None
     """Retries after the first attempt, per target. Not sent."""
+    on_interrupt: OnInterrupt | None
+    """What follows when a stream breaks off of which something was shown already; `error` by default. Not sent."""
     strict_params: bool | None
     """Whether a field that a target would leave out is an error there; false by default, then it is named in
     `interfuse.dropped`. Fields that change the answer are never left out. Not sent."""
@@ -341,6 +346,36 @@ class Judge(TypedDict, total=False):
     """Deadline of one judge call, milliseconds."""
 
 
+class TimeoutConfig(TypedDict, total=False):
+    """Timeouts, milliseconds. What is given always holds; the defaults depend on the request and on whether another route is
+    left. Each error says which one fired, its value, the time that had passed and the bytes that had come."""
+
+    pool_wait_ms: int | None
+    """Waiting for a place under a limit of concurrent calls; only `total` by default."""
+    dns_connect_ms: int | None
+    """Finding the server's address and connecting to it; 5000 by default."""
+    tls_ms: int | None
+    """Agreeing on encryption, from the connection on; 5000 by default."""
+    write_ms: int | None
+    """Handing the request to the connection, from its being there on; only `total` by default."""
+    first_byte_ms: int | None
+    """From the request's being sent to the head of the response. By default, of a streamed answer, where another route is
+    left: 10000, or 60000 where the model reasons; otherwise only `total`, as the head of a whole answer comes with it."""
+    first_token_ms: int | None
+    """From the beginning of an attempt to its first output; defaults as for `first_byte_ms`. A call that is not streamed is
+    streamed inside where this is given."""
+    idle_ms: int | None
+    """Between two events of a stream that say something (keep-alive comments do not), once there was one; 20000 by default,
+    60000 where the model reasons. Between two pieces of a whole answer; 60000 by default."""
+    total_ms: int | None
+    """One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` is the same."""
+
+
+OnInterrupt: TypeAlias = "Literal['error', 'restart', 'continue']"
+"""What follows when a stream breaks off of which something was shown already. Before that, and where nothing is streamed
+to the caller, the answer is asked for again unseen."""
+
+
 class EmbeddingParams(TypedDict, total=False):
     """A request for embeddings: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched
     (`input_type`, `task_type`, ...)."""
@@ -363,6 +398,8 @@ class EmbeddingParams(TypedDict, total=False):
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
     timeout_ms: int | None
     """Deadline of the whole call, retries included, milliseconds. Not sent."""
+    timeouts: TimeoutConfig | None
+    """Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent."""
     max_retries: int | None
     """Retries after the first attempt, per target. Not sent."""
     strict_params: bool | None
@@ -450,8 +487,12 @@ class FuseParams(TypedDict, total=False):
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
     timeout_ms: int | None
     """Deadline of the whole call, retries included, milliseconds. Not sent."""
+    timeouts: TimeoutConfig | None
+    """Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent."""
     max_retries: int | None
     """Retries after the first attempt, per target. Not sent."""
+    on_interrupt: OnInterrupt | None
+    """What follows when a stream breaks off of which something was shown already; `error` by default. Not sent."""
     strict_params: bool | None
     """Whether a field that a target would leave out is an error there; false by default, then it is named in
     `interfuse.dropped`. Fields that change the answer are never left out. Not sent."""
@@ -545,28 +586,19 @@ class RetryConfig(TypedDict, total=False):
     """Retries: full jitter between 0 and `min(base * 2^n, max)`, the vendor's Retry-After first."""
 
     max_retries: int
-    """Retries after the first attempt, per target; 2 by default."""
+    """Retries after the first attempt, per target; 1 by default."""
     max_attempts: int
-    """Attempts over all targets of a call; 8 by default."""
+    """Attempts over all targets of a call, of whatever kind; 4 by default. A request's own `max_retries` may raise it."""
     base_ms: int
     """First backoff, milliseconds; 500 by default."""
     max_ms: int
     """Longest backoff, milliseconds; 8000 by default."""
     max_retry_after_ms: int
-    """Longest Retry-After that is waited for before the next target is tried, milliseconds; 60000 by default."""
-
-
-class TimeoutConfig(TypedDict, total=False):
-    """Timeouts, milliseconds. Each error says which one fired."""
-
-    connect_ms: int
-    """Making the connection, TLS included; 10000 by default."""
-    response_ms: int
-    """From the sent request to the response's head; 600000 by default."""
-    idle_ms: int
-    """Between two pieces of a body; any byte counts; 120000 by default."""
-    total_ms: int
-    """One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` outranks it."""
+    """Longest wait of a call for what vendors ask by Retry-After, all waits together, before the next target is tried,
+    milliseconds; 60000 by default."""
+    uncertain: bool
+    """Whether a request that the vendor may have seen, and may bill, is made again; true by default. What it cost is then
+    unknown. False: only what never left this machine, or what the vendor refused, is made again."""
 
 
 class NetworkConfig(TypedDict, total=False):

@@ -312,3 +312,6 @@ impl CallLog {
         Timeout::Total.fired(self.timeout.min(whole), self.started.elapsed(), bytes_seen)
     }
 }
+
+#[cfg(test)]
+mod tests;

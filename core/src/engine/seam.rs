@@ -1,7 +1,7 @@
 //! Where a continued answer is joined to what was shown of it: what the continuation says again is taken off.
 
 /// A repetition shorter than this may be the text's own, bytes.
-const SHORTEST: usize = 12;
+const SHORTEST: usize = 8;
 
 /// The join between what was shown and what continues it.
 #[derive(Debug)]
