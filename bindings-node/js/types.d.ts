@@ -44,8 +44,14 @@ export interface ChatRequest {
   stream_options?: StreamOptions | null
   /** Fallback models, tried in order after `model`. Not sent. */
   models?: readonly string[] | null
+  /** Fallback models by kind of failure. Not sent. */
+  fallbacks?: Fallbacks | null
   /** Which backend serves: a name, or preferences. Not sent. */
   provider?: ProviderChoice | null
+  /** Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent. */
+  explain?: boolean | null
+  /** What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent. */
+  session_id?: string | null
   /** Options of the fusion, for `interfuse/...` models. Not sent. */
   fusion?: FusionOptions | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
@@ -201,21 +207,151 @@ export interface StreamOptions {
   [field: string]: unknown
 }
 
+/**
+ * Fallback models by the kind of failure that leads to them, each tried in order. The filters of the request hold for
+ * them too.
+ */
+export interface Fallbacks {
+  /** After any failure that another model can mend, as with `models`. */
+  any?: readonly string[]
+  /** The prompt did not fit. */
+  context_length?: readonly string[]
+  /** A vendor's content policy refused it. Listing models here allows asking them. */
+  content_filtered?: readonly string[]
+  /** A rate limit was hit. */
+  rate_limited?: readonly string[]
+  /** The backends failed or could not be reached. */
+  unavailable?: readonly string[]
+}
+
 /** A backend by name, or preferences over backends. */
 export type ProviderChoice = string | ProviderPreferences
 
-/** Preferences over the backends that serve a model. */
+/**
+ * Preferences over the backends that serve a model, as OpenRouter spells them. Filters are never relaxed: what is not
+ * known of a backend does not satisfy one.
+ */
 export interface ProviderPreferences {
-  /** Tried first, in this order. */
+  /**
+   * Tried first, in this order. A provider's name or alias; `name/detail` means only its offers in that region or of
+   * that variant (`vertex/us-east5`, `deepinfra/turbo`).
+   */
   order?: readonly string[]
   /** No others are tried. */
   only?: readonly string[]
   /** Never tried. */
   ignore?: readonly string[]
-  /** Whether another backend may serve when the first one fails; true by default. */
+  /** Whether others than those of `order` (without it: than the first one) may serve; true by default. */
   allow_fallbacks?: boolean | null
-  /** `price`: the cheapest first, by catalogue prices. */
-  sort?: 'price' | null
+  /** Only backends known to take every field that the request sets; false by default. */
+  require_parameters?: boolean | null
+  /** `deny`: only backends known not to collect what they are sent; `allow` by default. */
+  data_collection?: DataCollection | null
+  /** Only backends known to retain nothing (zero data retention); false by default. */
+  zdr?: boolean | null
+  /** Only weights of these precisions. */
+  quantizations?: readonly Quantization[]
+  /** What the others are ordered by, strictly: `price`, `throughput` or `latency`. */
+  sort?: SortChoice | null
+  /**
+   * Policy that orders the others, in place of `sort`: `ordered`, `weighted`, `cheapest`, `fastest`, `balanced`,
+   * `sticky`.
+   */
+  policy?: string | null
+  /** Most that a backend may ask for. */
+  max_price?: MaxPrice | null
+  /** Backends measured to be slower, in tokens per second, come last: a number for the median, or percentiles. */
+  preferred_min_throughput?: Threshold | null
+  /**
+   * Backends measured to take longer to their first token, in seconds, come last: a number for the median, or
+   * percentiles.
+   */
+  preferred_max_latency?: Threshold | null
+}
+
+/** Whether prompts may be kept and learnt from. */
+export type DataCollection =
+  /** They may. */
+  | 'allow'
+  /** They may not. */
+  | 'deny'
+
+/** Precision of the weights that a backend runs. */
+export type Quantization =
+  /** Four bits, integer. */
+  | 'int4'
+  /** Eight bits, integer. */
+  | 'int8'
+  /** Four bits, floating point (`nvfp4`, `mxfp4`). */
+  | 'fp4'
+  /** Six bits, floating point. */
+  | 'fp6'
+  /** Eight bits, floating point. */
+  | 'fp8'
+  /** Sixteen bits, floating point. */
+  | 'fp16'
+  /** Sixteen bits, brain floating point. */
+  | 'bf16'
+  /** Thirty-two bits, floating point. */
+  | 'fp32'
+  /** Backends that do not tell. */
+  | 'unknown'
+
+/** What backends are ordered by: one word, or an object. */
+export type SortChoice = Sort | SortOptions
+
+/** What backends are ordered by. */
+export type Sort =
+  /** Lowest expected cost of the request first; unknown ones last. */
+  | 'price'
+  /** Most tokens per second first, as measured. */
+  | 'throughput'
+  /** Shortest time to the first token first, as measured. */
+  | 'latency'
+
+/** What backends are ordered by, in long form. */
+export interface SortOptions {
+  /** By what. */
+  by: Sort
+  /** What is put together before it is ordered; `model` by default. */
+  partition?: Partition | null
+}
+
+/** What is put together before it is ordered. */
+export type Partition =
+  /** The backends of each model: all of the first model come before those of the next. */
+  | 'model'
+  /** The backends of all models together. */
+  | 'none'
+
+/** Most that a backend may ask for. A backend whose price for something that is limited here is unknown is not asked. */
+export interface MaxPrice {
+  /** USD per million prompt tokens. */
+  prompt?: Amount | null
+  /** USD per million completion tokens. */
+  completion?: Amount | null
+  /** USD per request, beside its tokens. Known where `prices` of the configuration tells it. */
+  request?: Amount | null
+  /** USD per image; holds for requests with images. */
+  image?: Amount | null
+}
+
+/** How an amount may be written: a number, or decimal text ("0.15"). */
+export type Amount = number | string
+
+/** A bound on something measured: for the median, or by percentile. All that are given count. */
+export type Threshold = number | ThresholdAt
+
+/** Bounds by percentile. */
+export interface ThresholdAt {
+  /** Median. */
+  p50?: number | null
+  /** 75th. */
+  p75?: number | null
+  /** 90th. */
+  p90?: number | null
+  /** 99th. */
+  p99?: number | null
 }
 
 /** Options of a fusion. Unknown fields are refused. */
@@ -316,6 +452,8 @@ export interface EmbeddingRequest {
   models?: readonly string[] | null
   /** Which backend serves: a name, or preferences. Not sent. */
   provider?: ProviderChoice | null
+  /** Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent. */
+  explain?: boolean | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
@@ -416,8 +554,14 @@ export interface FuseRequest {
   stream_options?: StreamOptions | null
   /** Fallback models, tried in order after `model`. Not sent. */
   models?: readonly string[] | null
+  /** Fallback models by kind of failure. Not sent. */
+  fallbacks?: Fallbacks | null
   /** Which backend serves: a name, or preferences. Not sent. */
   provider?: ProviderChoice | null
+  /** Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent. */
+  explain?: boolean | null
+  /** What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent. */
+  session_id?: string | null
   /** Options of the fusion, for `interfuse/...` models. Not sent. */
   fusion?: FusionOptions | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
@@ -451,6 +595,8 @@ export interface Config {
   pools?: { [key: string]: FusionOptions }
   /** Prices that outrank the catalogue's, by `provider/model` as sent. */
   prices?: { [key: string]: PriceConfig }
+  /** How backends are chosen where a request does not say. */
+  routing?: RoutingConfig
   /** Retries. */
   retries?: RetryConfig
   /** Timeouts. */
@@ -491,6 +637,17 @@ export interface ProviderConfig {
    * from the vendor's usual variables and files.
    */
   credentials?: CredentialConfig | null
+  /**
+   * Share of the requests that it gets under the policy `weighted`, relative to the others'; 1 by default, 0: only when
+   * the others fail.
+   */
+  weight?: number | null
+  /** Whether it collects what it is sent, as you have agreed with it; unknown by default. */
+  data_collection?: DataCollection | null
+  /** Whether it retains nothing (zero data retention), as you have agreed with it; unknown by default. */
+  zdr?: boolean | null
+  /** Precision of its weights, where the catalogue does not tell. */
+  quantization?: Quantization | null
 }
 
 /** Who calls, at vendors that take identities in place of keys. */
@@ -517,6 +674,25 @@ export interface PriceConfig {
   cache_read?: string | null
   /** Prompt tokens written to the vendor's cache; `input` by default. */
   cache_write?: string | null
+  /** USD per request, beside its tokens; none by default. */
+  request?: string | null
+  /** USD per image of a prompt, where images are not counted as tokens. Only compared with `max_price.image`. */
+  image?: string | null
+}
+
+/** How backends are chosen where a request does not say. */
+export interface RoutingConfig {
+  /**
+   * Policy that orders the backends of a model: `ordered` (default), `weighted`, `cheapest`, `fastest`, `balanced`,
+   * `sticky`.
+   */
+  policy?: string | null
+  /** Fallback models of each model. Those of a fallback follow it; a cycle is refused. */
+  fallbacks?: { [key: string]: Fallbacks }
+  /** Whether every response tells how its backend was chosen; false by default. */
+  explain?: boolean | null
+  /** Makes the random choices of policies repeatable. */
+  seed?: number | null
 }
 
 /** Retries: full jitter between 0 and `min(base * 2^n, max)`, the vendor's Retry-After first. */
@@ -729,6 +905,8 @@ export interface ResponseMeta {
   latency_ms: number
   /** Time to the first content, milliseconds (streams). */
   ttft_ms?: number
+  /** How the backend was chosen, when the request or the configuration asks for it. */
+  explanation?: Explanation
   /** Report of the fusion, when the model was `interfuse/...`. */
   fusion?: FusionReport
 }
@@ -838,6 +1016,105 @@ export interface Window {
   remaining?: number
   /** Until the window starts again, milliseconds. */
   reset_ms?: number
+}
+
+/** How the backend of a request was, or would be, chosen. */
+export interface Explanation {
+  /** What ordered the candidates: a policy, or what `sort` says. */
+  policy: string
+  /**
+   * `provider/model` of those that may be asked after any failure that another can mend, in order. Those with `after`
+   * are asked only after that kind.
+   */
+  order: string[]
+  /** Everyone who was considered: first who may be asked, in order, then who was left out. */
+  candidates: ExplainedCandidate[]
+  /** The error that a call would end with, when nobody is left. */
+  refused?: ErrorBody
+}
+
+/** One backend that was considered. */
+export interface ExplainedCandidate {
+  /** Provider id. */
+  provider: string
+  /** Model id as sent to it. */
+  model: string
+  /** Only asked after this kind of failure: `context_length`, `content_filtered`, `rate_limited`, `unavailable`. */
+  after?: string
+  /** The preference that left it out, or `key` or `configuration` where those are missing. */
+  filtered_by?: string
+  /** Why, in words. */
+  reason?: string
+  /** What this request is expected to cost there, decimal USD as text; absent when unknown. */
+  expected_cost_usd?: string
+  /** What the policy gave it; lower comes first. Absent for those left out. */
+  score?: number
+  /** `closed` (nothing speaks against it), `half_open` or `open` (it failed too often; asked last). */
+  health: string
+  /** Calls under way. */
+  pending: number
+  /** Measured time to the first token, median, milliseconds; absent until measured. */
+  ttft_ms?: number
+  /** Measured tokens per second, median; absent until measured. */
+  tokens_per_second?: number
+}
+
+/** Everything an error tells, in the shape that crosses every language boundary. */
+export interface ErrorBody {
+  /** Kind, from the one table. */
+  kind: ErrorKind
+  /** What happened and what to do. */
+  message: string
+  /** Whether the same call may succeed if made again. */
+  retryable: boolean
+  /** Provider id, when one was involved. */
+  provider?: string
+  /** Model, as sent to the provider. */
+  model?: string
+  /** The vendor's HTTP status. */
+  status?: number
+  /** The vendor's own code or type string. */
+  code?: string
+  /** The parameter the vendor complained about, or the JSON path in a configuration. */
+  param?: string
+  /** The vendor's request id. */
+  request_id?: string
+  /** When to try again, milliseconds from now. */
+  retry_after_ms?: number
+  /** The vendor's error body, bounded to 16 KiB. */
+  body?: string
+  /** Every attempt made for the call. */
+  attempts?: Attempt[]
+  /** Cost of those attempts in nano-USD; absent when unknown. */
+  cost_nanos?: number
+  /** What had arrived before an interruption. */
+  partial?: PartialAnswer
+  /** Each member's reason, when a whole pool failed. */
+  members?: MemberFailure[]
+  /** Anything else worth keeping. */
+  details?: { [key: string]: unknown }
+}
+
+/** What had arrived when an answer stopped half-way. */
+export interface PartialAnswer {
+  /** Text of the first choice. */
+  text: string
+  /** Reasoning text of the first choice. */
+  reasoning?: string
+  /** Usage, where the vendor had already told it. */
+  usage?: unknown
+}
+
+/** Why one member of a pool gave no answer. */
+export interface MemberFailure {
+  /** Member id in the pool. */
+  member: string
+  /** Model asked. */
+  model: string
+  /** Kind of failure. */
+  kind: ErrorKind
+  /** What happened. */
+  message: string
 }
 
 /** The report of one fusion. */
@@ -1558,62 +1835,4 @@ export interface ProviderInfo {
   key_from?: string
   /** Whether calls can be made: a key was found or none is needed. */
   ready: boolean
-}
-
-/** Everything an error tells, in the shape that crosses every language boundary. */
-export interface ErrorBody {
-  /** Kind, from the one table. */
-  kind: ErrorKind
-  /** What happened and what to do. */
-  message: string
-  /** Whether the same call may succeed if made again. */
-  retryable: boolean
-  /** Provider id, when one was involved. */
-  provider?: string
-  /** Model, as sent to the provider. */
-  model?: string
-  /** The vendor's HTTP status. */
-  status?: number
-  /** The vendor's own code or type string. */
-  code?: string
-  /** The parameter the vendor complained about, or the JSON path in a configuration. */
-  param?: string
-  /** The vendor's request id. */
-  request_id?: string
-  /** When to try again, milliseconds from now. */
-  retry_after_ms?: number
-  /** The vendor's error body, bounded to 16 KiB. */
-  body?: string
-  /** Every attempt made for the call. */
-  attempts?: Attempt[]
-  /** Cost of those attempts in nano-USD; absent when unknown. */
-  cost_nanos?: number
-  /** What had arrived before an interruption. */
-  partial?: PartialAnswer
-  /** Each member's reason, when a whole pool failed. */
-  members?: MemberFailure[]
-  /** Anything else worth keeping. */
-  details?: { [key: string]: unknown }
-}
-
-/** What had arrived when an answer stopped half-way. */
-export interface PartialAnswer {
-  /** Text of the first choice. */
-  text: string
-  /** Reasoning text of the first choice. */
-  reasoning?: string
-  /** Usage, where the vendor had already told it. */
-  usage?: unknown
-}
-
-/** Why one member of a pool gave no answer. */
-export interface MemberFailure {
-  /** Member id in the pool. */
-  member: string
-  /** Model asked. */
-  model: string
-  /** Kind of failure. */
-  kind: ErrorKind
-  /** What happened. */
-  message: string
 }
