@@ -1,11 +1,12 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors bench bench-wires setup lint deny clean
+.PHONY: help demo test test-vendors bench bench-routing bench-wires setup lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
 	@echo 'make test    every test: Rust, C, C++, Python, Node, and the types (PARTS="c python" for some of them)'
 	@echo 'make test-vendors   the official SDKs of eight vendors and interfuse ask one server and must hear the same'
 	@echo 'make bench   interfuse beside raw clients of each language'
+	@echo 'make bench-routing   what a routing decision over 200 backends costs, beside its goals'
 	@echo 'make bench-wires   what each wire costs to write and read, beside its goals'
 	@echo 'make lint    formatting, and clippy with warnings denied'
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
@@ -23,6 +24,9 @@ test-vendors:
 
 bench:
 	@bash tests/setup/bench.sh
+
+bench-routing:
+	@cargo bench -q --locked -p interfuse --bench routing
 
 bench-wires:
 	@cargo bench -q --locked -p interfuse --bench wires

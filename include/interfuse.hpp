@@ -283,6 +283,10 @@ public:
     Stream fuse_stream(const std::string &request) const {
         return Stream(detail::make<interfuse_stream>(interfuse_fuse_stream, handle_.get(), detail::text(request)));
     }
+    /// How the backend of a chat would be chosen now, in JSON; sends nothing.
+    std::string explain(const std::string &request) const {
+        return detail::give(interfuse_explain, handle_.get(), detail::text(request));
+    }
     /// Sums over the ledger; one sum over everything without a query.
     std::string usage() const { return detail::give(interfuse_usage, handle_.get(), nullptr); }
     /// Sums over the ledger, as the query (JSON) asks.

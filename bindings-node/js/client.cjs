@@ -85,6 +85,10 @@ class Interfuse {
     return this.#stream((client, cancel) => client.fuseStream(text, cancel), rest?.signal)
   }
 
+  async explain(body) {
+    return JSON.parse(told(() => this.#open().explain(JSON.stringify(this.#request(body)))))
+  }
+
   async usage({ by = [], since, until, where = {} } = {}) {
     const query = { by: typeof by === 'string' ? [by] : by, where, since_ms: moment(since), until_ms: moment(until) }
     return JSON.parse(told(() => this.#open().usage(JSON.stringify(query))))

@@ -8,6 +8,7 @@ import type {
   EmbeddingInput,
   EmbeddingRequest,
   EmbeddingResponse,
+  Explanation,
   FuseRequest,
   Fused,
   FusionEvent,
@@ -136,6 +137,12 @@ export class Interfuse {
   /** The same as `fuse` with `stream: true`; the last event, `run_done`, has the result. */
   fuseStream(body: FuseRequest, options?: CallOptions): Promise<Stream<FusionEvent>>
   fuseStream(prompt: string, body?: FuseRequest, options?: CallOptions): Promise<Stream<FusionEvent>>
+
+  /**
+   * How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. Sends nothing.
+   * When nobody is left, `refused` is the error that a call would end with.
+   */
+  explain(body: ChatBody): Promise<Explanation>
 
   /** What this client's calls used and cost. */
   usage(options?: UsageOptions): Promise<UsageReport>

@@ -44,20 +44,22 @@ export interface ChatRequest {
   stream_options?: StreamOptions | null
   /** Fallback models, tried in order after `model`. Not sent. */
   models?: readonly string[] | null
+  /** Fallback models by kind of failure. Not sent. */
+  fallbacks?: Fallbacks | null
   /** Which backend serves: a name, or preferences. Not sent. */
   provider?: ProviderChoice | null
+  /** Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent. */
+  explain?: boolean | null
+  /** What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent. */
+  session_id?: string | null
   /** Options of the fusion, for `interfuse/...` models. Not sent. */
   fusion?: FusionOptions | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
-  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
-  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
-  /** What follows when a stream breaks off of which something was shown already; `error` by default. Not sent. */
-  on_interrupt?: OnInterrupt | null
   /**
    * Whether a field that a target would leave out is an error there; false by default, then it is named in
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
@@ -205,21 +207,151 @@ export interface StreamOptions {
   [field: string]: unknown
 }
 
+/**
+ * Fallback models by the kind of failure that leads to them, each tried in order. The filters of the request hold for
+ * them too.
+ */
+export interface Fallbacks {
+  /** After any failure that another model can mend, as with `models`. */
+  any?: readonly string[]
+  /** The prompt did not fit. */
+  context_length?: readonly string[]
+  /** A vendor's content policy refused it. Listing models here allows asking them. */
+  content_filtered?: readonly string[]
+  /** A rate limit was hit. */
+  rate_limited?: readonly string[]
+  /** The backends failed or could not be reached. */
+  unavailable?: readonly string[]
+}
+
 /** A backend by name, or preferences over backends. */
 export type ProviderChoice = string | ProviderPreferences
 
-/** Preferences over the backends that serve a model. */
+/**
+ * Preferences over the backends that serve a model, as OpenRouter spells them. Filters are never relaxed: what is not
+ * known of a backend does not satisfy one.
+ */
 export interface ProviderPreferences {
-  /** Tried first, in this order. */
+  /**
+   * Tried first, in this order. A provider's name or alias; `name/detail` means only its offers in that region or of
+   * that variant (`vertex/us-east5`, `deepinfra/turbo`).
+   */
   order?: readonly string[]
   /** No others are tried. */
   only?: readonly string[]
   /** Never tried. */
   ignore?: readonly string[]
-  /** Whether another backend may serve when the first one fails; true by default. */
+  /** Whether others than those of `order` (without it: than the first one) may serve; true by default. */
   allow_fallbacks?: boolean | null
-  /** `price`: the cheapest first, by catalogue prices. */
-  sort?: 'price' | null
+  /** Only backends known to take every field that the request sets; false by default. */
+  require_parameters?: boolean | null
+  /** `deny`: only backends known not to collect what they are sent; `allow` by default. */
+  data_collection?: DataCollection | null
+  /** Only backends known to retain nothing (zero data retention); false by default. */
+  zdr?: boolean | null
+  /** Only weights of these precisions. */
+  quantizations?: readonly Quantization[]
+  /** What the others are ordered by, strictly: `price`, `throughput` or `latency`. */
+  sort?: SortChoice | null
+  /**
+   * Policy that orders the others, in place of `sort`: `ordered`, `weighted`, `cheapest`, `fastest`, `balanced`,
+   * `sticky`.
+   */
+  policy?: string | null
+  /** Most that a backend may ask for. */
+  max_price?: MaxPrice | null
+  /** Backends measured to be slower, in tokens per second, come last: a number for the median, or percentiles. */
+  preferred_min_throughput?: Threshold | null
+  /**
+   * Backends measured to take longer to their first token, in seconds, come last: a number for the median, or
+   * percentiles.
+   */
+  preferred_max_latency?: Threshold | null
+}
+
+/** Whether prompts may be kept and learnt from. */
+export type DataCollection =
+  /** They may. */
+  | 'allow'
+  /** They may not. */
+  | 'deny'
+
+/** Precision of the weights that a backend runs. */
+export type Quantization =
+  /** Four bits, integer. */
+  | 'int4'
+  /** Eight bits, integer. */
+  | 'int8'
+  /** Four bits, floating point (`nvfp4`, `mxfp4`). */
+  | 'fp4'
+  /** Six bits, floating point. */
+  | 'fp6'
+  /** Eight bits, floating point. */
+  | 'fp8'
+  /** Sixteen bits, floating point. */
+  | 'fp16'
+  /** Sixteen bits, brain floating point. */
+  | 'bf16'
+  /** Thirty-two bits, floating point. */
+  | 'fp32'
+  /** Backends that do not tell. */
+  | 'unknown'
+
+/** What backends are ordered by: one word, or an object. */
+export type SortChoice = Sort | SortOptions
+
+/** What backends are ordered by. */
+export type Sort =
+  /** Lowest expected cost of the request first; unknown ones last. */
+  | 'price'
+  /** Most tokens per second first, as measured. */
+  | 'throughput'
+  /** Shortest time to the first token first, as measured. */
+  | 'latency'
+
+/** What backends are ordered by, in long form. */
+export interface SortOptions {
+  /** By what. */
+  by: Sort
+  /** What is put together before it is ordered; `model` by default. */
+  partition?: Partition | null
+}
+
+/** What is put together before it is ordered. */
+export type Partition =
+  /** The backends of each model: all of the first model come before those of the next. */
+  | 'model'
+  /** The backends of all models together. */
+  | 'none'
+
+/** Most that a backend may ask for. A backend whose price for something that is limited here is unknown is not asked. */
+export interface MaxPrice {
+  /** USD per million prompt tokens. */
+  prompt?: Amount | null
+  /** USD per million completion tokens. */
+  completion?: Amount | null
+  /** USD per request, beside its tokens. Known where `prices` of the configuration tells it. */
+  request?: Amount | null
+  /** USD per image; holds for requests with images. */
+  image?: Amount | null
+}
+
+/** How an amount may be written: a number, or decimal text ("0.15"). */
+export type Amount = number | string
+
+/** A bound on something measured: for the median, or by percentile. All that are given count. */
+export type Threshold = number | ThresholdAt
+
+/** Bounds by percentile. */
+export interface ThresholdAt {
+  /** Median. */
+  p50?: number | null
+  /** 75th. */
+  p75?: number | null
+  /** 90th. */
+  p90?: number | null
+  /** 99th. */
+  p99?: number | null
 }
 
 /** Options of a fusion. Unknown fields are refused. */
@@ -302,53 +434,6 @@ export interface Judge {
 }
 
 /**
- * Timeouts, milliseconds. What is given always holds; the defaults depend on the request and on whether another route is
- * left. Each error says which one fired, its value, the time that had passed and the bytes that had come.
- */
-export interface TimeoutConfig {
-  /** Waiting for a place under a limit of concurrent calls; only `total` by default. */
-  pool_wait_ms?: number | null
-  /** Finding the server's address and connecting to it; 5000 by default. */
-  dns_connect_ms?: number | null
-  /** Agreeing on encryption, from the connection on; 5000 by default. */
-  tls_ms?: number | null
-  /** Handing the request to the connection, from its being there on; only `total` by default. */
-  write_ms?: number | null
-  /**
-   * From the request's being sent to the head of the response. By default, of a streamed answer, where another route is
-   * left: 10000, or 60000 where the model reasons; otherwise only `total`, as the head of a whole answer comes with it.
-   */
-  first_byte_ms?: number | null
-  /**
-   * From the beginning of an attempt to its first output; defaults as for `first_byte_ms`. A call that is not streamed is
-   * streamed inside where this is given.
-   */
-  first_token_ms?: number | null
-  /**
-   * Between two events of a stream that say something (keep-alive comments do not), once there was one; 20000 by default,
-   * 60000 where the model reasons. Between two pieces of a whole answer; 60000 by default.
-   */
-  idle_ms?: number | null
-  /** One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` is the same. */
-  total_ms?: number | null
-}
-
-/**
- * What follows when a stream breaks off of which something was shown already. Before that, and where nothing is streamed
- * to the caller, the answer is asked for again unseen.
- */
-export type OnInterrupt =
-  /** An `interrupted` error that carries what had come. */
-  | 'error'
-  /** A chunk whose `interfuse.reset` says that all text so far is to be thrown away, then the answer from its beginning. */
-  | 'restart'
-  /**
-   * The rest of the answer, where the target can go on from a beginning and nothing but text was asked for; otherwise as
-   * `restart`.
-   */
-  | 'continue'
-
-/**
  * A request for embeddings: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched
  * (`input_type`, `task_type`, ...).
  */
@@ -367,12 +452,12 @@ export interface EmbeddingRequest {
   models?: readonly string[] | null
   /** Which backend serves: a name, or preferences. Not sent. */
   provider?: ProviderChoice | null
+  /** Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent. */
+  explain?: boolean | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
-  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
-  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
   /**
@@ -469,20 +554,22 @@ export interface FuseRequest {
   stream_options?: StreamOptions | null
   /** Fallback models, tried in order after `model`. Not sent. */
   models?: readonly string[] | null
+  /** Fallback models by kind of failure. Not sent. */
+  fallbacks?: Fallbacks | null
   /** Which backend serves: a name, or preferences. Not sent. */
   provider?: ProviderChoice | null
+  /** Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent. */
+  explain?: boolean | null
+  /** What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent. */
+  session_id?: string | null
   /** Options of the fusion, for `interfuse/...` models. Not sent. */
   fusion?: FusionOptions | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
-  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
-  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
-  /** What follows when a stream breaks off of which something was shown already; `error` by default. Not sent. */
-  on_interrupt?: OnInterrupt | null
   /**
    * Whether a field that a target would leave out is an error there; false by default, then it is named in
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
@@ -508,6 +595,8 @@ export interface Config {
   pools?: { [key: string]: FusionOptions }
   /** Prices that outrank the catalogue's, by `provider/model` as sent. */
   prices?: { [key: string]: PriceConfig }
+  /** How backends are chosen where a request does not say. */
+  routing?: RoutingConfig
   /** Retries. */
   retries?: RetryConfig
   /** Timeouts. */
@@ -548,6 +637,17 @@ export interface ProviderConfig {
    * from the vendor's usual variables and files.
    */
   credentials?: CredentialConfig | null
+  /**
+   * Share of the requests that it gets under the policy `weighted`, relative to the others'; 1 by default, 0: only when
+   * the others fail.
+   */
+  weight?: number | null
+  /** Whether it collects what it is sent, as you have agreed with it; unknown by default. */
+  data_collection?: DataCollection | null
+  /** Whether it retains nothing (zero data retention), as you have agreed with it; unknown by default. */
+  zdr?: boolean | null
+  /** Precision of its weights, where the catalogue does not tell. */
+  quantization?: Quantization | null
 }
 
 /** Who calls, at vendors that take identities in place of keys. */
@@ -574,28 +674,51 @@ export interface PriceConfig {
   cache_read?: string | null
   /** Prompt tokens written to the vendor's cache; `input` by default. */
   cache_write?: string | null
+  /** USD per request, beside its tokens; none by default. */
+  request?: string | null
+  /** USD per image of a prompt, where images are not counted as tokens. Only compared with `max_price.image`. */
+  image?: string | null
+}
+
+/** How backends are chosen where a request does not say. */
+export interface RoutingConfig {
+  /**
+   * Policy that orders the backends of a model: `ordered` (default), `weighted`, `cheapest`, `fastest`, `balanced`,
+   * `sticky`.
+   */
+  policy?: string | null
+  /** Fallback models of each model. Those of a fallback follow it; a cycle is refused. */
+  fallbacks?: { [key: string]: Fallbacks }
+  /** Whether every response tells how its backend was chosen; false by default. */
+  explain?: boolean | null
+  /** Makes the random choices of policies repeatable. */
+  seed?: number | null
 }
 
 /** Retries: full jitter between 0 and `min(base * 2^n, max)`, the vendor's Retry-After first. */
 export interface RetryConfig {
-  /** Retries after the first attempt, per target; 1 by default. */
+  /** Retries after the first attempt, per target; 2 by default. */
   max_retries?: number
-  /** Attempts over all targets of a call, of whatever kind; 4 by default. A request's own `max_retries` may raise it. */
+  /** Attempts over all targets of a call; 8 by default. */
   max_attempts?: number
   /** First backoff, milliseconds; 500 by default. */
   base_ms?: number
   /** Longest backoff, milliseconds; 8000 by default. */
   max_ms?: number
-  /**
-   * Longest wait of a call for what vendors ask by Retry-After, all waits together, before the next target is tried,
-   * milliseconds; 60000 by default.
-   */
+  /** Longest Retry-After that is waited for before the next target is tried, milliseconds; 60000 by default. */
   max_retry_after_ms?: number
-  /**
-   * Whether a request that the vendor may have seen, and may bill, is made again; true by default. What it cost is then
-   * unknown. False: only what never left this machine, or what the vendor refused, is made again.
-   */
-  uncertain?: boolean
+}
+
+/** Timeouts, milliseconds. Each error says which one fired. */
+export interface TimeoutConfig {
+  /** Making the connection, TLS included; 10000 by default. */
+  connect_ms?: number
+  /** From the sent request to the response's head; 600000 by default. */
+  response_ms?: number
+  /** Between two pieces of a body; any byte counts; 120000 by default. */
+  idle_ms?: number
+  /** One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` outranks it. */
+  total_ms?: number
 }
 
 /** Network. */
@@ -782,12 +905,8 @@ export interface ResponseMeta {
   latency_ms: number
   /** Time to the first content, milliseconds (streams). */
   ttft_ms?: number
-  /** Of a stream, on a chunk without choices: the answer broke off and starts anew; all text so far is to be thrown away. */
-  reset?: Reset
-  /** Whether the answer is of several pieces, each continuing the one before where it broke off. */
-  spliced?: boolean
-  /** Who gave each piece, in order; empty unless `spliced`. */
-  pieces?: Piece[]
+  /** How the backend was chosen, when the request or the configuration asks for it. */
+  explanation?: Explanation
   /** Report of the fusion, when the model was `interfuse/...`. */
   fusion?: FusionReport
 }
@@ -798,8 +917,6 @@ export interface Attempt {
   provider: string
   /** Model id as sent to the provider. */
   model: string
-  /** Why it was made; absent for the first attempt of a call. */
-  kind?: AttemptKind
   /** Kind of failure; absent for the attempt that answered. */
   error?: ErrorKind
   /** The vendor's HTTP status, when one arrived. */
@@ -812,22 +929,7 @@ export interface Attempt {
   waited_ms?: number
   /** Duration of the attempt, milliseconds. */
   ms: number
-  /** What it cost, nano-USD; absent when unknown. */
-  cost_nanos?: number
 }
-
-/** Why an attempt was made that was not the first of its call. */
-export type AttemptKind =
-  /** The same target again. */
-  | 'retry'
-  /** Another target, after a failure. */
-  | 'fallback'
-  /** The same target with another key. */
-  | 'key'
-  /** Beside one that takes long. */
-  | 'hedge'
-  /** To find out whether a target has recovered. */
-  | 'probe'
 
 /** What went wrong, in one word. The numbers, HTTP statuses and class names are in `KINDS`. */
 export type ErrorKind =
@@ -916,20 +1018,103 @@ export interface Window {
   reset_ms?: number
 }
 
-/** Why a stream starts anew. */
-export interface Reset {
-  /** Kind of the failure that ended what came before. */
-  error: ErrorKind
-  /** What had happened. */
-  message: string
+/** How the backend of a request was, or would be, chosen. */
+export interface Explanation {
+  /** What ordered the candidates: a policy, or what `sort` says. */
+  policy: string
+  /**
+   * `provider/model` of those that may be asked after any failure that another can mend, in order. Those with `after`
+   * are asked only after that kind.
+   */
+  order: string[]
+  /** Everyone who was considered: first who may be asked, in order, then who was left out. */
+  candidates: ExplainedCandidate[]
+  /** The error that a call would end with, when nobody is left. */
+  refused?: ErrorBody
 }
 
-/** Who gave a piece of an answer. */
-export interface Piece {
+/** One backend that was considered. */
+export interface ExplainedCandidate {
   /** Provider id. */
   provider: string
-  /** Model id as sent to that provider. */
+  /** Model id as sent to it. */
   model: string
+  /** Only asked after this kind of failure: `context_length`, `content_filtered`, `rate_limited`, `unavailable`. */
+  after?: string
+  /** The preference that left it out, or `key` or `configuration` where those are missing. */
+  filtered_by?: string
+  /** Why, in words. */
+  reason?: string
+  /** What this request is expected to cost there, decimal USD as text; absent when unknown. */
+  expected_cost_usd?: string
+  /** What the policy gave it; lower comes first. Absent for those left out. */
+  score?: number
+  /** `closed` (nothing speaks against it), `half_open` or `open` (it failed too often; asked last). */
+  health: string
+  /** Calls under way. */
+  pending: number
+  /** Measured time to the first token, median, milliseconds; absent until measured. */
+  ttft_ms?: number
+  /** Measured tokens per second, median; absent until measured. */
+  tokens_per_second?: number
+}
+
+/** Everything an error tells, in the shape that crosses every language boundary. */
+export interface ErrorBody {
+  /** Kind, from the one table. */
+  kind: ErrorKind
+  /** What happened and what to do. */
+  message: string
+  /** Whether the same call may succeed if made again. */
+  retryable: boolean
+  /** Provider id, when one was involved. */
+  provider?: string
+  /** Model, as sent to the provider. */
+  model?: string
+  /** The vendor's HTTP status. */
+  status?: number
+  /** The vendor's own code or type string. */
+  code?: string
+  /** The parameter the vendor complained about, or the JSON path in a configuration. */
+  param?: string
+  /** The vendor's request id. */
+  request_id?: string
+  /** When to try again, milliseconds from now. */
+  retry_after_ms?: number
+  /** The vendor's error body, bounded to 16 KiB. */
+  body?: string
+  /** Every attempt made for the call. */
+  attempts?: Attempt[]
+  /** Cost of those attempts in nano-USD; absent when unknown. */
+  cost_nanos?: number
+  /** What had arrived before an interruption. */
+  partial?: PartialAnswer
+  /** Each member's reason, when a whole pool failed. */
+  members?: MemberFailure[]
+  /** Anything else worth keeping. */
+  details?: { [key: string]: unknown }
+}
+
+/** What had arrived when an answer stopped half-way. */
+export interface PartialAnswer {
+  /** Text of the first choice. */
+  text: string
+  /** Reasoning text of the first choice. */
+  reasoning?: string
+  /** Usage, where the vendor had already told it. */
+  usage?: unknown
+}
+
+/** Why one member of a pool gave no answer. */
+export interface MemberFailure {
+  /** Member id in the pool. */
+  member: string
+  /** Model asked. */
+  model: string
+  /** Kind of failure. */
+  kind: ErrorKind
+  /** What happened. */
+  message: string
 }
 
 /** The report of one fusion. */
@@ -1204,7 +1389,7 @@ export interface ChatCompletionChunk {
   service_tier?: string
   /** The vendor's configuration mark. */
   system_fingerprint?: string
-  /** What interfuse adds: on the last chunk, and where a stream starts anew (`reset`). */
+  /** What interfuse adds, on the last chunk only. */
   interfuse?: ResponseMeta
   /** The vendor's other fields. */
   [field: string]: unknown
@@ -1650,62 +1835,4 @@ export interface ProviderInfo {
   key_from?: string
   /** Whether calls can be made: a key was found or none is needed. */
   ready: boolean
-}
-
-/** Everything an error tells, in the shape that crosses every language boundary. */
-export interface ErrorBody {
-  /** Kind, from the one table. */
-  kind: ErrorKind
-  /** What happened and what to do. */
-  message: string
-  /** Whether the same call may succeed if made again. */
-  retryable: boolean
-  /** Provider id, when one was involved. */
-  provider?: string
-  /** Model, as sent to the provider. */
-  model?: string
-  /** The vendor's HTTP status. */
-  status?: number
-  /** The vendor's own code or type string. */
-  code?: string
-  /** The parameter the vendor complained about, or the JSON path in a configuration. */
-  param?: string
-  /** The vendor's request id. */
-  request_id?: string
-  /** When to try again, milliseconds from now. */
-  retry_after_ms?: number
-  /** The vendor's error body, bounded to 16 KiB. */
-  body?: string
-  /** Every attempt made for the call. */
-  attempts?: Attempt[]
-  /** Cost of those attempts in nano-USD; absent when unknown. */
-  cost_nanos?: number
-  /** What had arrived before an interruption. */
-  partial?: PartialAnswer
-  /** Each member's reason, when a whole pool failed. */
-  members?: MemberFailure[]
-  /** Anything else worth keeping. */
-  details?: { [key: string]: unknown }
-}
-
-/** What had arrived when an answer stopped half-way. */
-export interface PartialAnswer {
-  /** Text of the first choice. */
-  text: string
-  /** Reasoning text of the first choice. */
-  reasoning?: string
-  /** Usage, where the vendor had already told it. */
-  usage?: unknown
-}
-
-/** Why one member of a pool gave no answer. */
-export interface MemberFailure {
-  /** Member id in the pool. */
-  member: string
-  /** Model asked. */
-  model: string
-  /** Kind of failure. */
-  kind: ErrorKind
-  /** What happened. */
-  message: string
 }

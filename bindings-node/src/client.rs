@@ -112,6 +112,13 @@ impl NativeClient {
         })
     }
 
+    /// How the backend of a chat would be chosen.
+    #[napi]
+    pub fn explain(&self, request: String) -> napi::Result<String> {
+        let told = from_json("request", &request).and_then(|request| self.client.explain(&request));
+        told.and_then(|told| json(&told)).map_err(|error| raise(&error))
+    }
+
     /// Sums over the ledger.
     #[napi]
     pub fn usage(&self, query: String) -> napi::Result<String> {

@@ -82,6 +82,12 @@ impl Native {
         if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
     }
 
+    fn explain<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = request.py();
+        let explanation = self.client(py)?.explain(&from_python::<ChatRequest>("request", request)?);
+        to_python(py, &explanation.map_err(|e| raise(py, &e))?)
+    }
+
     fn usage<'py>(&self, py: Python<'py>, query: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let report = self.client(py)?.usage(from_python("usage query", query)?);
         to_python(py, &report.map_err(|e| raise(py, &e))?)

@@ -237,6 +237,27 @@ pub unsafe extern "C" fn interfuse_fuse_stream(
     })
 }
 
+/// How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. `request` is
+/// a chat request in JSON; `*explanation` becomes JSON (free it with interfuse_string_free). When nobody is left, its
+/// `refused` is the error that a call would end with. Makes no connection.
+///
+/// Returns 0, or INTERFUSE_INVALID_REQUEST or INTERFUSE_NOT_FOUND for a request that leads nowhere whoever is asked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_explain(
+    client: *const interfuse_client,
+    request: *const c_char,
+    explanation: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(explanation, "explanation")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = text::json(&client.explain(&request)?)?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
 /// Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
 /// becomes JSON (free it with interfuse_string_free).
 ///

@@ -54,6 +54,8 @@ static void null_is_refused(void) {
     REFUSED(INTERFUSE_MISUSE, interfuse_stream_next(NULL, 0, &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_usage(NULL, NULL, &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_usage(client, NULL, NULL, &err));
+    REFUSED(INTERFUSE_MISUSE, interfuse_explain(NULL, "{}", &text, &err));
+    REFUSED(INTERFUSE_INVALID_REQUEST, interfuse_explain(client, "{}", &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_models(NULL, &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_providers(client, NULL, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_json_get(NULL, "", &text, &err));

@@ -65,6 +65,7 @@ void chat_answers() {
     CHECK(interfuse::get(client.chat(CHAT), "/choices/0/message/content") == "In Bern.");
     CHECK(interfuse::get(client.usage(), "/total/attempts") == "1");
     CHECK(interfuse::get(client.usage(R"({"by": ["model"]})"), "/rows/0/attempts") == "1");
+    CHECK(interfuse::get(client.explain(R"({"model": "up/m"})"), "/order/0") == "up/m");
     CHECK(!client.models().empty() && !client.providers().empty() && !interfuse::version().empty());
 }
 

@@ -103,6 +103,13 @@ int main(int argc, char **argv) {
             status = many(client, request, interfuse_chat_stream, "chunk", cancel_ms, &err);
         } else if (strcmp(op, "fuse_stream") == 0) {
             status = many(client, request, interfuse_fuse_stream, "event", cancel_ms, &err);
+        } else if (strcmp(op, "explain") == 0) {
+            char *explanation = NULL;
+            status = interfuse_explain(client, request, &explanation, &err);
+            if (status == INTERFUSE_OK) {
+                line("result", explanation);
+            }
+            interfuse_string_free(explanation);
         } else if (strcmp(op, "client") == 0) {
             line("result", "null");
         } else {

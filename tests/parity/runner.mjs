@@ -20,6 +20,8 @@ async function run(client, body, options) {
     case 'fuse_stream':
       for await (const event of await client.fuse({ ...body, stream: true }, options)) show({ event })
       return null
+    case 'explain':
+      return client.explain(body)
     case 'client':
       return null
     default:

@@ -21,6 +21,8 @@ def show(**line: object) -> None:
 
 
 def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_after: float | None) -> object:
+    if op == "explain":
+        return client.explain(**request)
     if op in ("chat", "embeddings", "fuse"):
         once = {"chat": client.chat.completions.create, "embeddings": client.embeddings.create, "fuse": client.fuse}
         # A person cancels a blocking call with Ctrl-C.
@@ -55,6 +57,8 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         return await client.embeddings.create(**request)
     if op == "fuse":
         return await client.fuse(**request)
+    if op == "explain":
+        return client.explain(**request)
     chunks = op == "chat_stream"
     stream: interfuse.AsyncStream[Any]
     if chunks:

@@ -3,6 +3,7 @@
 
 OPTIONAL: frozenset[str] = frozenset(
     (
+        "after",
         "aliases",
         "analysis",
         "anchor_nanos",
@@ -28,6 +29,9 @@ OPTIONAL: frozenset[str] = frozenset(
         "dispatch",
         "dropped",
         "error",
+        "expected_cost_usd",
+        "explanation",
+        "filtered_by",
         "finish_reason",
         "flags",
         "function",
@@ -58,6 +62,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "reasoning_content",
         "reasoning_tokens",
         "refusal",
+        "refused",
         "remaining",
         "request_id",
         "requests",
@@ -65,6 +70,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "reset_ms",
         "retry_after_ms",
         "role",
+        "score",
         "scores",
         "served_by",
         "service_tier",
@@ -74,6 +80,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "system_fingerprint",
         "tags",
         "tokens",
+        "tokens_per_second",
         "tool_calls",
         "top_logprobs",
         "total_nanos",

@@ -11,10 +11,10 @@ TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
-    from typing import Any, NoReturn, Self
+    from typing import Any, NoReturn, Self, Unpack
 
     from . import types
-    from ._responses import ModelInfo, ProviderInfo, UsageReport
+    from ._responses import Explanation, ModelInfo, ProviderInfo, UsageReport
 
 _OWN = "default"
 """Name of the provider that `base_url` without `provider` makes."""
@@ -146,6 +146,18 @@ class BaseClient:
         if deadline is not None:
             request.setdefault("deadline_ms", deadline)
         return request
+
+    if TYPE_CHECKING:
+
+        def explain(self, **request: Unpack[types.ChatParams]) -> Explanation: ...
+
+    else:
+
+        def explain(self, **request):
+            """How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order.
+            Takes what ``chat.completions.create`` takes and sends nothing. When nobody is left, ``refused`` is the error
+            that a call would end with."""
+            return self._native.explain(self._request(request, None))
 
     def usage(
         self,

@@ -154,12 +154,8 @@ class ResponseMeta(Record):
     """Whole call, milliseconds."""
     ttft_ms: int | None
     """Time to the first content, milliseconds (streams)."""
-    reset: Reset | None
-    """Of a stream, on a chunk without choices: the answer broke off and starts anew; all text so far is to be thrown away."""
-    spliced: bool | None
-    """Whether the answer is of several pieces, each continuing the one before where it broke off."""
-    pieces: list[Piece] | None
-    """Who gave each piece, in order; empty unless `spliced`."""
+    explanation: Explanation | None
+    """How the backend was chosen, when the request or the configuration asks for it."""
     fusion: FusionReport | None
     """Report of the fusion, when the model was `interfuse/...`."""
 
@@ -170,8 +166,6 @@ class Attempt(Record):
     """Provider id."""
     model: str
     """Model id as sent to the provider."""
-    kind: AttemptKind | None
-    """Why it was made; absent for the first attempt of a call."""
     error: ErrorKind | None
     """Kind of failure; absent for the attempt that answered."""
     status: int | None
@@ -184,11 +178,6 @@ class Attempt(Record):
     """Wait before this attempt (backoff or Retry-After), milliseconds."""
     ms: int
     """Duration of the attempt, milliseconds."""
-    cost_nanos: int | None
-    """What it cost, nano-USD; absent when unknown."""
-
-AttemptKind: TypeAlias = Literal["retry", "fallback", "key", "hedge", "probe"]
-"""Why an attempt was made that was not the first of its call."""
 
 ErrorKind: TypeAlias = Literal[
     "invalid_request",
@@ -242,21 +231,102 @@ class Window(Record):
     reset_ms: int | None
     """Until the window starts again, milliseconds."""
 
-class Reset(Record):
-    """Why a stream starts anew."""
+class Explanation(Record):
+    """How the backend of a request was, or would be, chosen."""
 
-    error: ErrorKind
-    """Kind of the failure that ended what came before."""
-    message: str
-    """What had happened."""
+    policy: str
+    """What ordered the candidates: a policy, or what `sort` says."""
+    order: list[str]
+    """`provider/model` of those that may be asked after any failure that another can mend, in order. Those with `after`
+    are asked only after that kind."""
+    candidates: list[ExplainedCandidate]
+    """Everyone who was considered: first who may be asked, in order, then who was left out."""
+    refused: ErrorBody | None
+    """The error that a call would end with, when nobody is left."""
 
-class Piece(Record):
-    """Who gave a piece of an answer."""
+class ExplainedCandidate(Record):
+    """One backend that was considered."""
 
     provider: str
     """Provider id."""
     model: str
-    """Model id as sent to that provider."""
+    """Model id as sent to it."""
+    after: str | None
+    """Only asked after this kind of failure: `context_length`, `content_filtered`, `rate_limited`, `unavailable`."""
+    filtered_by: str | None
+    """The preference that left it out, or `key` or `configuration` where those are missing."""
+    reason: str | None
+    """Why, in words."""
+    expected_cost_usd: str | None
+    """What this request is expected to cost there, decimal USD as text; absent when unknown."""
+    score: int | None
+    """What the policy gave it; lower comes first. Absent for those left out."""
+    health: str
+    """`closed` (nothing speaks against it), `half_open` or `open` (it failed too often; asked last)."""
+    pending: int
+    """Calls under way."""
+    ttft_ms: int | None
+    """Measured time to the first token, median, milliseconds; absent until measured."""
+    tokens_per_second: float | None
+    """Measured tokens per second, median; absent until measured."""
+
+class ErrorBody(Record):
+    """Everything an error tells, in the shape that crosses every language boundary."""
+
+    kind: ErrorKind
+    """Kind, from the one table."""
+    message: str
+    """What happened and what to do."""
+    retryable: bool
+    """Whether the same call may succeed if made again."""
+    provider: str | None
+    """Provider id, when one was involved."""
+    model: str | None
+    """Model, as sent to the provider."""
+    status: int | None
+    """The vendor's HTTP status."""
+    code: str | None
+    """The vendor's own code or type string."""
+    param: str | None
+    """The parameter the vendor complained about, or the JSON path in a configuration."""
+    request_id: str | None
+    """The vendor's request id."""
+    retry_after_ms: int | None
+    """When to try again, milliseconds from now."""
+    body: str | None
+    """The vendor's error body, bounded to 16 KiB."""
+    attempts: list[Attempt] | None
+    """Every attempt made for the call."""
+    cost_nanos: int | None
+    """Cost of those attempts in nano-USD; absent when unknown."""
+    partial: PartialAnswer | None
+    """What had arrived before an interruption."""
+    members: list[MemberFailure] | None
+    """Each member's reason, when a whole pool failed."""
+    details: dict[str, Any] | None
+    """Anything else worth keeping."""
+
+class PartialAnswer(Record):
+    """What had arrived when an answer stopped half-way."""
+
+    text: str
+    """Text of the first choice."""
+    reasoning: str | None
+    """Reasoning text of the first choice."""
+    usage: Any
+    """Usage, where the vendor had already told it."""
+
+class MemberFailure(Record):
+    """Why one member of a pool gave no answer."""
+
+    member: str
+    """Member id in the pool."""
+    model: str
+    """Model asked."""
+    kind: ErrorKind
+    """Kind of failure."""
+    message: str
+    """What happened."""
 
 class FusionReport(Record):
     """The report of one fusion."""
@@ -516,7 +586,7 @@ class ChatCompletionChunk(Record):
     system_fingerprint: str | None
     """The vendor's configuration mark."""
     interfuse: ResponseMeta | None
-    """What interfuse adds: on the last chunk, and where a stream starts anew (`reset`)."""
+    """What interfuse adds, on the last chunk only."""
 
 class ChunkChoice(Record):
     """What is new for one choice."""
@@ -928,61 +998,3 @@ class ProviderInfo(Record):
     """Where the key was found (`variable GROQ_API_KEY`, `configuration`, `file ...`), never the key; absent when none was."""
     ready: bool
     """Whether calls can be made: a key was found or none is needed."""
-
-class ErrorBody(Record):
-    """Everything an error tells, in the shape that crosses every language boundary."""
-
-    kind: ErrorKind
-    """Kind, from the one table."""
-    message: str
-    """What happened and what to do."""
-    retryable: bool
-    """Whether the same call may succeed if made again."""
-    provider: str | None
-    """Provider id, when one was involved."""
-    model: str | None
-    """Model, as sent to the provider."""
-    status: int | None
-    """The vendor's HTTP status."""
-    code: str | None
-    """The vendor's own code or type string."""
-    param: str | None
-    """The parameter the vendor complained about, or the JSON path in a configuration."""
-    request_id: str | None
-    """The vendor's request id."""
-    retry_after_ms: int | None
-    """When to try again, milliseconds from now."""
-    body: str | None
-    """The vendor's error body, bounded to 16 KiB."""
-    attempts: list[Attempt] | None
-    """Every attempt made for the call."""
-    cost_nanos: int | None
-    """Cost of those attempts in nano-USD; absent when unknown."""
-    partial: PartialAnswer | None
-    """What had arrived before an interruption."""
-    members: list[MemberFailure] | None
-    """Each member's reason, when a whole pool failed."""
-    details: dict[str, Any] | None
-    """Anything else worth keeping."""
-
-class PartialAnswer(Record):
-    """What had arrived when an answer stopped half-way."""
-
-    text: str
-    """Text of the first choice."""
-    reasoning: str | None
-    """Reasoning text of the first choice."""
-    usage: Any
-    """Usage, where the vendor had already told it."""
-
-class MemberFailure(Record):
-    """Why one member of a pool gave no answer."""
-
-    member: str
-    """Member id in the pool."""
-    model: str
-    """Model asked."""
-    kind: ErrorKind
-    """Kind of failure."""
-    message: str
-    """What happened."""

@@ -15,7 +15,7 @@ from ._native import render_fused
 from .client import Client
 
 if TYPE_CHECKING:
-    from ._responses import Fused, FusionEvent
+    from ._responses import ExplainedCandidate, Fused, FusionEvent
 
 EPILOG = """keys are taken from every vendor's usual variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...); `interfuse doctor` says
 which were found. No key at hand: `interfuse local install`, then `interfuse fuse --local "your question"`."""
@@ -75,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     fuse.add_argument("--max-cost", metavar="USD", help="most the whole may cost, for example 0.05")
     fuse.add_argument("--local", action="store_true", help="three members and a judge of a small model on this machine")
 
+    explain = command("explain", _explain, "Which backend a question would go to, and why. Sends nothing.")
+    asking(explain)
+    explain.add_argument("--model", "-m", required=True, help="a model, for example openai/gpt-oss-120b:cheapest")
+    explain.add_argument("--provider", help="a backend's name, or preferences as JSON")
+
     models = command("models", _models, "Models of the catalogue: who serves them, at what price.")
     models.add_argument("words", nargs="*", help="only models whose name has all of these")
     models.add_argument("--json", action="store_true", help="print the whole result as JSON")
@@ -115,6 +120,41 @@ def _print_chat(client: Client, arguments: argparse.Namespace, **target: str) ->
         print("the model answered without text (see --json)", file=sys.stderr)
     print()
     return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    request = {**_shared(arguments), "messages": _messages(arguments), "model": arguments.model}
+    if arguments.provider:
+        given = arguments.provider.strip()
+        request["provider"] = json.loads(given) if given.startswith("{") else given
+    # There is no call that could take long.
+    request.pop("timeout", None)
+    told = Client(arguments.config).explain(**request)
+    if arguments.json:
+        print(told.to_json())
+    else:
+        rows = [_considered(candidate, number) for number, candidate in enumerate(told.candidates, 1)]
+        print(f"policy: {told.policy}")
+        for row in rows:
+            print(row)
+    if told.refused is not None:
+        print(f"refused: {told.refused.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _considered(candidate: ExplainedCandidate, number: int) -> str:
+    """One line about a backend."""
+    name = f"{candidate.provider}/{candidate.model}"
+    if candidate.filtered_by is not None:
+        return _printable(f"  -  {name}: {candidate.filtered_by}: {candidate.reason}")
+    told = [f"after {candidate.after}"] if candidate.after else []
+    told.append(f"about {candidate.expected_cost_usd} USD" if candidate.expected_cost_usd else "price unknown")
+    if candidate.ttft_ms is not None:
+        told.append(f"first token in {candidate.ttft_ms} ms")
+    if candidate.health != "closed":
+        told.append(candidate.health)
+    return _printable(f"{number:3}  {name}: {', '.join(told)}")
 
 
 def _fuse(arguments: argparse.Namespace) -> int:

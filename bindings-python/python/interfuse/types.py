@@ -27,8 +27,19 @@ __all__ = [
     "ResponseFormat",
     "JsonSchemaFormat",
     "StreamOptions",
+    "Fallbacks",
     "ProviderChoice",
     "ProviderPreferences",
+    "DataCollection",
+    "Quantization",
+    "SortChoice",
+    "Sort",
+    "SortOptions",
+    "Partition",
+    "MaxPrice",
+    "Amount",
+    "Threshold",
+    "ThresholdAt",
     "FusionOptions",
     "FusionMode",
     "Pool",
@@ -44,6 +55,7 @@ __all__ = [
     "ProviderConfig",
     "CredentialConfig",
     "PriceConfig",
+    "RoutingConfig",
     "RetryConfig",
     "NetworkConfig",
     "LedgerConfig",
@@ -94,8 +106,14 @@ class ChatParams(TypedDict, total=False):
     """Options of the stream."""
     models: Sequence[str] | None
     """Fallback models, tried in order after `model`. Not sent."""
+    fallbacks: Fallbacks | None
+    """Fallback models by kind of failure. Not sent."""
     provider: ProviderChoice | None
     """Which backend serves: a name, or preferences. Not sent."""
+    explain: bool | None
+    """Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent."""
+    session_id: str | None
+    """What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent."""
     fusion: FusionOptions | None
     """Options of the fusion, for `interfuse/...` models. Not sent."""
     tags: Mapping[str, str] | None
@@ -257,23 +275,122 @@ class StreamOptions(TypedDict, total=False):
     """Whether the caller wants the usage chunk. interfuse always asks the vendor, for the ledger."""
 
 
+class Fallbacks(TypedDict, total=False):
+    """Fallback models by the kind of failure that leads to them, each tried in order. The filters of the request hold for
+    them too."""
+
+    any: Sequence[str]
+    """After any failure that another model can mend, as with `models`."""
+    context_length: Sequence[str]
+    """The prompt did not fit."""
+    content_filtered: Sequence[str]
+    """A vendor's content policy refused it. Listing models here allows asking them."""
+    rate_limited: Sequence[str]
+    """A rate limit was hit."""
+    unavailable: Sequence[str]
+    """The backends failed or could not be reached."""
+
+
 ProviderChoice: TypeAlias = "str | ProviderPreferences"
 """A backend by name, or preferences over backends."""
 
 
 class ProviderPreferences(TypedDict, total=False):
-    """Preferences over the backends that serve a model."""
+    """Preferences over the backends that serve a model, as OpenRouter spells them. Filters are never relaxed: what is not
+    known of a backend does not satisfy one."""
 
     order: Sequence[str]
-    """Tried first, in this order."""
+    """Tried first, in this order. A provider's name or alias; `name/detail` means only its offers in that region or of
+    that variant (`vertex/us-east5`, `deepinfra/turbo`)."""
     only: Sequence[str]
     """No others are tried."""
     ignore: Sequence[str]
     """Never tried."""
     allow_fallbacks: bool | None
-    """Whether another backend may serve when the first one fails; true by default."""
-    sort: Literal["price"] | None
-    """`price`: the cheapest first, by catalogue prices."""
+    """Whether others than those of `order` (without it: than the first one) may serve; true by default."""
+    require_parameters: bool | None
+    """Only backends known to take every field that the request sets; false by default."""
+    data_collection: DataCollection | None
+    """`deny`: only backends known not to collect what they are sent; `allow` by default."""
+    zdr: bool | None
+    """Only backends known to retain nothing (zero data retention); false by default."""
+    quantizations: Sequence[Quantization]
+    """Only weights of these precisions."""
+    sort: SortChoice | None
+    """What the others are ordered by, strictly: `price`, `throughput` or `latency`."""
+    policy: str | None
+    """Policy that orders the others, in place of `sort`: `ordered`, `weighted`, `cheapest`, `fastest`, `balanced`,
+    `sticky`."""
+    max_price: MaxPrice | None
+    """Most that a backend may ask for."""
+    preferred_min_throughput: Threshold | None
+    """Backends measured to be slower, in tokens per second, come last: a number for the median, or percentiles."""
+    preferred_max_latency: Threshold | None
+    """Backends measured to take longer to their first token, in seconds, come last: a number for the median, or
+    percentiles."""
+
+
+DataCollection: TypeAlias = "Literal['allow', 'deny']"
+"""Whether prompts may be kept and learnt from."""
+
+
+Quantization: TypeAlias = "Literal['int4', 'int8', 'fp4', 'fp6', 'fp8', 'fp16', 'bf16', 'fp32', 'unknown']"
+"""Precision of the weights that a backend runs."""
+
+
+SortChoice: TypeAlias = "Sort | SortOptions"
+"""What backends are ordered by: one word, or an object."""
+
+
+Sort: TypeAlias = "Literal['price', 'throughput', 'latency']"
+"""What backends are ordered by."""
+
+
+class SortOptions(TypedDict, total=False):
+    """What backends are ordered by, in long form."""
+
+    by: Required[Sort]
+    """By what."""
+    partition: Partition | None
+    """What is put together before it is ordered; `model` by default."""
+
+
+Partition: TypeAlias = "Literal['model', 'none']"
+"""What is put together before it is ordered."""
+
+
+class MaxPrice(TypedDict, total=False):
+    """Most that a backend may ask for. A backend whose price for something that is limited here is unknown is not asked."""
+
+    prompt: Amount | None
+    """USD per million prompt tokens."""
+    completion: Amount | None
+    """USD per million completion tokens."""
+    request: Amount | None
+    """USD per request, beside its tokens. Known where `prices` of the configuration tells it."""
+    image: Amount | None
+    """USD per image; holds for requests with images."""
+
+
+Amount: TypeAlias = "float | str"
+"""How an amount may be written: a number, or decimal text ("0.15")."""
+
+
+Threshold: TypeAlias = "float | ThresholdAt"
+"""A bound on something measured: for the median, or by percentile. All that are given count."""
+
+
+class ThresholdAt(TypedDict, total=False):
+    """Bounds by percentile."""
+
+    p50: float | None
+    """Median."""
+    p75: float | None
+    """75th."""
+    p90: float | None
+    """90th."""
+    p99: float | None
+    """99th."""
 
 
 class FusionOptions(TypedDict, total=False):
@@ -394,6 +511,8 @@ class EmbeddingParams(TypedDict, total=False):
     """Fallback models, tried in order after `model`; embeddings of different models cannot be compared. Not sent."""
     provider: ProviderChoice | None
     """Which backend serves: a name, or preferences. Not sent."""
+    explain: bool | None
+    """Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent."""
     tags: Mapping[str, str] | None
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
     timeout_ms: int | None
@@ -479,8 +598,14 @@ class FuseParams(TypedDict, total=False):
     """Options of the stream."""
     models: Sequence[str] | None
     """Fallback models, tried in order after `model`. Not sent."""
+    fallbacks: Fallbacks | None
+    """Fallback models by kind of failure. Not sent."""
     provider: ProviderChoice | None
     """Which backend serves: a name, or preferences. Not sent."""
+    explain: bool | None
+    """Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent."""
+    session_id: str | None
+    """What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent."""
     fusion: FusionOptions | None
     """Options of the fusion, for `interfuse/...` models. Not sent."""
     tags: Mapping[str, str] | None
@@ -515,6 +640,8 @@ class Config(TypedDict, total=False):
     """Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none."""
     prices: Mapping[str, PriceConfig]
     """Prices that outrank the catalogue's, by `provider/model` as sent."""
+    routing: RoutingConfig
+    """How backends are chosen where a request does not say."""
     retries: RetryConfig
     """Retries."""
     timeouts: TimeoutConfig
@@ -552,6 +679,15 @@ class ProviderConfig(TypedDict, total=False):
     credentials: CredentialConfig | None
     """Who calls, at vendors that take identities in place of keys (AWS, Google Cloud, Azure); what is not given comes
     from the vendor's usual variables and files."""
+    weight: float | None
+    """Share of the requests that it gets under the policy `weighted`, relative to the others'; 1 by default, 0: only when
+    the others fail."""
+    data_collection: DataCollection | None
+    """Whether it collects what it is sent, as you have agreed with it; unknown by default."""
+    zdr: bool | None
+    """Whether it retains nothing (zero data retention), as you have agreed with it; unknown by default."""
+    quantization: Quantization | None
+    """Precision of its weights, where the catalogue does not tell."""
 
 
 class CredentialConfig(TypedDict, total=False):
@@ -580,6 +716,24 @@ class PriceConfig(TypedDict, total=False):
     """Prompt tokens read from the vendor's cache; `input` by default."""
     cache_write: str | None
     """Prompt tokens written to the vendor's cache; `input` by default."""
+    request: str | None
+    """USD per request, beside its tokens; none by default."""
+    image: str | None
+    """USD per image of a prompt, where images are not counted as tokens. Only compared with `max_price.image`."""
+
+
+class RoutingConfig(TypedDict, total=False):
+    """How backends are chosen where a request does not say."""
+
+    policy: str | None
+    """Policy that orders the backends of a model: `ordered` (default), `weighted`, `cheapest`, `fastest`, `balanced`,
+    `sticky`."""
+    fallbacks: Mapping[str, Fallbacks]
+    """Fallback models of each model. Those of a fallback follow it; a cycle is refused."""
+    explain: bool | None
+    """Whether every response tells how its backend was chosen; false by default."""
+    seed: int | None
+    """Makes the random choices of policies repeatable."""
 
 
 class RetryConfig(TypedDict, total=False):

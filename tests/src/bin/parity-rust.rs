@@ -48,6 +48,7 @@ async fn call(op: &str, config: &str, request: &str) -> Result<Value> {
             }
             Ok(Value::Null)
         }
+        "explain" => value(client.explain(&from_json("request", request)?)?),
         "client" => Ok(Value::Null),
         other => Err(Error::new(ErrorKind::Misuse, format!("no operation `{other}`"))),
     }

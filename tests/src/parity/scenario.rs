@@ -50,6 +50,8 @@ pub enum Op {
     Fuse,
     /// A fusion with its progress.
     FuseStream,
+    /// How the backend of a chat would be chosen.
+    Explain,
     /// Only making the client.
     Client,
 }
@@ -63,6 +65,7 @@ impl Op {
             Op::Embeddings => "embeddings",
             Op::Fuse => "fuse",
             Op::FuseStream => "fuse_stream",
+            Op::Explain => "explain",
             Op::Client => "client",
         }
     }
