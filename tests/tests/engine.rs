@@ -268,3 +268,76 @@ async fn an_answer_is_held_to_its_schema_where_the_vendor_ignores_it() {
     let (_, error, _) = collect(&client, request).await;
     assert_eq!(error.unwrap().kind(), ErrorKind::Unsupported);
 }
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_fetched_anew_unseen() {
+    let up = upstream(json!([
+        {"when": {"model": "once"}, "then": [{"answer": "one two three four five six", "cut_after": 60}, {"answer": "whole"}]},
+        {"when": {"model": "cut"}, "then": {"answer": "one two three four five six", "cut_after": 400}},
+        {"when": {"model": "b"}, "then": {"answer": "from b"}}
+    ]))
+    .await;
+    let client = client(up.base_url(), json!({}));
+    let answer = client.chat(ask("up/once")).await.unwrap();
+    assert_eq!((answer.text(), answer.interfuse.as_ref().unwrap().attempts.len()), ("whole", 2));
+
+    let mut request = ask("up/cut");
+    request.models = Some(vec!["up/b".into()]);
+    let answer = client.chat(request.clone()).await.unwrap();
+    let meta = answer.interfuse.as_ref().unwrap();
+    assert_eq!((answer.text(), meta.model.as_str(), meta.spliced), ("from b", "b", false));
+    let first = serde_json::to_value(&meta.attempts[0]).unwrap();
+    assert_eq!((&first["error"], &first["dispatch"]), (&json!("interrupted"), &json!("uncertain")));
+    assert_eq!(serde_json::to_value(&meta.attempts[1]).unwrap()["kind"], "fallback");
+    assert!(answer.usage.is_some());
+    let asked: Vec<_> = up.log().iter().map(|l| serde_json::to_value(&l.body).unwrap()["stream"].clone()).collect();
+    // A lone route is asked for the whole; where there is another, the answer is streamed inside.
+    assert_eq!(asked, [json!(null), json!(null), json!(true), json!(true)]);
+
+    request.on_interrupt = Some(interfuse::types::OnInterrupt::Restart);
+    let mut stream = client.chat_stream(request).await.unwrap();
+    let (mut before, mut after) = (String::new(), None::<String>);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.unwrap();
+        match chunk.interfuse.as_ref().and_then(|m| m.reset.as_ref()) {
+            Some(reset) => {
+                assert_eq!((reset.error, chunk.choices.len()), (ErrorKind::Interrupted, 0));
+                after = Some(String::new());
+            }
+            None => after.as_mut().unwrap_or(&mut before).push_str(chunk.text()),
+        }
+    }
+    assert!(!before.is_empty() && "one two three four five six".starts_with(&before), "{before}");
+    assert_eq!(after.as_deref(), Some("from b"));
+}
+
+#[tokio::test]
+async fn leaving_a_stream_that_started_anew_closes_its_socket_and_books_both() {
+    let token = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+    let sse = json!({"content-type": "text/event-stream"});
+    let up = upstream(json!([
+        {"when": {"model": "cut"}, "then": {"headers": sse, "steps": [{"send": token}, {"close": true}]}},
+        {"when": {"model": "long"}, "then": {"headers": sse, "steps": [{"send": token}, {"stall": true}]}}
+    ]))
+    .await;
+    let client = client(up.base_url(), json!({}));
+    let mut request = ask("up/cut");
+    request.models = Some(vec!["up/long".into()]);
+    request.on_interrupt = Some(interfuse::types::OnInterrupt::Restart);
+    let mut stream = client.chat_stream(request).await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let chunk = stream.next().await.unwrap().unwrap();
+        seen.push((chunk.text().to_owned(), chunk.interfuse.is_some()));
+    }
+    assert_eq!(seen, [("a".to_owned(), false), (String::new(), true), ("a".to_owned(), false)]);
+    drop(stream);
+    let log = up.settled(Duration::from_secs(5)).await;
+    assert!(log[1].client_closed_ms.is_some(), "{log:?}");
+    let report = client.usage(UsageQuery { by: vec!["outcome".into()], ..Default::default() }).unwrap();
+    let outcomes: Vec<_> = report.rows.iter().map(|r| (r.group["outcome"].clone().unwrap(), r.attempts)).collect();
+    assert_eq!(outcomes.len(), 2);
+    for outcome in ["interrupted", "cancelled"] {
+        assert!(outcomes.contains(&(outcome.to_owned(), 1)), "{outcomes:?}");
+    }
+}
