@@ -103,6 +103,22 @@ def test_models(run: Any) -> None:
     assert nothing.returncode == 1 and nothing.stdout == ""
 
 
+def test_explain_sends_nothing(run: Any, tmp_path: Path) -> None:
+    config = tmp_path / "routing.json"
+    own = {name: {"base_url": "http://127.0.0.1:9/v1"} for name in ("one", "two")}
+    config.write_text(json.dumps({"providers": own, "prices": {"one/m": {"input": "1", "output": "1"}}}))
+    asked = ("explain", "Where?", "--model", "one/m", "--config", str(config))
+    done = run(*asked)
+    assert done.returncode == 0, done.stderr
+    assert "policy: ordered" in done.stdout
+    assert "1  one/m: about 0.001026 USD" in done.stdout
+    done = run(*asked, "--provider", '{"only": ["two"]}')
+    assert done.returncode == 1
+    assert "one/m: only: `one` is not in `only`" in done.stdout
+    assert "refused: nobody can serve `one/m`" in done.stderr
+    assert json.loads(run(*asked, "--json").stdout)["order"] == ["one/m"]
+
+
 def test_local_and_version(run: Any) -> None:
     assert run("--version").stdout == f"interfuse {interfuse.__version__}\n"
     assert run("local", "status").returncode in (0, 1)

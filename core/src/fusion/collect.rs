@@ -111,6 +111,7 @@ fn settle(run: &mut Run, i: usize, reply: Reply) -> Option<Candidate> {
     member.latency_ms = reply.latency_ms;
     member.ttft_ms = reply.meta().and_then(|m| m.ttft_ms);
     member.attempts = reply.attempts();
+    member.explanation = reply.meta().and_then(|m| m.explanation.clone());
     if let Some(choice) = reply.result.as_ref().ok().and_then(|r| r.choices.first()) {
         member.content = choice.message.content.clone();
         member.tool_calls = choice.message.tool_calls.clone();

@@ -17,6 +17,9 @@
 //! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
 //! not fit in what is left. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
 //! models without a known price are asked and named in a warning.
+//!
+//! Backends: the filters of the caller's `provider` preferences hold for every call of a run, also where a member or the
+//! judge names backends of its own.
 
 mod agreement;
 mod analysis;

@@ -358,6 +358,7 @@ const FIELDS: &[&str] = &[
     "reasoning_effort",
     "provider",
     "session_id",
+    "explain",
     "tags",
     "timeout_ms",
     "timeouts",

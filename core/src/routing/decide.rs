@@ -214,3 +214,61 @@ fn slow(preferences: &ProviderPreferences, observed: &Observed) -> bool {
     beyond(preferences.preferred_min_throughput, of(speed.throughput), |is, least| is < least)
         || beyond(preferences.preferred_max_latency, of(speed.ttft), |is, most| is > most)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{Percentiles, Speed};
+    use crate::types::ThresholdAt;
+    use std::time::Duration;
+
+    #[test]
+    fn what_outranks_what() {
+        let open = Health::Open(Duration::from_secs(9));
+        let rank = |on, health, group, slow, place, score, at| Rank::new(on, health, group, slow, place, score, at);
+        let any = RouteOn::Any;
+        let in_order = [
+            rank(any, Health::Closed, 0, false, Some(0), u64::MAX, 9),
+            rank(any, Health::Closed, 0, false, Some(1), 0, 8),
+            rank(any, Health::Closed, 0, false, None, 3, 7),
+            rank(any, Health::Closed, 0, false, None, 3, 8),
+            rank(any, Health::Closed, 0, false, None, u64::MAX, 0),
+            rank(any, Health::Closed, 0, true, Some(0), 0, 0),
+            rank(any, Health::Closed, 1, false, None, 0, 0),
+            rank(any, Health::HalfOpen, 0, false, Some(0), 0, 0),
+            rank(any, open, 0, false, Some(0), 0, 0),
+            rank(any, open, 1, false, None, 0, 0),
+            rank(RouteOn::ContextLength, Health::Closed, 0, false, None, 0, 0),
+        ];
+        assert!(in_order.is_sorted() && in_order.windows(2).all(|pair| pair[0] != pair[1]));
+        assert_eq!(in_order.map(Rank::at), [9, 8, 7, 8, 0, 0, 0, 0, 0, 0, 0]);
+        let same = |a: usize, b: usize| in_order[a].group() == in_order[b].group();
+        assert!(same(0, 5) && same(0, 8) && same(6, 9) && !same(0, 6) && !same(0, 10));
+    }
+
+    #[test]
+    fn who_is_measured_to_be_slower_than_wished() {
+        let at = |p50: f64, p90: f64| Percentiles { p50, p75: p50, p90, p99: p90 };
+        let speed = Speed { ttft: at(0.5, 2.0), throughput: at(80.0, 20.0), ..Speed::default() };
+        let measured = Observed { speed: Some(speed), ..Observed::default() };
+        let p90 = |n| Some(Threshold::At(ThresholdAt { p90: Some(n), ..ThresholdAt::default() }));
+        let p50 = |n| Some(Threshold::Median(n));
+        for (least, most, want) in [
+            (None, None, false),
+            (p50(80.0), p50(0.5), false),
+            (p50(81.0), None, true),
+            (None, p50(0.4), true),
+            (p90(20.0), p90(2.0), false),
+            (p90(21.0), None, true),
+            (None, p90(1.9), true),
+        ] {
+            let wish = ProviderPreferences {
+                preferred_min_throughput: least,
+                preferred_max_latency: most,
+                ..ProviderPreferences::default()
+            };
+            assert_eq!(slow(&wish, &measured), want, "{least:?} {most:?}");
+            assert!(!slow(&wish, &Observed::default()), "who was not measured gets its chance");
+        }
+    }
+}

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::decide::Decision;
 use super::filter::{self, Filter};
 use super::offered::Offered;
+use super::policy::UNKNOWN;
 use super::{Health, Observed, RouteOn, Router};
 use crate::error::{Error, ErrorKind};
 use crate::money::NanoUsd;
@@ -20,7 +21,8 @@ impl Router {
             if on == RouteOn::Any {
                 told.order.push(format!("{}/{}", row.provider, row.model));
             }
-            told.candidates.push(ExplainedCandidate { score: Some(decision.scores[*at]), ..row });
+            let score = Some(decision.scores[*at]).filter(|score| *score != UNKNOWN);
+            told.candidates.push(ExplainedCandidate { score, ..row });
         }
         for (offered, on, filter) in &decision.left_out {
             let observed = offered.target.track.observed(decision.now);

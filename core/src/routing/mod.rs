@@ -338,5 +338,6 @@ struct Group {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+mod property_tests;
+#[cfg(test)]
 mod tests;

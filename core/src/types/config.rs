@@ -139,7 +139,7 @@ pub struct ProviderConfig {
     /// the others fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
-    /// Whether it collects what it is sent, as you have agreed with it; unknown by default.
+    /// `deny`: it does not collect what it is sent, as you have agreed with it; `allow`: it may. Unknown by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_collection: Option<DataCollection>,
     /// Whether it retains nothing (zero data retention), as you have agreed with it; unknown by default.

@@ -40,7 +40,7 @@ pub struct ExplainedCandidate {
     /// What this request is expected to cost there, decimal USD as text; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_cost_usd: Option<String>,
-    /// What the policy gave it; lower comes first. Absent for those left out.
+    /// What the policy gave it; lower comes first, absent last. Costs are in 1e-12 USD, times in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<u64>,
     /// `closed` (nothing speaks against it), `half_open` or `open` (it failed too often; asked last).

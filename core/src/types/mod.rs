@@ -4,6 +4,7 @@
 //! in a request they go to the vendor untouched, in a response they reach the caller. Configuration and fusion options
 //! refuse unknown fields instead, naming the JSON path.
 
+pub mod bounds;
 pub mod chat;
 pub mod chunk;
 pub mod config;
@@ -22,6 +23,7 @@ mod shorthand;
 pub mod timeouts;
 pub mod usage;
 
+pub use bounds::*;
 pub use chat::*;
 pub use chunk::*;
 pub use config::*;

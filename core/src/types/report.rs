@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorKind, FusionMode, ToolCall, Usage};
+use super::{ErrorKind, Explanation, FusionMode, ToolCall, Usage};
 
 /// The version of [`FusionReport`]; fields are only added within it.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -146,6 +146,9 @@ pub struct MemberReport {
     /// Marks such as `truncated` or `instructs_judge`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// How its backend was chosen, when the request or the configuration asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// A judge's scores of one answer, each 0 to 10.

@@ -156,7 +156,7 @@ impl Scenario {
         }
         let chunks = expect.chunks.is_some() || expect.tool_calls.is_some();
         let fits = match self.op {
-            Op::Chat | Op::Embeddings | Op::Fuse | Op::Client => !chunks && expect.events.is_none(),
+            Op::Chat | Op::Embeddings | Op::Fuse | Op::Explain | Op::Client => !chunks && expect.events.is_none(),
             Op::ChatStream => expect.events.is_none(),
             Op::FuseStream => !chunks,
         };

@@ -15,9 +15,9 @@ pub(super) fn score(all: &[Candidate<'_>], asked: &Asked<'_>, _: &mut fastrand::
     let pending: u64 = healthy().map(|c| u64::from(c.observed.pending)).sum();
     let most = ((pending + 1) * QUARTERS).div_ceil(4 * count);
     scores.extend(all.iter().map(|c| {
-        // Half of the range for those with room, half for the others.
+        // Half of the range for those with room, half for the others; below 2^53, which every language can hold.
         let full = u64::from(c.observed.pending) >= most;
-        (mix(affinity ^ c.offered.hash) >> 1) | (u64::from(full) << 63)
+        (mix(affinity ^ c.offered.hash) >> 12) | (u64::from(full) << 52)
     }));
 }
 

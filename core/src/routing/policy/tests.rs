@@ -1,7 +1,7 @@
 //! Policies on made-up candidates: a crowd of backends of one model, and what is observed of them.
 
 use super::*;
-use crate::routing::tests::crowd;
+use crate::routing::property_tests::crowd;
 use crate::routing::{Percentiles, Router, Speed};
 use crate::types::{ChatRequest, Message};
 
