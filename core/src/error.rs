@@ -136,6 +136,9 @@ pub struct Attempt {
     pub provider: String,
     /// Model id as sent to the provider.
     pub model: String,
+    /// Name of the key, where the provider has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Why it was made; absent for the first attempt of a call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<AttemptKind>,

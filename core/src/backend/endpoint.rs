@@ -16,7 +16,7 @@ use super::{AwsCredentials, AwsSettings, Credential, Environment, KeySource};
 use crate::catalog::{self, Identity, Provider};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use crate::types::{CredentialConfig, DataCollection, ProviderConfig, Quantization};
+use crate::types::{CredentialConfig, DataCollection, LimitConfig, ProviderConfig, Quantization};
 use crate::wire;
 use crate::wire::embeddings::{self, EmbeddingProtocol};
 
@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub models: BTreeMap<String, String>,
     /// The key's name and share, where there are several.
     pub key: Option<PooledKey>,
+    /// How much may be asked of it, whatever the key.
+    pub limits: Option<LimitConfig>,
     /// What the configuration tells of it.
     pub declared: Declared,
     /// `None` where no key was found.
@@ -178,6 +180,7 @@ impl Endpoint {
             key_from,
             models: given.models.clone(),
             key,
+            limits: given.limits.clone(),
             declared,
             credential,
             stands,

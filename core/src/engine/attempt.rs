@@ -9,48 +9,108 @@ use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::booking::Booking;
+use super::entry::Entry;
 use super::limits::{Attempted, Limits};
-use super::operation::{Answer as _, Came, Operation};
-use super::{Call, Served};
+use super::operation::{Answer, Came, Operation};
+use super::{Call, CallLog, Served};
 use crate::backend::{Api, Host};
 use crate::clock::Clock;
-use crate::error::{Attempt, Dispatch, Error, ErrorKind, Result};
+use crate::error::{Attempt, AttemptKind, Dispatch, Error, ErrorKind, Result};
 use crate::http::{self as net, HttpRequest, HttpResponse};
 use crate::ledger::Priced;
+use crate::money::NanoUsd;
 use crate::routing::Target;
 use crate::types::quirks::ServedBy;
 use crate::types::{Extra, Quirks, Usage};
 use crate::wire::{Framing, Reply, WireTarget};
 
-/// Makes the attempt that the course has begun, and notes it in the call's log; `waited` is how long the engine waited
-/// before it.
-pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, waited: Duration) -> Result<O::Answer> {
-    let route = &call.way.plan.routes[call.way.course.place];
-    let target = route.target.clone();
-    let number = call.way.log.attempts.len() as u32 + 1;
-    let mut booking = Booking::open(call.engine, call.cx, &target, number);
-    let result = match tokio::time::timeout_at(call.way.log.deadline, exchange(call, &target, &mut booking)).await {
+/// An attempt that the course has begun.
+pub(super) struct Trial {
+    place: usize,
+    number: u32,
+    target: Arc<Target>,
+    /// What will be told of it.
+    pub attempt: Attempt,
+    pub booking: Booking,
+}
+
+impl Trial {
+    /// At a place of the plan; `number` counts the attempts of the call, `waited` is how long the engine waited before it.
+    pub fn new<O>(
+        call: &Call<'_, O>,
+        place: usize,
+        entry: Entry,
+        kind: Option<AttemptKind>,
+        number: u32,
+        waited: Duration,
+    ) -> Self {
+        let target = call.way.plan.routes[place].target.clone();
+        let attempt = Attempt {
+            provider: target.endpoint.id().to_owned(),
+            model: target.model.clone(),
+            key: target.endpoint.key.as_ref().map(|key| key.name.clone()),
+            kind,
+            error: None,
+            status: None,
+            message: None,
+            dispatch: None,
+            waited_ms: waited.as_millis() as u64,
+            ms: 0,
+            cost_nanos: None,
+        };
+        let booking = Booking::open(call.engine, call.cx, &target, number, entry);
+        Trial { place, number, target, attempt, booking }
+    }
+
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+/// How an attempt ended.
+pub(super) struct Tried<A> {
+    attempt: Attempt,
+    ended: Ended<A>,
+}
+
+enum Ended<A> {
+    Answered(A, Booking),
+    /// Booked already.
+    Failed(Error, Option<NanoUsd>),
+}
+
+impl<A: Answer> Tried<A> {
+    pub fn answered(&self) -> bool {
+        matches!(self.ended, Ended::Answered(..))
+    }
+
+    /// Notes it in the call's log.
+    pub fn note(self, log: &mut CallLog) -> Result<A> {
+        match self.ended {
+            Ended::Answered(mut answer, booking) => {
+                answer.settle(booking, log, self.attempt);
+                Ok(answer)
+            }
+            Ended::Failed(error, cost) => {
+                log.costs.push(cost);
+                log.attempts.push(self.attempt);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Makes an attempt.
+pub(super) async fn make<O: Operation>(call: &Call<'_, O>, trial: Trial) -> Tried<O::Answer> {
+    let Trial { place, target, mut attempt, mut booking, .. } = trial;
+    let made = exchange(call, place, &target, &mut booking);
+    let result = match tokio::time::timeout_at(call.way.log.deadline, made).await {
         Ok(result) => result,
         Err(_) => Err(call.way.log.deadline_passed(booking.bytes)),
     };
-    let ms = booking.started().elapsed().as_millis() as u64;
-    let mut attempt = Attempt {
-        provider: target.endpoint.id().to_owned(),
-        model: target.model.clone(),
-        kind: call.way.course.why(),
-        error: None,
-        status: None,
-        message: None,
-        dispatch: None,
-        waited_ms: waited.as_millis() as u64,
-        ms,
-        cost_nanos: None,
-    };
-    match result {
-        Ok(mut answer) => {
-            answer.settle(booking, &mut call.way.log, attempt);
-            Ok(answer)
-        }
+    attempt.ms = booking.started().elapsed().as_millis() as u64;
+    let ended = match result {
+        Ok(answer) => Ended::Answered(answer, booking),
         Err(error) => {
             let error = target.endpoint.redact(error).with_provider(target.endpoint.id()).with_model(&target.model);
             let body = error.body();
@@ -61,16 +121,16 @@ pub(super) async fn make<O: Operation>(call: &mut Call<'_, O>, waited: Duration)
             // What never left this machine costs nothing, nor does what was refused; anything else may have been billed.
             let refused = !booking.output && body.status.is_some_and(|s| s >= 400);
             if matches!(attempt.dispatch, Some(Dispatch::NotSent)) || refused {
-                booking.usage(None, Priced { cost: Some(crate::money::NanoUsd::ZERO), source: None });
+                booking.usage(None, Priced { cost: Some(NanoUsd::ZERO), source: None });
             }
             let cost = booking.cost();
-            attempt.cost_nanos = cost.map(crate::money::NanoUsd::nanos);
+            attempt.cost_nanos = cost.map(NanoUsd::nanos);
+            target.learn(&error);
             booking.failed(&error);
-            call.way.log.costs.push(cost);
-            call.way.log.attempts.push(attempt);
-            Err(error)
+            Ended::Failed(error, cost)
         }
-    }
+    };
+    Tried { attempt, ended }
 }
 
 fn dispatch(error: &Error, sent: bool) -> Dispatch {
@@ -82,7 +142,12 @@ fn dispatch(error: &Error, sent: bool) -> Dispatch {
     }
 }
 
-async fn exchange<O: Operation>(call: &Call<'_, O>, target: &Arc<Target>, booking: &mut Booking) -> Result<O::Answer> {
+async fn exchange<O: Operation>(
+    call: &Call<'_, O>,
+    place: usize,
+    target: &Arc<Target>,
+    booking: &mut Booking,
+) -> Result<O::Answer> {
     let operation = &call.operation;
     let api = operation.api(target, call.engine)?;
     let wire = WireTarget { provider: target.endpoint.id(), model: &target.model, quirks: api.quirks() };
@@ -95,7 +160,7 @@ async fn exchange<O: Operation>(call: &Call<'_, O>, target: &Arc<Target>, bookin
         config,
         request: given,
         more: call.way.course.more(routes),
-        reasoning: routes[call.way.course.place].reasoning,
+        reasoning: routes[place].reasoning,
         streamed: framing.is_some(),
     });
     let told = Told { headers: encoded.headers, body: Bytes::from(encoded.body), framing, limits: limits.net };
@@ -120,6 +185,9 @@ async fn exchange<O: Operation>(call: &Call<'_, O>, target: &Arc<Target>, bookin
         request_id,
         ..Default::default()
     };
+    if let Some(limit) = &served.rate_limit {
+        target.gates.key.told(Instant::now(), limit);
+    }
     operation.read(Came { response, framing, limits, api, wire, target, served, now: now.as_secs(), booking }).await
 }
 

@@ -1,13 +1,19 @@
 //! One ledger record per attempt, whatever becomes of it: a dropped attempt books itself as cancelled.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use tokio::time::Instant;
 
+use super::course::unavailable;
+use super::entry::Entry;
 use super::{CallContext, Engine};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Priced;
 use crate::money::NanoUsd;
-use crate::routing::Target;
-use crate::types::{LedgerRecord, Outcome, Usage};
+use crate::routing::{Flight, Passes, Sample, Target};
+use crate::types::{LedgerRecord, Outcome, Piece, Usage};
 
 /// An attempt that is not booked yet.
 pub(super) struct Booking {
@@ -21,12 +27,17 @@ pub(super) struct Booking {
     pub bytes: u64,
     /// Taken when booked.
     record: Option<Box<LedgerRecord>>,
+    /// Tells the target's memory how it ended; taken then.
+    flight: Option<Flight>,
+    /// Its place under the limits, given back when it is dropped.
+    passes: Passes,
+    /// Tells others that output has come.
+    shown: Option<Arc<AtomicBool>>,
 }
 
 impl Booking {
-    pub fn open(engine: &Engine, cx: &CallContext, target: &Target, number: u32) -> Self {
-        let mut tags = engine.config().tags.clone();
-        tags.extend(cx.tags.iter().map(|(k, v)| (k.clone(), v.clone())));
+    pub fn open(engine: &Engine, cx: &CallContext, target: &Target, number: u32, entry: Entry) -> Self {
+        let tags = engine.tags(cx);
         let record = LedgerRecord {
             id: crate::ids::new(),
             run_id: cx.run_id.clone(),
@@ -43,6 +54,7 @@ impl Booking {
             cost_source: None,
             latency_ms: 0,
             ttft_ms: None,
+            cached: false,
             tags,
         };
         Booking {
@@ -52,7 +64,15 @@ impl Booking {
             output: false,
             bytes: 0,
             record: Some(Box::new(record)),
+            flight: Some(entry.flight),
+            passes: entry.passes,
+            shown: None,
         }
+    }
+
+    /// What becomes true when output has come.
+    pub fn shown(&mut self) -> Arc<AtomicBool> {
+        self.shown.get_or_insert_default().clone()
     }
 
     /// When the attempt started.
@@ -63,6 +83,9 @@ impl Booking {
     /// Notes the time to the first output.
     pub fn first_output(&mut self) -> Option<u64> {
         self.output = true;
+        if let Some(shown) = &self.shown {
+            shown.store(true, Ordering::Relaxed);
+        }
         let ms = self.started.elapsed().as_millis() as u64;
         let record = self.record.as_mut()?;
         record.ttft_ms = Some(ms);
@@ -102,10 +125,76 @@ impl Booking {
         let Some(mut record) = self.record.take() else { return };
         record.outcome = outcome;
         record.error = error;
-        record.latency_ms = self.started.elapsed().as_millis() as u64;
-        if let Err(e) = self.engine.ledger().record(*record) {
-            tracing::error!(target: "interfuse", error = %e, "an attempt could not be booked");
+        let took = self.started.elapsed();
+        record.latency_ms = took.as_millis() as u64;
+        if let Some(usage) = &record.usage {
+            self.passes.used(usage.prompt_tokens + usage.completion_tokens);
         }
+        if let Some(flight) = self.flight.take() {
+            land(flight, error, took, &record);
+        }
+        record_in(&self.engine, *record);
+    }
+}
+
+/// Books a kept answer that was given again.
+pub(super) fn kept(engine: &Engine, cx: &CallContext, by: &Piece, usage: Option<&Usage>) {
+    let record = LedgerRecord {
+        id: crate::ids::new(),
+        run_id: cx.run_id.clone(),
+        at_ms: engine.clock().unix_ms(),
+        purpose: cx.purpose,
+        provider: by.provider.clone(),
+        model: by.model.clone(),
+        model_sent: by.model.clone(),
+        attempt: 0,
+        outcome: Outcome::Ok,
+        error: None,
+        usage: usage.cloned(),
+        cost_nanos: Some(0),
+        cost_source: None,
+        latency_ms: 0,
+        ttft_ms: None,
+        cached: true,
+        tags: engine.tags(cx),
+    };
+    record_in(engine, record);
+}
+
+fn record_in(engine: &Engine, record: LedgerRecord) {
+    if let Err(e) = engine.ledger().record(record) {
+        tracing::error!(target: "interfuse", error = %e, "an attempt could not be booked");
+    }
+}
+
+/// Tells a target's memory how an attempt ended.
+fn land(flight: Flight, error: Option<ErrorKind>, took: Duration, record: &LedgerRecord) {
+    let now = Instant::now();
+    match error {
+        None => {
+            let first_token = record.ttft_ms.map_or(took, Duration::from_millis);
+            let usage = record.usage.as_ref();
+            let cached = usage.and_then(|usage| {
+                let told = usage.prompt_tokens_details.as_ref()?.cached_tokens?;
+                (usage.prompt_tokens > 0).then(|| told as f64 / usage.prompt_tokens as f64)
+            });
+            flight.succeeded(
+                now,
+                Some(Sample {
+                    first_token,
+                    rest: took.saturating_sub(first_token),
+                    tokens: usage.map(|usage| usage.completion_tokens),
+                    cached_share: cached,
+                }),
+            );
+        }
+        Some(kind) if unavailable(kind) => flight.failed(now),
+        // It answered, though with a refusal.
+        Some(ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFiltered) => {
+            flight.succeeded(now, None);
+        }
+        // Says nothing of the target: of the key, of the caller.
+        Some(_) => drop(flight),
     }
 }
 

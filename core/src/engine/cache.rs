@@ -11,7 +11,7 @@ use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{CacheConfig, ChatCompletion, ChatRequest, Tags};
+use crate::types::{CacheConfig, ChatCompletion, ChatRequest, Piece, Tags};
 
 /// Digest of a request.
 pub(super) type Key = [u8; 32];
@@ -31,6 +31,8 @@ pub(super) struct AnswerCache {
 /// An answer, and when it came.
 pub(super) struct Kept {
     pub answer: ChatCompletion,
+    /// Who gave it.
+    pub by: Piece,
     pub at: Instant,
     bytes: u64,
 }
@@ -109,10 +111,14 @@ impl AnswerCache {
 impl Place {
     /// Keeps the answer for those that wait and those that come.
     pub fn keep(self, answer: &ChatCompletion) {
-        // What stands in `interfuse` is of the call that asked.
+        let by = answer.interfuse.as_ref().map(|meta| (meta.provider.clone(), meta.model.clone()));
+        let (provider, model) = by.unwrap_or_default();
+        // What else stands in `interfuse` is of the call that asked.
         let answer = ChatCompletion { interfuse: None, ..answer.clone() };
         let bytes = serde_json::to_vec(&answer).map_or(u64::MAX, |text| text.len() as u64 + 256);
-        self.cache.answers.insert(self.key, Arc::new(Kept { answer, at: Instant::now(), bytes }));
+        self.cache
+            .answers
+            .insert(self.key, Arc::new(Kept { answer, by: Piece { provider, model }, at: Instant::now(), bytes }));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The course of one call: how often it has tried where, and what follows a failed attempt. The one place that counts
 //! attempts, of whatever kind. Pure: time and chance are handed in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Attempt, AttemptKind, Dispatch, Error, ErrorKind};
@@ -86,7 +87,7 @@ impl Course {
             why: None,
             left: Vec::new(),
             waited: Duration::ZERO,
-            caps: (config.max_attempts.max(asked), per_route),
+            caps: (config.max_attempts.max(asked).max(1), per_route),
             max_waited: Duration::from_millis(config.max_retry_after_ms),
             uncertain: config.uncertain,
         }
@@ -100,6 +101,53 @@ impl Course {
             self.here += 1;
         }
         may
+    }
+
+    /// Whether no attempt was made yet.
+    pub fn is_first(&self) -> bool {
+        self.made == 0
+    }
+
+    /// Routes that may take the next attempt: the one decided on, then those for when it is unavailable, then the others.
+    pub fn open<'r>(&'r self, routes: &'r [Route]) -> impl Iterator<Item = usize> + 'r {
+        let fresh = |place: &usize| *place != self.place && !self.left.contains(place);
+        let on = move |on: RouteOn| (0..routes.len()).filter(fresh).filter(move |place| routes[*place].on == on);
+        std::iter::once(self.place).chain(on(RouteOn::Unavailable)).chain(on(RouteOn::Any))
+    }
+
+    /// The next attempt is made there; a probe where it finds out whether the target has recovered.
+    pub fn go(&mut self, place: usize, probe: bool) {
+        if place != self.place {
+            (self.place, self.here) = (place, 0);
+            if self.made > 0 {
+                self.why = Some(AttemptKind::Fallback);
+            }
+        }
+        if probe {
+            self.why = Some(AttemptKind::Probe);
+        }
+    }
+
+    /// A place for an attempt beside the one under way, at another target; `None` where there may be none. Not used, it
+    /// is given back by [`Course::not_beside`].
+    pub fn beside(&mut self, routes: &[Route]) -> Option<usize> {
+        let place = self.route(routes, ErrorKind::Timeout).filter(|_| self.made < self.caps.0)?;
+        self.made += 1;
+        Some(place)
+    }
+
+    /// The attempt beside was not made.
+    pub fn not_beside(&mut self) {
+        self.made -= 1;
+    }
+
+    /// The attempt beside was made: the call has been there, and goes on from there where that one `decided`.
+    pub fn was_beside(&mut self, place: usize, decided: bool) {
+        let left = if decided { std::mem::replace(&mut self.place, place) } else { place };
+        self.left.push(left);
+        if decided {
+            self.here = 1;
+        }
     }
 
     /// Why the attempt under way is made; `None` for the first.
@@ -131,10 +179,11 @@ impl Course {
                 self.why = Some(AttemptKind::Retry);
             }
             Step::Move(place) => {
+                let same = Arc::ptr_eq(&routes[self.place].target.track, &routes[place].target.track);
                 self.left.push(self.place);
                 self.place = place;
                 self.here = 0;
-                self.why = Some(AttemptKind::Fallback);
+                self.why = Some(if same { AttemptKind::Key } else { AttemptKind::Fallback });
             }
             Step::Stop => {}
         }
@@ -166,7 +215,10 @@ impl Course {
 
     /// The route to take after this failure, the present one apart.
     fn route(&self, routes: &[Route], kind: ErrorKind) -> Option<usize> {
-        let fresh = |place: usize| place != self.place && !self.left.contains(&place);
+        let untried = |place: usize| place != self.place && !self.left.contains(&place);
+        // Another key of a target that does not answer is no other target.
+        let other = |place: usize| !Arc::ptr_eq(&routes[self.place].target.track, &routes[place].target.track);
+        let fresh = |place: usize| untried(place) && (!unavailable(kind) || other(place));
         let open = |on: RouteOn| (0..routes.len()).find(|place| fresh(*place) && routes[*place].on == on);
         match kind {
             ErrorKind::ContextLength => {
@@ -178,15 +230,23 @@ impl Course {
             }
             ErrorKind::ContentFiltered => open(RouteOn::ContentFiltered),
             ErrorKind::RateLimited => open(RouteOn::RateLimited).or_else(|| open(RouteOn::Any)),
-            ErrorKind::Overloaded
+            kind if unavailable(kind) => open(RouteOn::Unavailable).or_else(|| open(RouteOn::Any)),
+            _ => open(RouteOn::Any),
+        }
+    }
+}
+
+/// The target could not be reached, failed or broke off.
+pub(super) fn unavailable(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Overloaded
             | ErrorKind::ServerError
             | ErrorKind::Timeout
             | ErrorKind::Connection
             | ErrorKind::Interrupted
-            | ErrorKind::Decode => open(RouteOn::Unavailable).or_else(|| open(RouteOn::Any)),
-            _ => open(RouteOn::Any),
-        }
-    }
+            | ErrorKind::Decode
+    )
 }
 
 /// The same request would fail the same way everywhere, or the caller is gone.

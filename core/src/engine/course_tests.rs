@@ -22,7 +22,9 @@ fn target() -> Arc<Target> {
 }
 
 fn route(target: &Arc<Target>) -> Route {
-    Route { target: target.clone(), on: RouteOn::Any, context: None, reasoning: false }
+    // Each a target of its own.
+    let target = Arc::new(Target { track: Arc::default(), ..(**target).clone() });
+    Route { target, on: RouteOn::Any, context: None, reasoning: false }
 }
 
 fn routes(kinds: &[(RouteOn, Option<u64>)]) -> Vec<Route> {
@@ -232,4 +234,31 @@ fn no_combination_exceeds_the_cap() {
         reached += u32::from(made == cap);
     }
     assert!(reached > 1000, "the cap was reached in {reached} rounds only: the test tries too little");
+}
+
+#[test]
+fn another_key_is_for_refusals_not_for_outages() {
+    let mut plan = any(3);
+    // The first two are the same target with two keys.
+    plan[1].target = Arc::new(Target { track: plan[0].target.track.clone(), ..(*plan[1].target).clone() });
+    assert_eq!(after(failure(ErrorKind::Authentication), 1, &plan), Step::Move(1));
+    assert_eq!(after(failure(ErrorKind::InsufficientCredits), 1, &plan), Step::Move(1));
+    assert_eq!(after(failure(ErrorKind::ServerError), 2, &plan), Step::Move(2));
+    let silent = Failure { silent: true, ..failure(ErrorKind::Timeout) };
+    assert_eq!(after(silent, 1, &plan), Step::Move(2));
+}
+
+#[test]
+fn an_attempt_beside_counts_when_it_is_made() {
+    let plan = any(3);
+    let config = RetryConfig { max_attempts: 2, ..RetryConfig::default() };
+    let mut course = Course::new(&config, None);
+    assert!(course.begin());
+    assert_eq!(course.beside(&plan), Some(1));
+    assert_eq!(course.beside(&plan), None, "the cap counts it");
+    course.not_beside();
+    assert_eq!(course.beside(&plan), Some(1));
+    course.was_beside(1, true);
+    assert_eq!(course.place, 1);
+    assert_eq!(course.after(failure(ErrorKind::ServerError), &plan, HOUR, &config, 0.5), Step::Stop);
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::attempt;
 use super::course::Step;
+use super::entry;
 use super::operation::{Rest, StreamedChat};
 use super::reading::Open;
 use super::{Call, CallContext, Engine, Way};
@@ -64,16 +64,17 @@ impl Recovery {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            if !way.course.begin() {
-                return Err(cause);
-            }
+            let entry = match entry::enter(way, None, &self.request).await {
+                Ok(Some(entry)) if way.course.begin() => entry,
+                _ => return Err(cause),
+            };
             let continues = self.how == OnInterrupt::Continue && !refused;
             let target = &way.plan.routes[way.course.place].target;
             let rest = if continues { rest(&self.request, target, &broken.shown) } else { None };
             let continued = rest.is_some();
             let operation = StreamedChat { request: &self.request, rest };
             let mut call = Call { engine: &self.engine, operation, cx: &self.cx, way: &mut *way };
-            match attempt::make(&mut call, wait).await {
+            match call.attempt(entry, wait).await {
                 Ok(open) if continued => {
                     let pieces = &mut way.log.pieces;
                     if pieces.is_empty() {

@@ -4,6 +4,8 @@ mod attempt;
 mod booking;
 mod cache;
 mod course;
+mod entry;
+mod hedge;
 mod held;
 mod images;
 mod interrupt;
@@ -16,12 +18,13 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use once_cell::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::backend::{Endpoints, KeySources};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::error::{Attempt, Error, Result};
+use crate::error::{Attempt, Error, ErrorKind, Result};
 use crate::http::{ReqwestTransport, Transport, Web};
 use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
 use crate::money::NanoUsd;
@@ -30,7 +33,11 @@ use crate::types::{
     ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, OnInterrupt, Piece,
     ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
 };
+use attempt::Trial;
+use cache::{AnswerCache, Kept, Look};
 use course::{Course, Failure, Step};
+use entry::Entry;
+use hedge::{Hedge, Hedges};
 use interrupt::Recovery;
 use operation::{Chat, Embeddings, Operation, StreamedChat, Whole};
 
@@ -69,6 +76,9 @@ struct Inner {
     web: Arc<dyn Web>,
     ledger: Arc<dyn LedgerStore>,
     clock: Arc<dyn Clock>,
+    hedges: Hedges,
+    /// Answers kept; made when the first request asks for it.
+    cache: OnceCell<Arc<AnswerCache>>,
 }
 
 /// Parts of an engine that can be replaced.
@@ -99,7 +109,16 @@ impl Engine {
         let web = parts.web.unwrap_or_else(|| ours.clone());
         let transport = parts.transport.unwrap_or(ours);
         let ledger = parts.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(config.ledger.max_records)));
-        Ok(Engine(Arc::new(Inner { config, router, transport, web, ledger, clock: parts.clock })))
+        Ok(Engine(Arc::new(Inner {
+            config,
+            router,
+            transport,
+            web,
+            ledger,
+            clock: parts.clock,
+            hedges: Hedges::default(),
+            cache: OnceCell::new(),
+        })))
     }
 
     /// The wall clock.
@@ -130,11 +149,19 @@ impl Engine {
     /// One answer. `response.interfuse` tells provider, attempts, latency and cost. Dropping the future closes the
     /// connection and books the attempt as cancelled.
     pub async fn chat(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatCompletion> {
+        let place = match self.kept(request, cx).await? {
+            Some(Look::Kept(kept)) => return Ok(self.again(&kept, cx)),
+            Some(Look::Mine(place)) => Some(place),
+            None => None,
+        };
         let operation = Chat(request);
         let mut way = Way::new(self, &operation, cx)?;
         let mut call = Call { engine: self, operation, cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
         answer.interfuse = Some(way.log.meta(served));
+        if let Some(place) = place {
+            place.keep(&answer);
+        }
         Ok(answer)
     }
 
@@ -142,16 +169,61 @@ impl Engine {
     /// other. What follows a failure after it, the request's `on_interrupt` says. The last chunk carries `interfuse`.
     /// Dropping the stream closes the connection.
     pub async fn stream(&self, request: &ChatRequest, cx: &CallContext) -> Result<ChatStream> {
+        let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
+        let place = match self.kept(request, cx).await? {
+            Some(Look::Kept(kept)) => return Ok(stream::whole(self.again(&kept, cx), with_usage)),
+            Some(Look::Mine(place)) => Some(place),
+            None => None,
+        };
         let operation = StreamedChat { request, rest: None };
         let mut way = Way::new(self, &operation, cx)?;
         let open = Call { engine: self, operation, cx, way: &mut way }.run().await?;
-        let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
         // Only who wants to go on after an interruption pays for keeping the request.
         let recovery = match request.on_interrupt.unwrap_or_default() {
             OnInterrupt::Error => None,
             how => Some(Recovery::new(self, request, cx, how)),
         };
-        Ok(stream::caller(open, way, with_usage, recovery))
+        Ok(stream::caller(open, way, with_usage, recovery, place))
+    }
+
+    /// Looks whether the answer to a request is there already, where the request or the configuration wants that.
+    async fn kept(&self, request: &ChatRequest, cx: &CallContext) -> Result<Option<Look>> {
+        let config = &self.0.config;
+        if !request.cache.unwrap_or(config.cache.is_some()) {
+            return Ok(None);
+        }
+        let made = || Arc::new(AnswerCache::new(&config.cache.clone().unwrap_or_default()));
+        let cache = self.0.cache.get_or_init(made);
+        let key = cache::key(request, &self.tags(cx))?;
+        // The turn may be another call's, which takes as long as it takes.
+        let started = Instant::now();
+        let timeout = total(request.timeout_ms, request.timeouts.as_ref(), config);
+        let end = cx.deadline.map_or(started + timeout, |outer| outer.min(started + timeout));
+        let look = tokio::time::timeout_at(end, cache.look(key)).await;
+        look.map(Some).map_err(|_| Timeout::Total.fired(end - started, started.elapsed(), 0))
+    }
+
+    /// A kept answer, booked: it costs nothing.
+    fn again(&self, kept: &Kept, cx: &CallContext) -> ChatCompletion {
+        let mut answer = kept.answer.clone();
+        booking::kept(self, cx, &kept.by, answer.usage.as_ref());
+        let cost = NanoUsd::ZERO;
+        answer.interfuse = Some(ResponseMeta {
+            provider: kept.by.provider.clone(),
+            model: kept.by.model.clone(),
+            cost_nanos: Some(cost.nanos()),
+            cost_usd: Some(cost.to_string()),
+            cached_ms: Some(kept.at.elapsed().as_millis() as u64),
+            ..Default::default()
+        });
+        answer
+    }
+
+    /// Labels of a call: the client's, and its own.
+    fn tags(&self, cx: &CallContext) -> Tags {
+        let mut tags = self.0.config.tags.clone();
+        tags.extend(cx.tags.iter().map(|(k, v)| (k.clone(), v.clone())));
+        tags
     }
 
     /// Embeddings, booked and told as [`Engine::chat`] does.
@@ -242,10 +314,14 @@ impl Way {
 impl<O: Operation> Call<'_, O> {
     /// Tries routes until one answers.
     async fn run(&mut self) -> Result<O::Answer> {
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut last) = (Duration::ZERO, None);
         loop {
-            self.way.course.begin();
-            let error = match attempt::make(self, waited).await {
+            let entry = match self.enter().await {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return Err(self.way.log.finish(last.unwrap_or_else(nowhere))),
+                Err(error) => return Err(self.way.log.finish(error)),
+            };
+            let error = match self.attempt(entry, waited).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -257,8 +333,33 @@ impl<O: Operation> Call<'_, O> {
                 Step::Move(_) => waited = Duration::ZERO,
                 Step::Stop => return Err(self.way.log.finish(error)),
             }
+            last = Some(error);
         }
     }
+
+    /// Leave for the next attempt, which the course has then begun.
+    async fn enter(&mut self) -> Result<Option<Entry>> {
+        let given = self.operation.terms().timeouts.and_then(|timeouts| timeouts.get(Timeout::PoolWait));
+        let pool_wait = given.or_else(|| self.engine.0.config.timeouts.get(Timeout::PoolWait));
+        let entry = entry::enter(self.way, pool_wait, self.operation.need()).await?;
+        Ok(entry.filter(|_| self.way.course.begin()))
+    }
+
+    /// The attempt that the course has begun, and one beside it where it takes long and the caller wants that; notes both.
+    async fn attempt(&mut self, entry: Entry, waited: Duration) -> Result<O::Answer> {
+        let course = &self.way.course;
+        let number = self.way.log.attempts.len() as u32 + 1;
+        let trial = Trial::new(self, course.place, entry, course.why(), number, waited);
+        match Hedge::of(self) {
+            None => attempt::make(self, trial).await.note(&mut self.way.log),
+            Some(hedge) => hedge::race(self, trial, hedge).await,
+        }
+    }
+}
+
+/// The error of a call that was not let anywhere.
+fn nowhere() -> Error {
+    Error::new(ErrorKind::Internal, "no route was taken")
 }
 
 /// How long a call may take.
@@ -302,6 +403,7 @@ impl CallLog {
             reset: None,
             spliced: !self.pieces.is_empty(),
             pieces: std::mem::take(&mut self.pieces),
+            cached_ms: None,
             explanation: self.explanation.take(),
             fusion: None,
         }

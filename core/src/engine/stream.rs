@@ -7,11 +7,13 @@ use std::task::{Context, Poll};
 use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
 
 use super::Way;
+use super::cache::Place;
 use super::interrupt::{Broken, Recovered, Recovery};
 use super::reading::Open;
 use crate::error::{Dispatch, Error, Result};
 use crate::money::NanoUsd;
-use crate::types::ChatCompletionChunk;
+use crate::types::{ChatCompletion, ChatCompletionChunk, ResponseMeta};
+use crate::wire::Assembler;
 
 /// Chunks of one answer. Ends after the terminal signal; anything else is an error that carries the partial text.
 pub struct ChatStream(BoxStream<'static, Result<ChatCompletionChunk>>);
@@ -38,9 +40,29 @@ impl Stream for ChatStream {
 
 /// The caller's stream. The last chunk is held until the end is known, so that it can carry what interfuse adds; usage
 /// that the caller did not ask for is taken off.
-pub(super) fn caller(open: Box<Open>, way: Way, with_usage: bool, recovery: Option<Box<Recovery>>) -> ChatStream {
-    let state = Box::new(Caller { open, way, with_usage, recovery, held: None, over: false });
+pub(super) fn caller(
+    open: Box<Open>,
+    way: Way,
+    with_usage: bool,
+    recovery: Option<Box<Recovery>>,
+    place: Option<Place>,
+) -> ChatStream {
+    let keeps = place.map(|place| Box::new((place, Assembler::default())));
+    let state = Box::new(Caller { open, way, with_usage, recovery, keeps, held: None, over: false });
     ChatStream::new(unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) }))
+}
+
+/// An answer that is there already, as a stream.
+pub(super) fn whole(mut answer: ChatCompletion, with_usage: bool) -> ChatStream {
+    let meta = answer.interfuse.take();
+    let mut chunks = crate::wire::chunks(answer);
+    if !with_usage {
+        chunks.retain_mut(|chunk| chunk.usage.take().is_none() || !chunk.choices.is_empty());
+    }
+    if let Some(last) = chunks.last_mut() {
+        last.interfuse = meta.map(Box::new);
+    }
+    ChatStream::new(futures_util::stream::iter(chunks.into_iter().map(Ok)))
 }
 
 /// The reading end of a stream.
@@ -49,6 +71,8 @@ struct Caller {
     way: Way,
     with_usage: bool,
     recovery: Option<Box<Recovery>>,
+    /// Where the answer is kept for others, and what has come of it.
+    keeps: Option<Box<(Place, Assembler)>>,
     held: Option<ChatCompletionChunk>,
     over: bool,
 }
@@ -85,6 +109,9 @@ impl Caller {
 
     /// What of a chunk goes to the caller now. The latest chunk that ends a choice or carries usage waits.
     fn pass(&mut self, mut chunk: ChatCompletionChunk) -> Option<ChatCompletionChunk> {
+        if let Some(keeps) = &mut self.keeps {
+            keeps.1.add(&chunk);
+        }
         if !self.with_usage {
             chunk.usage = None;
             if chunk.choices.is_empty() {
@@ -111,7 +138,12 @@ impl Caller {
             object: "chat.completion.chunk".to_owned(),
             ..Default::default()
         });
-        last.interfuse = Some(Box::new(self.way.log.meta(served)));
+        let meta = self.way.log.meta(served);
+        if let Some((place, all)) = self.keeps.take().map(|keeps| *keeps) {
+            let by = ResponseMeta { provider: meta.provider.clone(), model: meta.model.clone(), ..Default::default() };
+            place.keep(&ChatCompletion { interfuse: Some(by), ..all.finish() });
+        }
+        last.interfuse = Some(Box::new(meta));
         Some(last)
     }
 
@@ -144,6 +176,9 @@ impl Caller {
         let Recovered { open, reset } = recovery.after(error, Broken::new(&self.open), &mut self.way).await?;
         self.open = open;
         self.held = None;
+        if let (Some(keeps), true) = (&mut self.keeps, reset.is_some()) {
+            keeps.1 = Assembler::default();
+        }
         Ok(reset)
     }
 }

@@ -5,8 +5,8 @@ use futures_util::stream;
 use crate::engine::{ChatStream, Engine};
 use crate::error::{Error, ErrorKind, Partial, Result};
 use crate::types::{
-    ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, ChunkChoice, Config, Delta, FunctionCallDelta, Fused,
-    FusionStep, ResponseMeta, ToolCallDelta, Usage,
+    ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, ChunkChoice, Config, Delta, Fused, FusionStep,
+    ResponseMeta, ToolCallDelta, Usage,
 };
 
 use super::{FusionStream, plan, run};
@@ -146,18 +146,9 @@ impl Chunks {
         let id = fused.id.clone();
         let mut chunks = Vec::new();
         if let Some(calls) = fused.message.tool_calls.as_ref().filter(|c| !c.is_empty()) {
-            let whole = |(i, call): (usize, &crate::types::ToolCall)| ToolCallDelta {
-                index: u32::try_from(i).unwrap_or(u32::MAX),
-                id: Some(call.id.clone()),
-                r#type: Some(call.r#type.clone()),
-                function: call
-                    .function
-                    .as_ref()
-                    .map(|f| FunctionCallDelta { name: Some(f.name.clone()), arguments: Some(f.arguments.clone()) }),
-                extra: call.extra.clone(),
-            };
             let role = self.partial.is_empty().then(|| "assistant".to_owned());
-            let tool_calls = Some(calls.iter().enumerate().map(whole).collect());
+            let tool_calls =
+                Some(calls.iter().cloned().enumerate().map(|(i, call)| ToolCallDelta::whole(i, call)).collect());
             chunks.push(self.chunk(&id, Delta { role, tool_calls, ..Default::default() }, None));
         }
         chunks.push(self.chunk(&id, Delta::default(), fused.finish_reason.clone()));

@@ -211,6 +211,7 @@ mod tests {
             cost_source: None,
             latency_ms: 1,
             ttft_ms: None,
+            cached: false,
             tags: BTreeMap::from([("project".to_owned(), project.to_owned())]),
         }
     }

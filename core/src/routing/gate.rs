@@ -10,9 +10,14 @@ use tokio::time::Instant;
 use super::limits::{Full, Limits};
 use crate::types::{LimitConfig, RateLimit};
 
+/// How long a key that was refused is left in peace while there are others.
+const DEAD: Duration = Duration::from_secs(60);
+
 /// Limits that calls share.
 #[derive(Debug, Default)]
 pub struct Gate {
+    /// Whether tokens are limited.
+    counts_tokens: bool,
     limits: Mutex<Limits>,
     freed: Notify,
 }
@@ -21,7 +26,8 @@ impl Gate {
     /// A gate with the limits of a configuration; without any, it learns what the vendor tells.
     pub fn new(config: Option<&LimitConfig>) -> Arc<Self> {
         let limits = config.map(Limits::new).unwrap_or_default();
-        Arc::new(Gate { limits: Mutex::new(limits), freed: Notify::new() })
+        let counts_tokens = config.is_some_and(|config| config.tokens_per_minute.is_some());
+        Arc::new(Gate { counts_tokens, limits: Mutex::new(limits), freed: Notify::new() })
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
@@ -36,6 +42,16 @@ impl Gate {
     /// Notes what the vendor told of its limits.
     pub fn told(&self, now: Instant, limit: &RateLimit) {
         self.limits().told(now, limit);
+    }
+
+    /// Notes that the vendor refused the key itself: others go first for a while.
+    pub fn key_refused(&self, now: Instant) {
+        self.limits().key_refused(Some(now + DEAD));
+    }
+
+    /// Notes that the vendor took the key.
+    pub fn key_taken(&self) {
+        self.limits().key_refused(None);
     }
 
     /// Notes that the vendor refused, and for how long.
@@ -54,11 +70,13 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Passes both gates or neither.
+    /// Passes both gates or neither; `tokens` tells about how many the call takes, and is asked only where they are limited.
     ///
     /// # Errors
     /// What to wait for, and at which gate.
-    pub fn enter(&self, now: Instant, tokens: u64) -> Result<Passes, (Full, Arc<Gate>)> {
+    pub fn enter(&self, now: Instant, tokens: impl FnOnce() -> u64) -> Result<Passes, (Full, Arc<Gate>)> {
+        let counts = self.key.counts_tokens || self.backend.as_ref().is_some_and(|gate| gate.counts_tokens);
+        let tokens = if counts { tokens() } else { 0 };
         let key = self.key.enter(now, tokens).map_err(|full| (full, self.key.clone()))?;
         let Some(backend) = &self.backend else { return Ok(Passes { key, backend: None }) };
         match backend.enter(now, tokens) {
@@ -74,7 +92,7 @@ impl Gates {
 /// Waits until it is worth asking again.
 pub async fn room(gate: &Gate, full: Full) {
     match full {
-        Full::For(wait) => tokio::time::sleep(wait).await,
+        Full::For(wait) | Full::Refused(wait) => tokio::time::sleep(wait).await,
         Full::UntilOneEnds => gate.freed.notified().await,
     }
 }
@@ -133,29 +151,29 @@ mod tests {
             LimitConfig { requests_per_minute: Some(10), tokens_per_minute: Some(50), concurrency: Some(2) },
             LimitConfig { concurrency: Some(1), ..Default::default() },
         );
-        let first = all.enter(now, 5).unwrap();
+        let first = all.enter(now, || 5).unwrap();
         for _ in 0..100 {
-            assert_eq!(all.enter(now, 5).unwrap_err().0, Full::UntilOneEnds);
+            assert_eq!(all.enter(now, || 5).unwrap_err().0, Full::UntilOneEnds);
         }
         let limits = all.key.limits();
         assert!(format!("{limits:?}").contains("under_way: 1,"), "{limits:?}");
         drop(limits);
         drop(first);
         for _ in 0..9 {
-            drop(all.enter(now, 5).unwrap());
+            drop(all.enter(now, || 5).unwrap());
         }
-        assert!(matches!(all.enter(now, 5).unwrap_err().0, Full::For(_)), "what did not go took nothing");
+        assert!(matches!(all.enter(now, || 5).unwrap_err().0, Full::For(_)), "what did not go took nothing");
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_woken_when_a_place_is_free() {
         let all = gates(LimitConfig { concurrency: Some(1), ..Default::default() }, LimitConfig::default());
-        let first = all.enter(Instant::now(), 0).unwrap();
+        let first = all.enter(Instant::now(), || 0).unwrap();
         let waits = tokio::spawn({
             let all = all.clone();
             async move {
                 loop {
-                    match all.enter(Instant::now(), 0) {
+                    match all.enter(Instant::now(), || 0) {
                         Ok(_) => return,
                         Err((full, gate)) => room(&gate, full).await,
                     }

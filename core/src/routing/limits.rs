@@ -16,6 +16,8 @@ pub struct Limits {
     under_way: u32,
     /// The vendor said that there is nothing left before then.
     told: Option<Instant>,
+    /// The vendor refused the key; not before then.
+    dead: Option<Instant>,
 }
 
 /// Why a call has to wait.
@@ -25,6 +27,8 @@ pub enum Full {
     For(Duration),
     /// As many calls are under way as may be: until one ends.
     UntilOneEnds,
+    /// The key was refused lately; it is worth another try after this long.
+    Refused(Duration),
 }
 
 impl Limits {
@@ -44,6 +48,9 @@ impl Limits {
     /// # Errors
     /// What to wait for.
     pub fn take(&mut self, now: Instant, tokens: u64) -> Result<(), Full> {
+        if let Some(until) = self.dead.filter(|until| now < *until) {
+            return Err(Full::Refused(until - now));
+        }
         if let Some(until) = self.told {
             if now < until {
                 return Err(Full::For(until - now));
@@ -86,7 +93,8 @@ impl Limits {
     /// What the vendor told with an answer: where nothing is left, nobody asks before the window starts again.
     pub fn told(&mut self, now: Instant, limit: &RateLimit) {
         let empty = |window: &Option<Window>| {
-            let window = window.as_ref().filter(|w| w.remaining == Some(0))?;
+            // Where the limit itself is 0, nothing is limited.
+            let window = window.as_ref().filter(|w| w.remaining == Some(0) && w.limit != Some(0))?;
             window.reset_ms.map(|ms| now + Duration::from_millis(ms.min(LONGEST_MS)))
         };
         self.blocked(empty(&limit.requests).max(empty(&limit.tokens)));
@@ -95,6 +103,11 @@ impl Limits {
     /// The vendor refused and said for how long.
     pub fn refused(&mut self, now: Instant, retry_after: Duration) {
         self.blocked(Some(now + retry_after.min(Duration::from_millis(LONGEST_MS))));
+    }
+
+    /// The vendor refused the key itself, or `None`: took it.
+    pub fn key_refused(&mut self, until: Option<Instant>) {
+        self.dead = until;
     }
 
     fn blocked(&mut self, until: Option<Instant>) {

@@ -6,6 +6,7 @@ mod fallbacks;
 mod filter;
 mod gate;
 mod health;
+mod keys;
 mod limits;
 mod listing;
 mod need;
@@ -21,7 +22,7 @@ use crate::backend::{Api, Endpoint, Endpoints};
 use crate::catalog::{Catalog, Price};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{Config, CostSource, Explanation, Fallbacks, ProviderChoice, Terms};
+use crate::types::{Config, CostSource, Explanation, Fallbacks, LimitConfig, ProviderChoice, Terms};
 use fallbacks::FallbackTable;
 use offered::{Known, Offers};
 
@@ -49,6 +50,28 @@ pub struct Target {
     pub price: Option<(Price, CostSource)>,
     /// What is remembered of it; shared by all targets of the same backend and model.
     pub track: Arc<Track>,
+    /// Limits of its key and its backend.
+    pub gates: Gates,
+    /// The same with each further key of the backend; of the first key's target only.
+    pub keys: Vec<Arc<Target>>,
+}
+
+impl Target {
+    /// Learns from a failure what holds for later calls with this key.
+    pub fn learn(&self, error: &Error) {
+        let now = tokio::time::Instant::now();
+        match (error.kind(), error.body().status) {
+            (ErrorKind::Authentication | ErrorKind::Permission | ErrorKind::InsufficientCredits, Some(_)) => {
+                self.gates.key.key_refused(now);
+            }
+            (ErrorKind::RateLimited, Some(_)) => {
+                if let Some(after) = error.retry_after() {
+                    self.gates.key.refused(now, after);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Where a request may go, and why.
@@ -148,6 +171,8 @@ pub struct Router {
     known: Mutex<HashMap<String, Vec<Known>>>,
     /// What is remembered of targets, by backend and model as sent.
     tracks: Mutex<HashMap<(String, String), Arc<Track>>>,
+    /// Gates of keys and backends, by backend and name of the key; without a name: of the backend.
+    gates: Mutex<HashMap<(String, Option<String>), Arc<Gate>>>,
 }
 
 impl Router {
@@ -181,6 +206,7 @@ impl Router {
             clock,
             known: Mutex::default(),
             tracks: Mutex::default(),
+            gates: Mutex::default(),
         })
     }
 
@@ -190,7 +216,8 @@ impl Router {
     /// Of the first model that leads nowhere, when no other model does either; `invalid_request` for preferences that
     /// leave nobody, with what left each candidate out under `details.candidates`.
     pub fn plan(&self, terms: &Terms<'_>, need: &dyn Need) -> Result<Plan> {
-        if let Some(routes) = self.straight(terms, need)? {
+        if let Some(mut routes) = self.straight(terms, need)? {
+            keys::spread(&mut routes, || self.rng());
             return Ok(Plan { routes, explanation: None });
         }
         let groups = self.groups(terms)?;
@@ -200,7 +227,9 @@ impl Router {
         if !decision.serves() {
             return Err(self.nobody(&decision, terms.model));
         }
-        Ok(Plan { routes: decision.routes(need), explanation })
+        let mut routes = decision.routes(need);
+        keys::spread(&mut routes, || self.rng());
+        Ok(Plan { routes, explanation })
     }
 
     /// How the backend of a request would be chosen now; says so, too, when nobody is left.
@@ -316,6 +345,22 @@ impl Router {
     fn track(&self, provider: &str, model: &str) -> Arc<Track> {
         let mut tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
         tracks.entry((provider.to_owned(), model.to_owned())).or_default().clone()
+    }
+
+    /// The gates before a backend, with the key that it has here.
+    fn gates(&self, endpoint: &Endpoint) -> Gates {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gate = |name: Option<String>, limits: Option<&LimitConfig>| {
+            gates.entry((endpoint.id().to_owned(), name)).or_insert_with(|| Gate::new(limits)).clone()
+        };
+        match &endpoint.key {
+            // A lone key and its backend are one.
+            None => Gates { key: gate(None, endpoint.limits.as_ref()), backend: None },
+            Some(key) => Gates {
+                key: gate(Some(key.name.clone()), key.limits.as_ref()),
+                backend: endpoint.limits.as_ref().map(|limits| gate(None, Some(limits))),
+            },
+        }
     }
 
     /// A backend by name or alias.

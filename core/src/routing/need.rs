@@ -19,7 +19,7 @@ const BYTES_PER_TOKEN: u64 = 4;
 const IMAGE_TOKENS: u64 = 1_000;
 
 /// A request, as far as it decides where it goes.
-pub trait Need {
+pub trait Need: Sync {
     /// Tokens of the prompt, estimated.
     fn prompt_tokens(&self) -> u64;
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError};
 
 use super::need::Facts;
 use super::policy::{self, Policy};
-use super::{Route, RouteOn, Router, Target};
+use super::{Route, RouteOn, Router, Target, Track};
 use crate::backend::Endpoint;
-use crate::catalog::{self, Provider, ProviderKind, Resolved};
+use crate::catalog::{self, Price, Provider, ProviderKind, Resolved};
 use crate::error::{Error, Result};
 use crate::types::{CostSource, Quantization, Quirks, Sort};
 
@@ -152,6 +152,33 @@ impl Router {
         self.found(endpoint, asked, &resolved)
     }
 
+    /// The target with the backend's first key, which holds those with the others.
+    fn target(
+        &self,
+        endpoint: Arc<Endpoint>,
+        found: &Resolved,
+        asked: &str,
+        price: Option<(Price, CostSource)>,
+        track: Arc<Track>,
+    ) -> Arc<Target> {
+        let api = found.offer.as_deref().and_then(|offer| offer.api.as_deref());
+        let with = |endpoint: &Arc<Endpoint>, keys: Vec<Arc<Target>>| {
+            Arc::new(Target {
+                api: endpoint.api(&found.model_id, api).clone(),
+                gates: self.gates(endpoint),
+                endpoint: endpoint.clone(),
+                model_asked: asked.to_owned(),
+                model: found.model_id.clone(),
+                price: price.clone(),
+                track: track.clone(),
+                keys,
+            })
+        };
+        let others = self.endpoints.pool(endpoint.id()).iter().filter(|other| !Arc::ptr_eq(other, &endpoint));
+        let keys = others.map(|other| with(other, Vec::new())).collect();
+        with(&endpoint, keys)
+    }
+
     fn found(&self, endpoint: Arc<Endpoint>, asked: &str, found: &Resolved) -> Offered {
         let offer = found.offer.as_deref();
         let id = &found.model_id;
@@ -159,7 +186,6 @@ impl Router {
         let price = own
             .map(|p| (p.clone(), CostSource::Configured))
             .or_else(|| found.price().map(|p| (p.clone(), CostSource::Catalog)));
-        let api = endpoint.api(id, offer.and_then(|offer| offer.api.as_deref())).clone();
         let track = self.track(endpoint.id(), id);
         // Names that no row of the catalogue explains do not need its models read.
         let canonical = found.canonical.as_deref().and_then(|id| self.catalog.models().ok()?.get(id));
@@ -180,7 +206,7 @@ impl Router {
             reasoning: canonical.and_then(|m| m.reasoning) == Some(true),
             facts,
             hash: hash.finish(),
-            target: Arc::new(Target { endpoint, api, model_asked: asked.to_owned(), model: id.clone(), price, track }),
+            target: self.target(endpoint, found, asked, price, track),
         }
     }
 }

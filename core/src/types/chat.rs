@@ -117,6 +117,10 @@ pub struct ChatRequest {
     /// counts as the call's. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetch_images: Option<bool>,
+    /// Whether a second backend is asked beside one that takes long, as `routing.hedge` of the configuration says by default.
+    /// Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<bool>,
     /// Whether a kept answer will do, and this one may be kept, for requests that are the same; as `cache` of the
     /// configuration says by default. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -150,6 +154,7 @@ impl ChatRequest {
             timeout_ms: self.timeout_ms,
             timeouts: self.timeouts.as_ref(),
             max_retries: self.max_retries,
+            hedge: self.hedge,
             extra_headers: self.extra_headers.as_ref(),
         }
     }

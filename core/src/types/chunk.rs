@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extra, Logprobs, ResponseMeta, Usage};
+use super::{Extra, Logprobs, ResponseMeta, ToolCall, Usage};
 
 /// One event of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,19 @@ pub struct ToolCallDelta {
     /// The vendor's other fields.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl ToolCallDelta {
+    /// A whole call, at its place among the message's.
+    pub fn whole(place: usize, call: ToolCall) -> Self {
+        ToolCallDelta {
+            index: u32::try_from(place).unwrap_or(u32::MAX),
+            id: Some(call.id),
+            r#type: Some(call.r#type),
+            function: call.function.map(|f| FunctionCallDelta { name: Some(f.name), arguments: Some(f.arguments) }),
+            extra: call.extra,
+        }
+    }
 }
 
 /// New parts of a function call.

@@ -85,6 +85,7 @@ impl EmbeddingRequest {
             timeout_ms: self.timeout_ms,
             timeouts: self.timeouts.as_ref(),
             max_retries: self.max_retries,
+            hedge: None,
             extra_headers: self.extra_headers.as_ref(),
         }
     }

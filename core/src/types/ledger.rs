@@ -80,6 +80,9 @@ pub struct LedgerRecord {
     /// Time to the first content, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<u64>,
+    /// A kept answer was given again: nobody was asked, nothing was paid; `attempt` is then 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// The caller's labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,

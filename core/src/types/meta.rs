@@ -64,6 +64,9 @@ pub struct ResponseMeta {
     /// Who gave each piece, in order; empty unless `spliced`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<Piece>,
+    /// Age of a kept answer, milliseconds; absent where the provider was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_ms: Option<u64>,
     /// How the backend was chosen, when the request or the configuration asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Box<Explanation>>,

@@ -31,6 +31,8 @@ pub struct Terms<'a> {
     pub timeouts: Option<&'a TimeoutConfig>,
     /// Retries after the first attempt, per target.
     pub max_retries: Option<u32>,
+    /// Whether a second attempt may be made beside one that takes long.
+    pub hedge: Option<bool>,
     /// Headers added to the vendor's request.
     pub extra_headers: Option<&'a BTreeMap<String, String>>,
 }
@@ -289,6 +291,10 @@ pub struct RoutingConfig {
     /// Whether every response tells how its backend was chosen; false by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<bool>,
+    /// Whether a second backend is asked beside one that takes longer than 95 of 100 of its calls did; whoever answers first
+    /// is heard. At most one call of twenty is made twice. False by default; a request's `hedge` outranks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<bool>,
     /// Makes the random choices of policies repeatable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::types::ChatRequest;
+use crate::types::{ChatRequest, Usd};
 
 fn read(provider: Value) -> Result<ProviderPreferences, crate::Error> {
     let text = json!({"model": "m", "provider": provider}).to_string();

@@ -6,7 +6,9 @@ use std::collections::hash_map::Entry;
 use serde_json::Value;
 
 use crate::error::Partial;
-use crate::types::{ChatCompletion, ChatCompletionChunk, Choice, Delta, FunctionCall, ToolCall, ToolCallDelta};
+use crate::types::{
+    ChatCompletion, ChatCompletionChunk, Choice, ChunkChoice, Delta, FunctionCall, ToolCall, ToolCallDelta,
+};
 
 /// Collects chunks.
 #[derive(Debug, Default)]
@@ -81,6 +83,45 @@ impl Assembler {
         self.answer.choices.sort_by_key(|c| c.index);
         self.answer
     }
+}
+
+/// The chunks of an answer that is there already: of each choice what it says, then its end; the usage last.
+pub fn chunks(answer: ChatCompletion) -> Vec<ChatCompletionChunk> {
+    let head = ChatCompletionChunk {
+        id: answer.id,
+        object: "chat.completion.chunk".to_owned(),
+        created: answer.created,
+        model: answer.model,
+        service_tier: answer.service_tier,
+        system_fingerprint: answer.system_fingerprint,
+        extra: answer.extra,
+        ..Default::default()
+    };
+    let mut all = Vec::with_capacity(2 * answer.choices.len() + 1);
+    for choice in answer.choices {
+        let message = choice.message;
+        let whole = |(place, call)| ToolCallDelta::whole(place, call);
+        let delta = Delta {
+            role: Some(message.role),
+            content: message.content,
+            refusal: message.refusal,
+            reasoning_content: message.reasoning_content,
+            tool_calls: message.tool_calls.map(|calls| calls.into_iter().enumerate().map(whole).collect()),
+            extra: message.extra,
+        };
+        let says = ChunkChoice { index: choice.index, delta, logprobs: choice.logprobs, ..Default::default() };
+        let ends = ChunkChoice {
+            index: choice.index,
+            finish_reason: choice.finish_reason,
+            extra: choice.extra,
+            ..Default::default()
+        };
+        all.extend([says, ends].map(|choice| ChatCompletionChunk { choices: vec![choice], ..head.clone() }));
+    }
+    if answer.usage.is_some() {
+        all.push(ChatCompletionChunk { usage: answer.usage, ..head });
+    }
+    all
 }
 
 fn add_delta(into: &mut Choice, delta: &Delta, places: &mut HashMap<(u32, u32), usize>) {

@@ -26,7 +26,7 @@ use http::HeaderMap;
 use crate::error::{Error, Result};
 use crate::types::{ChatCompletion, ChatCompletionChunk, ChatRequest, Quirks};
 
-pub use assemble::Assembler;
+pub use assemble::{Assembler, chunks};
 
 /// One vendor wire. Adding one is one file here, one entry in [`PROTOCOLS`], one catalogue row.
 pub trait Protocol: Send + Sync {
