@@ -200,6 +200,11 @@ impl Fault {
             if case.on.is_empty() || case.calls.count == 0 {
                 return Err(format!("cases[{at}]: it makes no call"));
             }
+            // They would stand in one place of the table.
+            let same = |other: &&Case| other.name == case.name && other.on.iter().any(|form| case.on.contains(form));
+            if self.cases[..at].iter().any(|other| same(&other)) {
+                return Err(format!("cases[{at}]: a case before it has the same name and form"));
+            }
             for (name, checks) in [("require", &case.require), ("want", &case.want)] {
                 let path = format!("cases[{at}].{name}");
                 for (name, part) in [("calls", &checks.calls), ("ledger", &checks.ledger)] {
@@ -210,7 +215,9 @@ impl Fault {
                         return Err(format!("{path}.requests.{backend}: there is no such backend"));
                     }
                     let count = requests.count.iter();
-                    count.into_iter().try_for_each(|part| matching::check(&format!("{path}.requests"), part))?;
+                    count
+                        .into_iter()
+                        .try_for_each(|part| matching::check(&format!("{path}.requests.{backend}"), part))?;
                 }
             }
             // Without a wish a case would pass whatever came.
@@ -241,4 +248,57 @@ fn read<T: DeserializeOwned>(file: &Path) -> Result<T, String> {
     let text = std::fs::read_to_string(file).map_err(|error| at(error.to_string()))?;
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text))
         .map_err(|error| at(format!("at {}: {}", error.path(), error.inner())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    fn baseline() -> Baseline {
+        from_value(json!({
+            "about": "", "config": {}, "request": {}, "answers": {}, "upstreams": {"primary": {"routes": []}}
+        }))
+        .unwrap()
+    }
+
+    fn told(upstreams: Value, cases: Value) -> String {
+        let fault = json!({"id": "S", "title": "", "about": "", "upstreams": upstreams, "cases": cases});
+        from_value::<Fault>(fault).unwrap().check(&baseline()).unwrap_err()
+    }
+
+    #[test]
+    fn what_would_pass_in_silence_is_refused() {
+        let want = json!({"calls": {"$each": {"ok": true}}});
+        for (upstreams, cases, says) in [
+            (json!({"other": {"routes": []}}), json!([]), "upstreams.other"),
+            (json!({"primary": {"routes": [{"then": {"sttus": 1}}]}}), json!([]), "upstreams.primary: "),
+            (json!({}), json!([]), "no cases"),
+            (json!({}), json!([{"on": [], "want": want}]), "it makes no call"),
+            (json!({}), json!([{"on": ["whole"], "calls": {"count": 0}, "want": want}]), "it makes no call"),
+            (json!({}), json!([{"on": ["whole"], "want": {}}]), "cases[0].want.calls"),
+            (json!({}), json!([{"on": ["whole"], "want": {"calls": {"$eech": 1}}}]), "cases[0].want.calls"),
+            (
+                json!({}),
+                json!([{"on": ["whole"], "require": {"requests": {"primry": {}}}, "want": want}]),
+                "cases[0].require.requests.primry",
+            ),
+            (
+                json!({}),
+                json!([{"on": ["whole"], "want": want}, {"on": ["stream", "whole"], "want": want}]),
+                "cases[1]: a case before it",
+            ),
+        ] {
+            let told = told(upstreams, cases);
+            assert!(told.contains(says), "{told}");
+        }
+    }
+
+    #[test]
+    fn overlays_go_field_by_field() {
+        let over = json!({"a": {"c": 3}, "d": [1], "e": null});
+        let Value::Object(over) = over else { unreachable!() };
+        let under = json!({"a": {"b": 1, "c": 2}, "d": [0, 0], "e": 1, "f": 1});
+        assert_eq!(overlaid(under, &over), json!({"a": {"b": 1, "c": 3}, "d": [1], "e": null, "f": 1}));
+    }
 }

@@ -101,3 +101,75 @@ fn calls(case: &Case, form: Form, request: &Value) -> Value {
     };
     (0..case.calls.count).map(|at| json!({"at_ms": at * case.calls.every_ms, "op": op, "request": request})).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::from_value;
+
+    /// Plays a case whose runner is this shell script; its arguments are `$0`: calls, `$1`: configuration, `$2`: calls.
+    async fn played(form: Form, shell: &str) -> Played {
+        let baseline: Baseline = from_value(json!({
+            "about": "", "request": {"model": "m"},
+            "config": {"providers": {"up": {"base_url": "{{up.url}}/v1", "api_key": "a-long-secret"}}},
+            "upstreams": {"up": {"routes": []}}, "answers": {"all": "one two"},
+        }))
+        .unwrap();
+        let fault: Fault = from_value(json!({
+            "id": "S", "title": "", "about": "",
+            "cases": [{"on": ["whole", "stream"], "request": {"n": 1}, "want": {"calls": [{"text_is": "all"}]}}]
+        }))
+        .unwrap();
+        let command = vec!["/bin/sh".into(), "-c".into(), shell.into()];
+        play(&baseline, &fault, &fault.cases[0], form, &Runner { command, env: &[] }).await
+    }
+
+    const ENDS: &str = r#"echo '{"made": {"started_ms": 0, "ended_ms": 1}}'; echo '{"result": {"rows": []}}'"#;
+
+    #[tokio::test]
+    async fn a_run_is_judged() {
+        let says = |text: &str| {
+            let answer = json!({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]});
+            format!("echo '{}'; {ENDS}", json!({"result": answer}))
+        };
+        let whole = played(Form::Whole, &says("one two")).await;
+        assert_eq!(whole.verdict, Verdict::Pass, "{:?}", whole.reasons);
+        assert_eq!(played(Form::Whole, &says("one")).await.verdict, Verdict::Fail);
+        let error = format!(r#"echo '{{"error": {{"kind": "timeout", "message": "late"}}}}'; {ENDS}"#);
+        let safe = played(Form::Whole, &error).await;
+        assert_eq!(safe.verdict, Verdict::Safe);
+        assert!(safe.reasons.contains(&"error timeout: late".to_owned()), "{:?}", safe.reasons);
+    }
+
+    #[tokio::test]
+    async fn a_broken_runner_fails() {
+        let print = r#"echo "$1" >&2; "#;
+        for (shell, says) in [
+            (format!("{print}{ENDS}"), "the key `a-long-secret` was printed"),
+            (format!("{ENDS}; exit 3"), "exit status: 3"),
+            ("true".to_owned(), "did not tell"),
+        ] {
+            let played = played(Form::Whole, &shell).await;
+            assert_eq!(played.verdict, Verdict::Fail);
+            assert!(played.reasons[0].contains(says), "{:?}", played.reasons);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_runner_gets_calls_with_what_the_case_lays_over_them() {
+        let call = |op: &str, request: Value| json!([{"at_ms": 0, "op": op, "request": request}]).to_string();
+        for (form, wanted) in [
+            (Form::Whole, call("chat", json!({"model": "m", "n": 1}))),
+            (
+                Form::Stream,
+                call("chat_stream", json!({"model": "m", "n": 1, "stream_options": {"include_usage": true}})),
+            ),
+        ] {
+            let shell = format!(
+                r#"[ "$0 $2" = 'calls {wanted}' ] || exit 7; case "$1" in *http://127.0.0.1:*/v1*) exit 8; esac"#
+            );
+            let played = played(form, &shell).await;
+            assert!(played.reasons[0].contains("exit status: 8"), "{:?}", played.reasons);
+        }
+    }
+}

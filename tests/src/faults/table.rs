@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -43,6 +44,9 @@ impl Table {
         // The longest first: the others then fill the gaps.
         places.sort_by_key(|(fault, case, ..)| std::cmp::Reverse(folder.faults[*fault].cases[*case].calls.span_ms()));
 
+        let waits = places.iter().map(|(fault, case, ..)| folder.faults[*fault].cases[*case].calls.span_ms()).max();
+        let seconds = waits.unwrap_or_default() / 1000;
+        let _ = writeln!(io::stderr(), "{} runs; the longest is made of calls over {seconds} s", places.len());
         let room = Arc::new(Semaphore::new(AT_A_TIME));
         let mut playing = JoinSet::new();
         for place in places {
@@ -76,13 +80,22 @@ impl Table {
         }
         let mut why = String::new();
         for (fault, definition) in self.folder.faults.iter().enumerate() {
-            for (case, of_case) in definition.cases.iter().enumerate() {
-                let row = format!("{} {}", definition.id, of_case.name);
-                let title = if case == 0 { definition.title.as_str() } else { "" };
+            // Cases of one name stand in one row: they differ in form.
+            let mut names: Vec<&str> = Vec::new();
+            for case in &definition.cases {
+                if !names.contains(&case.name.as_str()) {
+                    names.push(&case.name);
+                }
+            }
+            for (nth, case_name) in names.into_iter().enumerate() {
+                let row = format!("{} {case_name}", definition.id);
+                let title = if nth == 0 { definition.title.as_str() } else { "" };
+                let cases = || (0..definition.cases.len()).filter(|at| definition.cases[*at].name == case_name);
                 let _ = write!(out, "\n{row:<15}{title:<44}");
                 for (language, name) in self.languages.iter().enumerate() {
                     for (form, form_name) in FORMS {
-                        let Some(played) = self.runs.get(&(fault, case, form, language)) else {
+                        let played = cases().find_map(|case| self.runs.get(&(fault, case, form, language)));
+                        let Some(played) = played else {
                             let _ = write!(out, "{:<8}", "-");
                             continue;
                         };
@@ -96,7 +109,7 @@ impl Table {
                                 played.verdict
                             );
                             for reason in &played.reasons {
-                                let _ = write!(why, "\n    {}", reason.replace('\n', "\n    "));
+                                let _ = write!(why, "\n    {}", shortened(reason));
                             }
                         }
                     }
@@ -106,4 +119,12 @@ impl Table {
         let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
         format!("{}\n{why}", lines.join("\n"))
     }
+}
+
+/// What fits a report: a mismatch repeats the whole of what was there.
+fn shortened(reason: &str) -> String {
+    const MOST: usize = 600;
+    let short: String = reason.chars().take(MOST).collect();
+    let dots = if short.len() < reason.len() { " ..." } else { "" };
+    short.replace('\n', "\n    ") + dots
 }
