@@ -1,10 +1,11 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors bench bench-routing bench-wires setup lint deny clean
+.PHONY: help demo test test-vendors test-faults bench bench-routing bench-wires setup lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
 	@echo 'make test    every test: Rust, C, C++, Python, Node, and the types (PARTS="c python" for some of them)'
 	@echo 'make test-vendors   the official SDKs of eight vendors and interfuse ask one server and must hear the same'
+	@echo 'make test-faults   what backends can do wrong, in four languages, as a table (FAULTS=DIR for definitions of another folder)'
 	@echo 'make bench   interfuse beside raw clients of each language'
 	@echo 'make bench-routing   what a routing decision over 200 backends costs, beside its goals'
 	@echo 'make bench-wires   what each wire costs to write and read, beside its goals'
@@ -21,6 +22,9 @@ test:
 
 test-vendors:
 	@bash tests/setup/vendors.sh
+
+test-faults:
+	@bash tests/setup/faults.sh $(ARGS)
 
 bench:
 	@bash tests/setup/bench.sh

@@ -1,4 +1,5 @@
-/* Parity runner of the C ABI: `parity-c OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]`, JSON lines on stdout. */
+/* Parity runner of the C ABI: `parity-c OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]`, JSON lines on stdout.
+ * `parity-c calls CONFIG_JSON CALLS_JSON` makes calls one after another through one client. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,79 @@ static int32_t many(const interfuse_client *client, const char *request, start_s
     return status;
 }
 
+/* One operation; 2 when there is no such. */
+static int32_t make(const interfuse_client *client, const char *op, const char *request, int64_t cancel_ms, interfuse_error **err) {
+    if (strcmp(op, "chat") == 0) {
+        return once(client, request, interfuse_chat, interfuse_chat_start, cancel_ms, err);
+    } else if (strcmp(op, "embeddings") == 0) {
+        return once(client, request, interfuse_embeddings, interfuse_embeddings_start, cancel_ms, err);
+    } else if (strcmp(op, "fuse") == 0) {
+        return once(client, request, interfuse_fuse, interfuse_fuse_start, cancel_ms, err);
+    } else if (strcmp(op, "chat_stream") == 0) {
+        return many(client, request, interfuse_chat_stream, "chunk", cancel_ms, err);
+    } else if (strcmp(op, "fuse_stream") == 0) {
+        return many(client, request, interfuse_fuse_stream, "event", cancel_ms, err);
+    } else if (strcmp(op, "explain") == 0) {
+        char *explanation = NULL;
+        const int32_t status = interfuse_explain(client, request, &explanation, err);
+        if (status == INTERFUSE_OK) {
+            line("result", explanation);
+        }
+        interfuse_string_free(explanation);
+        return status;
+    } else if (strcmp(op, "client") == 0) {
+        line("result", "null");
+        return INTERFUSE_OK;
+    }
+    fprintf(stderr, "no operation `%s`\n", op);
+    return 2;
+}
+
+/* The field of a call in the list; NULL when the list has no such call. */
+static char *field(const char *list, int at, const char *name) {
+    char pointer[64], *text = NULL;
+    snprintf(pointer, sizeof pointer, "/%d/%s", at, name);
+    interfuse_json_get(list, pointer, &text, NULL);
+    return text;
+}
+
+/* Makes each call at its time, or when the one before it has ended; then tells what the ledger says of them all. */
+static int32_t calls(const interfuse_client *client, const char *list, interfuse_error **err) {
+    const int64_t start = now_ms();
+    char *at_ms, *report = NULL;
+    int32_t status;
+    for (int at = 0; (at_ms = field(list, at, "at_ms")) != NULL; at++) {
+        char *op = field(list, at, "op"), *request = field(list, at, "request");
+        const int64_t wait = strtoll(at_ms, NULL, 10) - (now_ms() - start);
+        if (wait > 0) {
+            const struct timespec pause = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000};
+            nanosleep(&pause, NULL);
+        }
+        const int64_t started = now_ms() - start;
+        interfuse_error *failed = NULL;
+        status = make(client, op, request, -1, &failed);
+        const int64_t ended = now_ms() - start;
+        if (status < 0) {
+            line("error", interfuse_error_json(failed));
+        }
+        printf("{\"made\": {\"started_ms\": %lld, \"ended_ms\": %lld}}\n", (long long)started, (long long)ended);
+        fflush(stdout);
+        interfuse_error_free(failed);
+        interfuse_string_free(op);
+        interfuse_string_free(request);
+        interfuse_string_free(at_ms);
+        if (status == 2) {
+            return status;
+        }
+    }
+    status = interfuse_usage(client, "{\"by\": [\"provider\"]}", &report, err);
+    if (status == INTERFUSE_OK) {
+        line("result", report);
+    }
+    interfuse_string_free(report);
+    return status;
+}
+
 int main(int argc, char **argv) {
     interfuse_client *client = NULL;
     interfuse_error *err = NULL;
@@ -93,29 +167,7 @@ int main(int argc, char **argv) {
 
     status = interfuse_client_new(argv[2], &client, &err);
     if (status == INTERFUSE_OK) {
-        if (strcmp(op, "chat") == 0) {
-            status = once(client, request, interfuse_chat, interfuse_chat_start, cancel_ms, &err);
-        } else if (strcmp(op, "embeddings") == 0) {
-            status = once(client, request, interfuse_embeddings, interfuse_embeddings_start, cancel_ms, &err);
-        } else if (strcmp(op, "fuse") == 0) {
-            status = once(client, request, interfuse_fuse, interfuse_fuse_start, cancel_ms, &err);
-        } else if (strcmp(op, "chat_stream") == 0) {
-            status = many(client, request, interfuse_chat_stream, "chunk", cancel_ms, &err);
-        } else if (strcmp(op, "fuse_stream") == 0) {
-            status = many(client, request, interfuse_fuse_stream, "event", cancel_ms, &err);
-        } else if (strcmp(op, "explain") == 0) {
-            char *explanation = NULL;
-            status = interfuse_explain(client, request, &explanation, &err);
-            if (status == INTERFUSE_OK) {
-                line("result", explanation);
-            }
-            interfuse_string_free(explanation);
-        } else if (strcmp(op, "client") == 0) {
-            line("result", "null");
-        } else {
-            fprintf(stderr, "no operation `%s`\n", op);
-            status = 2;
-        }
+        status = strcmp(op, "calls") == 0 ? calls(client, request, &err) : make(client, op, request, cancel_ms, &err);
     }
     if (status < 0) {
         line("error", interfuse_error_json(err));

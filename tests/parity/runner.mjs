@@ -1,4 +1,7 @@
 // Parity runner of the Node package: `runner.mjs OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]`, JSON lines on stdout.
+// `runner.mjs calls CONFIG_JSON CALLS_JSON` makes calls one after another through one client.
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { Interfuse, InterfuseError } from '../../bindings-node/js/index.mjs'
 
 const [op, config, request, cancelAfter] = process.argv.slice(2)
@@ -6,7 +9,7 @@ const [op, config, request, cancelAfter] = process.argv.slice(2)
 const show = (line) => console.log(JSON.stringify(line))
 
 /** What the operation results in; chunks and events are shown as they come. */
-async function run(client, body, options) {
+async function run(client, op, body, options) {
   switch (op) {
     case 'chat':
       return client.chat.completions.create(body, options)
@@ -38,12 +41,39 @@ function told(error) {
   return Object.fromEntries(names.map((name) => [name, error[name] ?? null]))
 }
 
+/** Shows what the call results in. */
+async function make(call) {
+  try {
+    show({ result: await call() })
+  } catch (error) {
+    if (!(error instanceof InterfuseError)) throw error
+    show({ error: told(error) })
+  }
+}
+
+/** Makes each call at its time, or when the one before it has ended; gives what the ledger says of them all. */
+async function calls(client, list) {
+  const start = performance.now()
+  const sinceStart = () => Math.round(performance.now() - start)
+  for (const { at_ms, op, request } of list) {
+    await sleep(at_ms - sinceStart())
+    const made = { started_ms: sinceStart() }
+    await make(async () => {
+      try {
+        return await run(client, op, request)
+      } finally {
+        made.ended_ms = sinceStart()
+      }
+    })
+    show({ made })
+  }
+  return client.usage({ by: ['provider'] })
+}
+
 // As a service does it: an abort signal with a time limit.
 const signal = cancelAfter === undefined ? undefined : AbortSignal.timeout(Number(cancelAfter))
-try {
+await make(async () => {
   const client = new Interfuse({ config: JSON.parse(config) })
-  show({ result: await run(client, JSON.parse(request), { signal }) })
-} catch (error) {
-  if (!(error instanceof InterfuseError)) throw error
-  show({ error: told(error) })
-}
+  const body = JSON.parse(request)
+  return op === 'calls' ? calls(client, body) : run(client, op, body, { signal })
+})

@@ -1,6 +1,6 @@
 """Parity runner of the Python package: ``runner.py OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]``, JSON lines on stdout.
 
-``RUNNER_ASYNC=1`` sends all of it through ``AsyncClient`` in place of ``Client``.
+``runner.py calls CONFIG_JSON CALLS_JSON`` makes calls one after another through one client. ``RUNNER_ASYNC=1`` sends all of it through ``AsyncClient`` in place of ``Client``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import interfuse
@@ -70,14 +72,54 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
     return None
 
 
-def run(op: str, config: dict[str, Any], request: dict[str, Any], cancel_after: float | None) -> object:
+class Times:
+    """When calls start and end, in milliseconds since the first could."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+
+    def now(self) -> int:
+        return round((time.monotonic() - self.start) * 1000)
+
+    def until(self, at_ms: int) -> float:
+        return max(0, at_ms - self.now()) / 1000
+
+
+def calls(client: interfuse.Client, made: list[dict[str, Any]]) -> object:
+    """Makes each call at its time, or when the one before it has ended; gives what the ledger says of them all."""
+    times = Times()
+    for call in made:
+        time.sleep(times.until(call["at_ms"]))
+        started = times.now()
+        tell(lambda call=call: blocking(call["op"], client, call["request"], None))
+        show(made={"started_ms": started, "ended_ms": times.now()})
+    return client.usage(by=["provider"])
+
+
+async def calls_waiting(client: interfuse.AsyncClient, made: list[dict[str, Any]]) -> object:
+    times = Times()
+    for call in made:
+        await asyncio.sleep(times.until(call["at_ms"]))
+        started = times.now()
+        try:
+            show(result=await waiting(call["op"], client, call["request"]))
+        except interfuse.InterfuseError as e:
+            show(error=told(e))
+        show(made={"started_ms": started, "ended_ms": times.now()})
+    return client.usage(by=["provider"])
+
+
+def run(op: str, config: dict[str, Any], request: Any, cancel_after: float | None) -> object:
     if op == "client":
         interfuse.Client(config)
         return None
     if os.environ.get("RUNNER_ASYNC") != "1":
-        return blocking(op, interfuse.Client(config), request, cancel_after)
+        client = interfuse.Client(config)
+        return calls(client, request) if op == "calls" else blocking(op, client, request, cancel_after)
 
     async def main() -> object:
+        if op == "calls":
+            return await calls_waiting(interfuse.AsyncClient(config), request)
         task = asyncio.ensure_future(waiting(op, interfuse.AsyncClient(config), request))
         if cancel_after is not None:
             asyncio.get_running_loop().call_later(cancel_after, task.cancel)
@@ -98,17 +140,21 @@ def told(error: interfuse.InterfuseError) -> dict[str, object]:
     return shown
 
 
+def tell(call: Callable[[], object]) -> None:
+    try:
+        result = call()
+    except interfuse.InterfuseError as e:
+        show(error=told(e))
+    else:
+        show(result=result)
+
+
 def main() -> None:
     # A runner started in the background would otherwise ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     op, config, request = sys.argv[1:4]
     cancel_after = float(sys.argv[4]) / 1000 if len(sys.argv) > 4 else None
-    try:
-        result = run(op, json.loads(config), json.loads(request) or {}, cancel_after)
-    except interfuse.InterfuseError as e:
-        show(error=told(e))
-    else:
-        show(result=result)
+    tell(lambda: run(op, json.loads(config), json.loads(request) or {}, cancel_after))
 
 
 main()

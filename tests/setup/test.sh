@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Every test there is, in an order that builds each thing once: the C library, the Python package and the Node addon with
-# their own tests, then Rust's, whose parity scenarios run through all three, then the vendors' SDKs as judges. A part that is missing or cannot build counts
+# their own tests, then Rust's, whose parity scenarios run through all three, then the faults, then the vendors' SDKs as judges. A part that is missing or cannot build counts
 # as a failure; the others still run. PARTS="c python" runs some parts only and says so.
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
-all_parts="c python node rust vendors"
+all_parts="c python node rust faults vendors"
 parts=${PARTS:-$all_parts}
 logs=$TARGET/test-logs
 mkdir -p "$logs"
@@ -46,6 +46,8 @@ read_node()   { awk '/^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { n[$
     END { print n["pass"]+0, n["fail"]+n["cancelled"]+0, n["skipped"]+n["todo"]+0 }' "$1"; }
 # The C runner closes with one plain line per language: "C: N passed, M failed".
 read_plain()  { awk -v name="$2:" '$1 == name && $3 == "passed," { p += $2; f += $4 } END { print p+0, f+0, 0 }' "$1"; }
+# The player of faults closes with its tally.
+read_last()   { tail -n 1 "$1" | awk '$2 == "passed," { p = $1; f = $3 } END { print p+0, f+0, 0 }'; }
 
 part_c() {
     title "C and C++"
@@ -77,6 +79,13 @@ part_rust() {
     title "Rust"
     step rust cargo test --locked --workspace --no-fail-fast
     count Rust rust $? read_cargo
+}
+
+# The faults wait more than they work: most of two minutes, for an outage of one and a recovery.
+part_faults() {
+    title "Faults"
+    step faults bash "$SETUP/faults.sh"
+    count Faults faults $? read_last
 }
 
 # Last: it needs the Python package and the scripted server.

@@ -1,6 +1,7 @@
 //! Everything interfuse is tested with: the scripted upstream, the parity scenarios, code generation.
 
 pub mod codegen;
+pub mod faults;
 pub mod fixtures;
 pub mod native;
 pub mod parity;

@@ -1,13 +1,14 @@
 //! Parity runner of the Rust API: `parity-rust OP CONFIG_JSON REQUEST_JSON [CANCEL_AFTER_MS]`, JSON lines on stdout.
+//! `parity-rust calls CONFIG_JSON CALLS_JSON` makes calls one after another through one client.
 
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use interfuse::types::from_json;
+use interfuse::types::{UsageQuery, from_json};
 use interfuse::{Client, Error, ErrorKind, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,18 +19,43 @@ async fn main() -> ExitCode {
         [op, config, request, ms] => (op, config, request, ms.parse().ok()),
         _ => return ExitCode::from(2),
     };
-    let last = match unless_cancelled(cancel, call(op, config, request)).await {
-        Ok(result) => json!({"result": result}),
-        Err(error) => json!({"error": error}),
+    let made = async {
+        let client = Client::from_document(config)?;
+        match op.as_str() {
+            "calls" => calls(&client, request).await,
+            op => call(&client, op, request).await,
+        }
     };
-    match print(&last) {
+    match tell(unless_cancelled(cancel, made).await) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-async fn call(op: &str, config: &str, request: &str) -> Result<Value> {
-    let client = Client::from_document(config)?;
+/// A call of `calls`: when it starts, and what it is.
+#[derive(Deserialize)]
+struct Start {
+    at_ms: u64,
+    op: String,
+    request: Value,
+}
+
+/// Makes each call at its time, or when the one before it has ended; the result is what the ledger says of them all.
+async fn calls(client: &Client, list: &str) -> Result<Value> {
+    let list: Vec<Start> = from_json("calls", list)?;
+    let start = Instant::now();
+    for Start { at_ms, op, request } in list {
+        tokio::time::sleep(Duration::from_millis(at_ms).saturating_sub(start.elapsed())).await;
+        let started = start.elapsed();
+        let outcome = call(client, &op, &request.to_string()).await;
+        let ended = start.elapsed();
+        tell(outcome)?;
+        print(&json!({"made": {"started_ms": started.as_millis() as u64, "ended_ms": ended.as_millis() as u64}}))?;
+    }
+    value(client.usage(UsageQuery { by: vec!["provider".into()], ..UsageQuery::default() })?)
+}
+
+async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
     match op {
         "chat" => value(client.chat(from_json("request", request)?).await?),
         "embeddings" => value(client.embeddings(from_json("request", request)?).await?),
@@ -62,6 +88,13 @@ async fn unless_cancelled(after_ms: Option<u64>, call: impl Future<Output = Resu
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "the runner dropped the call"))),
     }
+}
+
+fn tell(outcome: Result<Value>) -> Result<()> {
+    print(&match outcome {
+        Ok(result) => json!({"result": result}),
+        Err(error) => json!({"error": error}),
+    })
 }
 
 fn value(of: impl Serialize) -> Result<Value> {

@@ -19,12 +19,15 @@ const MATCHERS: &[&str] = &[
     "$any",      // anything but absent and null
     "$absent",   // no such field, or null: unknown is not told apart from unset
     "$gt",       // a number above
+    "$lt",       // a number below
     "$contains", // a text with this part
     "$len",      // a list, text or object of this length
     "$each",     // a list, not empty, whose every element matches
     "$some",     // a list with an element that matches
+    "$last",     // a list whose last element matches
     "$not",      // the field may be anything, or absent, that does not match
     "$all",      // every one of these partials matches
+    "$one_of",   // one of these partials matches
 ];
 
 /// Everything in which `actual` (absent: `None`) differs from `expected`.
@@ -52,11 +55,13 @@ pub fn check(path: &str, expected: &Value) -> Result<(), String> {
             };
             let fits = match name {
                 "$any" | "$absent" => argument == &Value::Bool(true),
-                "$gt" => argument.is_number(),
+                "$gt" | "$lt" => argument.is_number(),
                 "$contains" => argument.is_string(),
                 "$len" => argument.is_u64(),
-                "$each" | "$some" | "$not" => return check(path, argument),
-                "$all" if argument.as_array().is_some_and(|all| !all.is_empty()) => return check(path, argument),
+                "$each" | "$some" | "$last" | "$not" => return check(path, argument),
+                "$all" | "$one_of" if argument.as_array().is_some_and(|all| !all.is_empty()) => {
+                    return check(path, argument);
+                }
                 _ => false,
             };
             match fits {
@@ -109,6 +114,7 @@ fn compare(path: &str, expected: &Value, actual: Option<&Value>, found: &mut Vec
 
 fn apply(path: &str, name: &str, argument: &Value, actual: Option<&Value>, found: &mut Vec<Mismatch>) {
     let present = actual.filter(|value| !value.is_null());
+    let numbers = || present.and_then(Value::as_f64).zip(argument.as_f64());
     let length = |value: &Value| match value {
         Value::Array(items) => Some(items.len() as u64),
         Value::String(text) => Some(text.chars().count() as u64),
@@ -118,7 +124,8 @@ fn apply(path: &str, name: &str, argument: &Value, actual: Option<&Value>, found
     let holds = match name {
         "$any" => present.is_some(),
         "$absent" => present.is_none(),
-        "$gt" => present.and_then(Value::as_f64).zip(argument.as_f64()).is_some_and(|(actual, bound)| actual > bound),
+        "$gt" => numbers().is_some_and(|(actual, bound)| actual > bound),
+        "$lt" => numbers().is_some_and(|(actual, bound)| actual < bound),
         "$contains" => {
             present.and_then(Value::as_str).zip(argument.as_str()).is_some_and(|(text, part)| text.contains(part))
         }
@@ -135,6 +142,17 @@ fn apply(path: &str, name: &str, argument: &Value, actual: Option<&Value>, found
         "$some" => present
             .and_then(Value::as_array)
             .is_some_and(|items| items.iter().any(|item| differences(path, argument, Some(item)).is_empty())),
+        "$last" => match present.and_then(Value::as_array).and_then(|items| items.last()) {
+            Some(last) => {
+                compare(&format!("{path}[last]"), argument, Some(last), found);
+                true
+            }
+            None => false,
+        },
+        "$one_of" => {
+            let mut partials = argument.as_array().into_iter().flatten();
+            partials.any(|partial| differences(path, partial, actual).is_empty())
+        }
         "$not" => !differences(path, argument, actual).is_empty(),
         "$all" => {
             for partial in argument.as_array().into_iter().flatten() {
@@ -193,6 +211,10 @@ mod tests {
             (json!({"$absent": true}), json!(null), json!(0)),
             (json!({"$gt": 2}), json!(3), json!(2)),
             (json!({"$gt": 2}), json!(2.5), json!("3")),
+            (json!({"$lt": 2}), json!(1.5), json!(2)),
+            (json!({"$last": {"a": 1}}), json!([{"a": 2}, {"a": 1}]), json!([{"a": 1}, {"a": 2}])),
+            (json!({"$last": 1}), json!([1]), json!([])),
+            (json!({"$one_of": [{"a": 1}, 2]}), json!(2), json!({"a": 2})),
             (json!({"$contains": "b"}), json!("abc"), json!("xyz")),
             (json!({"$len": 2}), json!([1, 2]), json!([1])),
             (json!({"$len": 2}), json!("äö"), json!("a")),

@@ -1,16 +1,13 @@
 //! Plays one scenario with one runner: a fresh upstream, a fresh process, and a comparison of everything both saw.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::process::Command;
-
 use super::matching::{Mismatch, differences};
-use super::runner::Runner;
-use super::scenario::{Op, Scenario};
+use super::runner::{self, Runner};
+use super::scenario::{Op, Scenario, fill};
 use crate::upstream::{LogEntry, Script, Upstream};
+use serde_json::{Value, json};
 
 /// Only guards against a runner that hangs.
 const RUNNER_LIMIT: Duration = Duration::from_secs(60);
@@ -24,32 +21,12 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 pub async fn run(scenario: &Scenario, started_by: &Runner) -> Result<(), String> {
     let script = Script::from_value(scenario.upstream.clone()).map_err(|error| error.to_string())?;
     let upstream = Upstream::start_on(0, script).await.map_err(|error| error.to_string())?;
-    let config = Scenario::fill(&scenario.config, upstream.base_url());
-    let request = Scenario::fill(&scenario.request, upstream.base_url());
+    let base = [("base", upstream.base_url())];
+    let (config, request) = (fill(&scenario.config, &base), fill(&scenario.request, &base));
 
-    let [program, arguments @ ..] = started_by.command.as_slice() else {
-        return Err("no command for the runner".into());
-    };
-    let mut runner = Command::new(program);
-    runner
-        .args(arguments)
-        .args([scenario.op.as_str(), &config.to_string(), &request.to_string()])
-        .args(scenario.cancel_after_ms.map(|ms| ms.to_string()))
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    // A key in the developer's environment must not change a result.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if ["_KEY", "_TOKEN"].iter().any(|end| text.ends_with(end)) || text.starts_with("INTERFUSE_") {
-            runner.env_remove(&name);
-        }
-    }
-    runner.envs(started_by.env.iter().copied()).envs(&scenario.env);
-
-    let output = tokio::time::timeout(RUNNER_LIMIT, runner.output())
-        .await
-        .map_err(|_| format!("the runner did not end within {RUNNER_LIMIT:?}"))?
-        .map_err(|error| format!("{} does not start: {error}", program.display()))?;
+    let mut runner = started_by.start(scenario.op.as_str(), &config, &request)?;
+    runner.args(scenario.cancel_after_ms.map(|ms| ms.to_string())).envs(&scenario.env);
+    let output = runner::output(runner, RUNNER_LIMIT).await?;
     let log = upstream.settled(SETTLE_LIMIT).await;
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -179,7 +156,7 @@ fn compare(scenario: &Scenario, base: &str, outcome: &Outcome) -> Vec<Mismatch> 
     ];
     for (path, expected, actual) in pairs {
         if let Some(expected) = expected {
-            found.extend(differences(path, &Scenario::fill(expected, base), actual));
+            found.extend(differences(path, &fill(expected, &[("base", base)]), actual));
         }
     }
     // The other ending explains why the expected one is absent.
@@ -222,12 +199,12 @@ fn compare_upstream(scenario: &Scenario, log: &[LogEntry]) -> Vec<String> {
     found
 }
 
-fn line(mismatch: &Mismatch) -> String {
+pub(crate) fn line(mismatch: &Mismatch) -> String {
     format!("at {}: expected {}, got {}", mismatch.path, mismatch.expected, mismatch.actual)
 }
 
 /// The keys in a configuration; too short ones would be found everywhere.
-fn keys(config: &Value) -> Vec<&str> {
+pub(crate) fn keys(config: &Value) -> Vec<&str> {
     let providers = config["providers"].as_object();
     providers
         .into_iter()

@@ -1,7 +1,11 @@
 //! The runners: which languages there are, how each one is started, and what is needed before it can be.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process;
 
 /// One language.
 #[derive(Debug)]
@@ -41,6 +45,44 @@ struct Place {
     built: PathBuf,
 }
 
+impl Runner {
+    /// The command that makes it do this; nobody's keys and settings reach it.
+    ///
+    /// # Errors
+    /// A runner without a command.
+    pub fn start(&self, op: &str, config: &Value, request: &Value) -> Result<process::Command, String> {
+        let [program, arguments @ ..] = self.command.as_slice() else {
+            return Err("no command for the runner".into());
+        };
+        let mut runner = process::Command::new(program);
+        runner
+            .args(arguments)
+            .args([op, &config.to_string(), &request.to_string()])
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        // A key in the developer's environment must not change a result.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["_KEY", "_TOKEN"].iter().any(|end| text.ends_with(end)) || text.starts_with("INTERFUSE_") {
+                runner.env_remove(&name);
+            }
+        }
+        runner.envs(self.env.iter().copied());
+        Ok(runner)
+    }
+}
+
+/// What a runner printed, once it has ended.
+///
+/// # Errors
+/// It does not start, or does not end within `limit`.
+pub async fn output(mut runner: process::Command, limit: Duration) -> Result<Output, String> {
+    tokio::time::timeout(limit, runner.output())
+        .await
+        .map_err(|_| format!("the runner did not end within {limit:?}"))?
+        .map_err(|error| format!("{} does not start: {error}", runner.as_std().get_program().display()))
+}
+
 impl Language {
     /// The language of this name.
     ///
@@ -78,11 +120,12 @@ impl Language {
         if !root.join(self.source).is_file() {
             return Err(format!("{} is missing: every language needs its parity runner", self.source));
         }
+        let mut built = std::env::current_exe().map_err(|error| format!("cannot find the build results: {error}"))?;
+        built.pop();
         // Test programs lie in `<profile>/deps`.
-        let built = std::env::current_exe()
-            .ok()
-            .and_then(|program| Some(program.parent()?.parent()?.to_owned()))
-            .ok_or("cannot find the folder of build results")?;
+        if built.ends_with("deps") {
+            built.pop();
+        }
         let command = (self.prepare)(&Place { root, built })?;
         Ok(Runner { command, env: self.env })
     }

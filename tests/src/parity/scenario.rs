@@ -165,17 +165,18 @@ impl Scenario {
             false => Err(format!("`{}` gives no such items", self.op.as_str())),
         }
     }
+}
 
-    /// The value with every `{{base}}` replaced.
-    pub(super) fn fill(value: &Value, base: &str) -> Value {
-        match value {
-            Value::String(text) => Value::String(text.replace("{{base}}", base)),
-            Value::Array(items) => items.iter().map(|item| Self::fill(item, base)).collect(),
-            Value::Object(fields) => {
-                fields.iter().map(|(name, field)| (name.clone(), Self::fill(field, base))).collect()
-            }
-            other => other.clone(),
+/// The value with every `{{name}}` in its texts replaced by what stands beside that name.
+pub(crate) fn fill(value: &Value, texts: &[(&str, &str)]) -> Value {
+    match value {
+        Value::String(text) => {
+            let replaced = |text: String, (name, by): &(&str, &str)| text.replace(&format!("{{{{{name}}}}}"), by);
+            Value::String(texts.iter().fold(text.clone(), replaced))
         }
+        Value::Array(items) => items.iter().map(|item| fill(item, texts)).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), fill(field, texts))).collect(),
+        other => other.clone(),
     }
 }
 

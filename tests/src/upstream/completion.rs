@@ -123,7 +123,7 @@ fn words_in(value: &Value) -> usize {
 }
 
 /// Word-ish pieces, each with the blank before it: joined they are the text again.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {

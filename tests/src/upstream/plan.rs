@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::completion;
-use super::script::{Response, Step, bytes_of};
+use super::script::{Break, Response, Step, bytes_of};
 
 /// One thing a connection does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,13 +130,22 @@ fn body(response: &Response, request: &Value, serial: u64) -> (&'static str, Vec
     if response.answer.is_some() || response.tool_calls.is_some() {
         return match request["stream"] == true {
             true => {
-                let mut data: Vec<String> = completion::chunks(response, request, serial).iter().map(event).collect();
-                data.push(event(&json!("[DONE]")));
-                events(data, response.chunk_delay_ms)
+                let chunks = completion::chunks(response, request, serial);
+                let mut actions: Vec<Action> = chunks.iter().map(event).collect();
+                if let Some(Break { after, skip, then }) = &response.breaks {
+                    // The first chunk tells the role alone.
+                    let from = (1 + after).min(actions.len());
+                    let to = (from + skip).min(actions.len());
+                    actions.splice(from..to, then.iter().filter_map(action));
+                }
+                if response.done != Some(false) {
+                    actions.push(event(&json!("[DONE]")));
+                }
+                events(actions, response)
             }
             false => {
-                let whole = completion::whole(response, request, serial).to_string();
-                ("application/json", vec![Action::Send(whole.into_bytes())])
+                let whole = completion::whole(response, request, serial).to_string().into_bytes();
+                ("application/json", broken(whole, response))
             }
         };
     }
@@ -152,19 +161,33 @@ fn body(response: &Response, request: &Value, serial: u64) -> (&'static str, Vec
         return ("application/octet-stream", vec![Action::Send(bytes)]);
     }
     if let Some(items) = &response.sse {
-        let done = response.done.then(|| json!("[DONE]"));
-        let data = items.iter().chain(&done).map(event).collect();
-        return events(data, response.chunk_delay_ms);
+        let done = (response.done == Some(true)).then(|| json!("[DONE]"));
+        let actions = items.iter().chain(&done).map(event).collect();
+        return events(actions, response);
     }
-    let steps = response.steps.iter().flatten().filter_map(|step| match step {
+    ("application/octet-stream", response.steps.iter().flatten().filter_map(action).collect())
+}
+
+fn action(step: &Step) -> Option<Action> {
+    match step {
         Step::Send(text) => Some(Action::Send(text.clone().into_bytes())),
         Step::SendBase64(base64) => Some(Action::Send(bytes_of(base64).unwrap_or_default())),
         Step::DelayMs(ms) => Some(Action::Delay(*ms)),
         Step::Stall(on) => on.then_some(Action::Stall),
         Step::Reset(on) => on.then_some(Action::Reset),
         Step::Close(on) => on.then_some(Action::Close),
-    });
-    ("application/octet-stream", steps.collect())
+    }
+}
+
+/// A whole answer with what happens in its midst.
+fn broken(mut whole: Vec<u8>, response: &Response) -> Vec<Action> {
+    let Some(Break { after, then, .. }) = &response.breaks else {
+        return vec![Action::Send(whole)];
+    };
+    let words = completion::words(response.answer.as_deref().unwrap_or_default()).count();
+    let rest = whole.split_off(whole.len() * after.min(&words) / words.max(1));
+    let before = std::iter::once(Action::Send(whole));
+    before.chain(then.iter().filter_map(action)).chain([Action::Send(rest)]).collect()
 }
 
 fn length(response: &Response, request: &Value, serial: u64) -> u64 {
@@ -180,7 +203,7 @@ fn sent(action: &Action) -> usize {
 }
 
 /// One server-sent event.
-fn event(item: &Value) -> String {
+fn event(item: &Value) -> Action {
     let line = |name: &str, value: &Value| match value {
         Value::String(text) => text.split('\n').fold(String::new(), |mut lines, line| {
             let _ = writeln!(lines, "{name}: {line}");
@@ -196,16 +219,21 @@ fn event(item: &Value) -> String {
         }
         data => line("data", data),
     };
-    lines + "\n"
+    Action::Send((lines + "\n").into_bytes())
 }
 
-fn events(data: Vec<String>, delay_ms: u64) -> (&'static str, Vec<Action>) {
-    let mut actions = Vec::with_capacity(data.len() * 2);
-    for (at, event) in data.into_iter().enumerate() {
+/// A stream of events, with the waits between them and what comes after the last.
+fn events(events: Vec<Action>, response: &Response) -> (&'static str, Vec<Action>) {
+    let delay_ms = response.chunk_delay_ms;
+    let mut actions = Vec::with_capacity(events.len() * 2);
+    for (at, event) in events.into_iter().enumerate() {
         if at > 0 && delay_ms > 0 {
             actions.push(Action::Delay(delay_ms));
         }
-        actions.push(Action::Send(event.into_bytes()));
+        actions.push(event);
+    }
+    if response.hold {
+        actions.push(Action::Stall);
     }
     ("text/event-stream", actions)
 }

@@ -94,6 +94,39 @@ fn split_and_cut() {
 }
 
 #[test]
+fn something_happens_in_the_midst() {
+    let answer =
+        json!({"answer": "one two three four", "breaks": {"after": 2, "skip": 1, "then": [{"send": "data: {\n\n"}]}});
+    let stream = bytes(&plan(answer.clone(), json!({"stream": true})));
+    let at = |text: &str| stream.find(text);
+    assert!(at("\" two\"") < at("data: {\n\n") && at("data: {\n\n") < at("\" four\""), "{stream}");
+    assert_eq!(at("three"), None);
+    // A whole answer breaks at the same share of its bytes, and its head still announces all of them.
+    let whole = plan(answer, json!({}));
+    let [_, Action::Send(before), Action::Send(between), Action::Send(after)] = whole.actions.as_slice() else {
+        panic!("{whole:?}");
+    };
+    assert_eq!(between, b"data: {\n\n");
+    assert!(before.len().abs_diff(after.len()) <= 1);
+    assert!(bytes(&whole).contains(&format!("content-length: {}\r\n", before.len() + between.len() + after.len())));
+
+    let reset = json!({"answer": "one two", "breaks": {"after": 1, "then": [{"reset": true}]}});
+    for request in [json!({"stream": true}), json!({})] {
+        let plan = plan(reset.clone(), request);
+        assert!(plan.actions.contains(&Action::Reset) && plan.completes_at().is_none(), "{plan:?}");
+    }
+}
+
+#[test]
+fn a_stream_may_lack_its_end() {
+    let open = plan(json!({"answer": "hi", "done": false, "hold": true}), json!({"stream": true}));
+    assert!(!bytes(&open).contains("[DONE]"));
+    assert_eq!((open.actions.last(), open.completes_at()), (Some(&Action::Stall), None));
+    let whole = plan(json!({"answer": "hi", "done": false, "hold": true}), json!({}));
+    assert!(whole.completes_at().is_some());
+}
+
+#[test]
 fn raw_steps_add_nothing() {
     let raw = plan(
         json!({"raw": true, "steps": [{"send": "HTTP/1.1 200 OK\r\n"}, {"delay_ms": 5}, {"reset": true}]}),

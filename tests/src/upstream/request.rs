@@ -88,8 +88,8 @@ impl Request {
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&self.body).into_owned()))
     }
 
-    /// `body` is [`Request::body_value`], parsed once by the caller.
-    pub fn looks_like(&self, when: &When, body: &Value) -> bool {
+    /// `body` is [`Request::body_value`], parsed once by the caller; `ms` the time since the script's first request.
+    pub fn looks_like(&self, when: &When, body: &Value, ms: u64) -> bool {
         let bare = self.path.split('?').next().unwrap_or_default();
         let path = |wanted: &String| wanted == if wanted.contains('?') { &self.path } else { bare };
         when.method.as_ref().is_none_or(|method| *method == self.method)
@@ -98,6 +98,11 @@ impl Request {
             && when.model.as_ref().is_none_or(|model| body["model"] == model.as_str())
             && when.header.iter().all(|(name, value)| self.header(&name.to_ascii_lowercase()) == Some(value))
             && when.body.as_ref().is_none_or(|part| contains(body, part))
+            && when.before_ms.is_none_or(|end| ms < end)
+            && when.last_role.as_ref().is_none_or(|role| {
+                let last = body["messages"].as_array().and_then(|messages| messages.last());
+                last.is_some_and(|last| last["role"] == role.as_str())
+            })
             && when
                 .body_contains
                 .as_ref()
@@ -170,11 +175,12 @@ mod tests {
             body: br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi there"}]}"#.to_vec(),
         };
         let body = request.body_value();
-        let matches = |when: Value| request.looks_like(&from_value(when).unwrap(), &body);
+        let matches = |when: Value| request.looks_like(&from_value(when).unwrap(), &body, 500);
         assert!(matches(json!({})));
         assert!(matches(json!({"path": "/v1/chat/completions", "model": "m", "header": {"Authorization": "Bearer k"},
             "body": {"stream": true, "messages": [{"role": "user"}]}, "body_contains": "hi th", "method": "POST"})));
         assert!(matches(json!({"path": "/v1/chat/completions?api-version=1"})));
+        assert!(matches(json!({"last_role": "user", "before_ms": 501})));
         for other in [
             json!({"path": "/v1/models"}),
             json!({"path": "/v1/chat/completions?api-version=2"}),
@@ -184,6 +190,8 @@ mod tests {
             json!({"body": {"messages": []}}),
             json!({"body": {"stream": false}}),
             json!({"body_contains": "ho"}),
+            json!({"last_role": "assistant"}),
+            json!({"before_ms": 500}),
         ] {
             assert!(!matches(other.clone()), "{other}");
         }

@@ -48,6 +48,10 @@ pub struct When {
     pub body: Option<Value>,
     /// Text that occurs in the raw body.
     pub body_contains: Option<String>,
+    /// `role` of the last of the body's `messages`.
+    pub last_role: Option<String>,
+    /// Only requests that come earlier than this many milliseconds after the first one this script was asked.
+    pub before_ms: Option<u64>,
 }
 
 /// One scripted answer. At most one body form may be given (`answer` and `tool_calls` go together).
@@ -86,8 +90,13 @@ pub struct Response {
     /// Body form: what happens after the head, by hand.
     pub steps: Option<Vec<Step>>,
 
-    /// With `sse`: ends the stream with `data: [DONE]`.
-    pub done: bool,
+    /// With `answer` and `tool_calls`: what happens in the midst of it.
+    pub breaks: Option<Break>,
+
+    /// Whether a stream ends with `data: [DONE]`; when absent, that of `answer` and `tool_calls` does and that of `sse` does not.
+    pub done: Option<bool>,
+    /// After the last event of a stream the connection is held until the client leaves.
+    pub hold: bool,
     /// Milliseconds between the events of a stream.
     pub chunk_delay_ms: u64,
     /// `content-length` to claim, true or not; the connection is closed afterwards if it was not.
@@ -100,6 +109,20 @@ pub struct Response {
     pub split: Option<usize>,
     /// Closes the connection after this many bytes of the body.
     pub cut_after: Option<usize>,
+}
+
+/// Something that happens in the midst of an answer. In a whole answer it happens at the same share of the bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Break {
+    /// After this many words of `answer`.
+    pub after: usize,
+    /// This many events of the stream are then left out.
+    #[serde(default)]
+    pub skip: usize,
+    /// What happens; the answer goes on after it, unless it ends the connection.
+    #[serde(default)]
+    pub then: Vec<Step>,
 }
 
 /// A tool call of the scripted model.
@@ -215,8 +238,11 @@ impl Response {
         if !sugar && (self.finish_reason.is_some() || self.usage.is_some()) {
             return Err("`finish_reason` and `usage` need `answer` or `tool_calls`".into());
         }
-        if self.done && self.sse.is_none() {
-            return Err("`done` needs `sse`".into());
+        if (self.done.is_some() || self.hold) && !sugar && self.sse.is_none() {
+            return Err("`done` and `hold` need `sse`, `answer` or `tool_calls`".into());
+        }
+        if self.breaks.is_some() && self.answer.is_none() {
+            return Err("`breaks` needs `answer`".into());
         }
         if !self.capture.is_empty() && self.answer.is_none() && self.body.is_none() {
             return Err("`capture` needs `answer` or `body`".into());
@@ -228,7 +254,8 @@ impl Response {
         if self.split == Some(0) {
             return Err("`split` must be at least 1".into());
         }
-        let steps = self.steps.iter().flatten().filter_map(|step| match step {
+        let breaks = self.breaks.iter().flat_map(|breaks| &breaks.then);
+        let steps = self.steps.iter().flatten().chain(breaks).filter_map(|step| match step {
             Step::SendBase64(text) => Some(text),
             _ => None,
         });
@@ -311,7 +338,10 @@ mod tests {
             (r#"{"body":"x","usage":false}"#, "need `answer`"),
             (r#"{"json":{},"capture":{"a":"(b)"}}"#, "`capture` needs"),
             (r#"{"answer":"x","capture":{"a":"b"}}"#, "exactly one group"),
-            (r#"{"body":"x","done":true}"#, "`done` needs"),
+            (r#"{"body":"x","done":true}"#, "`done` and `hold` need"),
+            (r#"{"json":{},"hold":true}"#, "`done` and `hold` need"),
+            (r#"{"json":{},"breaks":{"after":1}}"#, "`breaks` needs"),
+            (r#"{"answer":"x","breaks":{"after":1,"then":[{"send_base64":"?"}]}}"#, "not base64"),
             (r#"{"body":"x","raw":true}"#, "`raw` needs"),
             (r#"{"body":"x","split":0}"#, "at least 1"),
             (r#"{"body_base64":"?"}"#, "not base64"),

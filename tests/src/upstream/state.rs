@@ -9,7 +9,7 @@ use super::capture;
 use super::log::{LogEntry, Stats};
 use super::plan::Plan;
 use super::request::Request;
-use super::script::Script;
+use super::script::{Route, Script};
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -23,6 +23,8 @@ struct Inner {
     script: Script,
     /// Answers given per route.
     given: Vec<usize>,
+    /// When the first request of this script came.
+    first_ms: Option<u64>,
     log: Vec<LogEntry>,
     stats: Stats,
     next_connection: u64,
@@ -44,12 +46,14 @@ impl State {
     pub fn set_script(&self, script: Script) {
         let mut inner = self.lock();
         inner.given = vec![0; script.routes.len()];
+        inner.first_ms = None;
         inner.script = script;
     }
 
     pub fn reset(&self) {
         let mut inner = self.lock();
         inner.given.fill(0);
+        inner.first_ms = None;
         inner.forgotten += inner.log.len() as u64;
         inner.log.clear();
         inner.stats = Stats { connections: inner.stats.open, open: inner.stats.open, requests: 0 };
@@ -105,10 +109,12 @@ impl State {
     /// Chooses the answer to a request and writes its log entry; the returned serial names it.
     pub fn answer(&self, connection: u64, request: &Request) -> (u64, Plan) {
         let body = request.body_value();
-        let ms = millis(self.started);
         let mut inner = self.lock();
+        let ms = millis(self.started);
         let serial = inner.forgotten + inner.log.len() as u64 + 1;
-        let mut route = inner.script.routes.iter().position(|route| request.looks_like(&route.when, &body));
+        let since_first = ms - *inner.first_ms.get_or_insert(ms);
+        let looks_like = |route: &Route| request.looks_like(&route.when, &body, since_first);
+        let mut route = inner.script.routes.iter().position(looks_like);
         let plan = match route {
             Some(at) => {
                 let nth = inner.given[at];
