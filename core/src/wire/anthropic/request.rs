@@ -26,7 +26,7 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
     FOREIGN.iter().try_for_each(|name| fields.without(name))?;
     history::note_foreign(&request.messages, content::KEPT, &mut fields)?;
 
-    let conversation = content::conversation(request, target, &fields)?;
+    let conversation = content::conversation(request, target, model.instructions, &fields)?;
     let mut toolbox = tools::of(request, model.schemas, &mut fields)?;
     let mut output = Extra::new();
     if let Some(format) = request.response_format.as_ref().filter(|f| f.r#type != "text") {

@@ -357,3 +357,22 @@ fn what_changes_the_answer_is_refused_and_the_rest_is_told() {
     assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["model", "max_tokens", "messages"]);
     assert_eq!(refused(OLD, asking(json!({"seed": 1, "strict_params": true}))), unsupported("seed"));
 }
+
+#[test]
+fn instructions_in_the_middle_stay_there_where_the_model_takes_them() {
+    let request = || {
+        json!({"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "c"},
+            {"role": "system", "content": "d"}, {"role": "user", "content": "e"}]})
+    };
+    let text = |text: &str| json!([{"type": "text", "text": text}]);
+    let (body, _) = encode(NEWEST, request());
+    assert_eq!(body["system"], text("a"));
+    // After the user, where the vendor takes them.
+    assert_eq!(body["messages"].as_array().unwrap().len(), 4);
+    assert_eq!(body["messages"][2], json!({"role": "user", "content": text("e")}));
+    assert_eq!(body["messages"][3], json!({"role": "system", "content": text("d")}));
+
+    let (body, _) = encode(ADAPTIVE, request());
+    assert_eq!(body["system"], json!([{"type": "text", "text": "a"}, {"type": "text", "text": "d"}]));
+    assert_eq!(body["messages"].as_array().unwrap().len(), 3);
+}
