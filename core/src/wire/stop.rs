@@ -125,7 +125,8 @@ impl Cutting {
                 choice.finish_reason = Some("stop".to_owned());
             }
             // What is left of a chunk that said something, and says nothing any more, is not worth one.
-            let nothing = choice.delta == Delta::default() && choice.finish_reason.is_none() && choice.logprobs.is_none();
+            let nothing =
+                choice.delta == Delta::default() && choice.finish_reason.is_none() && choice.logprobs.is_none();
             !nothing || *choice == before
         });
         self.stops = stops;

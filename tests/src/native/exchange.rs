@@ -74,6 +74,19 @@ impl Exchange {
         })
     }
 
+    /// A stream of which nothing but the body is known.
+    pub fn stream(name: &str, body: Vec<u8>) -> Exchange {
+        Exchange {
+            name: name.to_owned(),
+            url: String::new(),
+            request: Value::Null,
+            status: 200,
+            headers: HeaderMap::new(),
+            streamed: true,
+            body,
+        }
+    }
+
     /// An exchange in the project's own layout: `{"request": {"path", "body"?}, "response": {"status", "headers"?, "body" |
     /// "body_base64"}}`.
     ///

@@ -17,6 +17,9 @@ use crate::wire::{WireTarget, call_ids, state};
 pub(super) const KEPT: &[&str] =
     &["cache_control", "prompt_cache_breakpoint", "citations", "is_error", "title", "context"];
 
+/// Why an address is refused.
+const NO_URL: &str = "it takes the bytes themselves (a data URL); with `fetch_images` interfuse fetches images";
+
 /// No fields.
 static EMPTY: LazyLock<Extra> = LazyLock::new(Extra::new);
 
@@ -295,6 +298,10 @@ impl<'a> Conversation<'a> {
                         ContentPart::Image(part) => {
                             let source = match data_url(&part.image_url.url) {
                                 Some(data) => Source::Base64 { media_type: data.mime, data: data.base64 },
+                                // Where the platform fetches nothing, the row says so.
+                                None if !fields.takes("image_url.url") => {
+                                    return Err(fields.refused("image_url", NO_URL));
+                                }
                                 None => Source::Url { url: &part.image_url.url },
                             };
                             blocks.push(Block::new(Kind::Image { source }, &part.extra));
@@ -330,6 +337,9 @@ impl<'a> Conversation<'a> {
             return Ok(Block::new(document(Source::File { file_id }), part));
         }
         let data = word("file_data").unwrap_or_default();
+        if data.starts_with("https://") && !fields.takes("file.url") {
+            return Err(fields.refused("file", NO_URL));
+        }
         if data.starts_with("https://") {
             return Ok(Block::new(document(Source::Url { url: data }), part));
         }

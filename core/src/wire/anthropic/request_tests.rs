@@ -376,3 +376,19 @@ fn instructions_in_the_middle_stay_there_where_the_model_takes_them() {
     assert_eq!(body["system"], json!([{"type": "text", "text": "a"}, {"type": "text", "text": "d"}]));
     assert_eq!(body["messages"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn addresses_are_refused_where_the_platform_fetches_nothing() {
+    let row = || json!({"drop": ["model", "image_url.url", "file.url"]});
+    let ask = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
+    let image = |url: &str| ask(json!({"type": "image_url", "image_url": {"url": url}}));
+    for (part, param) in [
+        (image("https://example.com/a.png"), "image_url"),
+        (ask(json!({"type": "file", "file": {"file_data": "https://example.com/a.pdf"}})), "file"),
+    ] {
+        let refused = try_encode(BUDGET, part.clone(), row()).unwrap_err();
+        assert_eq!((refused.kind(), refused.body().param.as_deref()), (ErrorKind::Unsupported, Some(param)));
+        assert!(try_encode(BUDGET, part, json!({})).is_ok());
+    }
+    assert!(try_encode(BUDGET, image("data:image/png;base64,AAAA"), row()).is_ok());
+}
