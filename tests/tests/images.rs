@@ -202,12 +202,18 @@ async fn what_is_no_image_of_bounded_size_is_refused() {
 
 #[tokio::test]
 async fn claude_on_vertex_takes_no_address_and_another_target_does() {
-    let text = json!([{"type": "text", "text": "a cat"}]);
-    let answer = json!({"id": "m-1", "type": "message", "role": "assistant", "model": "claude", "content": text,
-        "stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 2}});
-    let up = Upstream::start(json!({"routes": [{"when": {"path": "/v1/messages"}, "then": {"json": answer}}]}))
-        .await
-        .unwrap();
+    // Where there is another route, an answer is streamed inside.
+    let events = json!([
+        {"type": "message_start", "message": {"id": "m-1", "type": "message", "role": "assistant", "model": "claude", "content": [],
+            "usage": {"input_tokens": 3, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a cat"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"}
+    ]);
+    let routes = json!([{"when": {"path": "/v1/messages"}, "then": {"sse": events}}]);
+    let up = Upstream::start(json!({ "routes": routes })).await.unwrap();
     let config = json!({"use_environment": false, "providers": {
         "vertex": {"base_url": up.base_url(), "api_key": "k-1", "vars": {"project": "p"}},
         "anthropic": {"base_url": up.base_url(), "api_key": "k-2"}}});
