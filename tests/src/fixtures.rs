@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::native::{self, Exchange};
 use crate::replay::{Streamed, check_cuts, stream, truncated_is_no_success};
+use crate::vectors;
 
 /// What became of one exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub fn check_collection(dir: &Path) -> Vec<(String, Vec<Checked>)> {
         let native = || children(&folder).iter().any(|f| f.is_file());
         let checked = match native::dialect(&name) {
             _ if name == "_vercel-ai" => check_verbatim(&folder),
+            _ if name == "aws-eventstream" => vectors::check(dir, &folder),
             Some(dialect) if native() => native::check_dialect(dir, dialect),
             None if native() => without_wire(dir, &folder),
             _ => check_provider(dir, &folder),
@@ -73,7 +75,7 @@ pub fn check_collection(dir: &Path) -> Vec<(String, Vec<Checked>)> {
 fn without_wire(dir: &Path, folder: &Path) -> Vec<Checked> {
     let why = match name_of(folder).as_str() {
         "oauth" => "a token, fetched by credentials and no wire",
-        "aws-eventstream" | "aws-sigv4" => "vectors of framing or signing, which have tests of their own",
+        "aws-sigv4" => "vectors of signing, which the core's own tests run",
         "replicate" => "predictions of Replicate are no chat wire",
         _ => "no wire speaks this dialect",
     };
@@ -186,13 +188,13 @@ pub fn report(name: &str, checked: &[Checked]) -> Vec<String> {
         .collect()
 }
 
-fn children(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn children(dir: &Path) -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     all.sort();
     all
 }
 
-fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 

@@ -9,3 +9,4 @@ pub mod replay;
 pub mod requests;
 pub mod switch;
 pub mod upstream;
+pub mod vectors;

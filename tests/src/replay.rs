@@ -116,7 +116,7 @@ fn prelude_lengths(body: &[u8]) -> Vec<usize> {
 }
 
 /// Event name, payload and fault mark of every frame.
-fn frames(framing: Framing, pieces: &[&[u8]]) -> Vec<(String, Vec<u8>, bool)> {
+pub fn frames(framing: Framing, pieces: &[&[u8]]) -> Vec<(String, Vec<u8>, bool)> {
     let mut out = Vec::new();
     let mut framer = Framer::new(framing, LIMIT);
     let mut keep = |frame: Frame<'_>| {

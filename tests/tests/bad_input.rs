@@ -117,6 +117,29 @@ async fn a_model_a_provider_does_not_have_is_refused_with_who_has_it() {
 }
 
 #[tokio::test]
+async fn a_provider_without_a_chat_wire_is_refused_by_name() {
+    let up = upstream(json!({"answer": "x"})).await;
+    let client = client(up.base_url());
+    // Makes pictures, and knows no conversations.
+    let mut request = ask("gpt-4o");
+    request.provider = Some(serde_json::from_value(json!("fal-ai")).unwrap());
+    let error = client.chat(request).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidRequest | ErrorKind::Unsupported),
+        "{error}"
+    );
+    assert!(error.message().contains("fal-ai"), "{error}");
+    assert!(!error.body().retryable && up.log().is_empty());
+    assert_eq!(client.usage(UsageQuery::default()).unwrap().total.attempts, 0);
+
+    // A server of one's own that is said to speak what nobody knows.
+    let config = json!({"providers": {"mine": {"base_url": up.base_url(), "like": "fal-ai"}}});
+    let error = Client::from_config(serde_json::from_value::<Config>(config).unwrap()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.body().param.as_deref().is_some_and(|at| at.contains("mine")) || error.message().contains("mine"));
+}
+
+#[tokio::test]
 async fn an_arn_that_cannot_be_meant_never_leaves() {
     let cases = [
         ("arn:aws:bedrock:us-east-1", "six parts"),

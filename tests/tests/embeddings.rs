@@ -167,6 +167,21 @@ async fn vendors_are_reached_by_their_own_doors() {
 }
 
 #[tokio::test]
+async fn vertex_is_asked_by_predict() {
+    let path = "/v1beta1/projects/p/locations/global/publishers/google/models/text-embedding-005:predict";
+    let up = upstream(json!([
+        {"when": {"path": path, "header": {"authorization": "Bearer token"}, "body": {"instances": [{"content": "hello"}]}},
+            "then": {"json": {"predictions": [{"embeddings": {"statistics": {"token_count": 2, "truncated": false}, "values": [0.5]}}]}}}
+    ]))
+    .await;
+    let base = format!("{}/v1beta1/projects/p/locations/global", up.base_url());
+    let vertex = json!({"base_url": base, "api_key": "token", "vars": {"project": "p"}});
+    let client = client(json!({"vertex": vertex}), json!({}));
+    let answer = client.embeddings(EmbeddingRequest::new("vertex/text-embedding-005", "hello")).await.unwrap();
+    assert_eq!((&answer.data[0].embedding, answer.usage.unwrap().prompt_tokens), (&Vector::Float(vec![0.5]), 2));
+}
+
+#[tokio::test]
 async fn what_cannot_be_embedded_is_refused_before_anything_is_sent() {
     let client = client(json!({}), json!({}));
     for (model, kind, param) in

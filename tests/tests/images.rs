@@ -199,3 +199,34 @@ async fn what_is_no_image_of_bounded_size_is_refused() {
     let closed = |path: &str| log.iter().find(|l| l.path == path).unwrap().client_closed_ms.is_some();
     assert!(closed("/large") && closed("/slow"));
 }
+
+#[tokio::test]
+async fn claude_on_vertex_takes_no_address_and_another_target_does() {
+    // Where there is another route, an answer is streamed inside.
+    let events = json!([
+        {"type": "message_start", "message": {"id": "m-1", "type": "message", "role": "assistant", "model": "claude", "content": [],
+            "usage": {"input_tokens": 3, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a cat"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"}
+    ]);
+    let routes = json!([{"when": {"path": "/v1/messages"}, "then": {"sse": events}}]);
+    let up = Upstream::start(json!({ "routes": routes })).await.unwrap();
+    let config = json!({"use_environment": false, "providers": {
+        "vertex": {"base_url": up.base_url(), "api_key": "k-1", "vars": {"project": "p"}},
+        "anthropic": {"base_url": up.base_url(), "api_key": "k-2"}}});
+    let client = Client::from_config(serde_json::from_value::<Config>(config).unwrap()).unwrap();
+    let image = json!({"type": "image_url", "image_url": {"url": "https://pics.example/a.png"}});
+    let mut request: ChatRequest = serde_json::from_value(json!({"model": "vertex/claude-haiku-4-5@20251001",
+        "messages": [{"role": "user", "content": [image]}]}))
+    .unwrap();
+    let refused = client.chat(request.clone()).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.body().param.as_deref()), (ErrorKind::Unsupported, Some("image_url")));
+    assert!(refused.message().contains("fetch_images"), "{refused}");
+    assert!(up.log().is_empty());
+
+    request.models = Some(vec!["anthropic/claude-haiku-4-5".into()]);
+    assert_eq!(client.chat(request).await.unwrap().text(), "a cat");
+}

@@ -20,7 +20,7 @@ use crate::types::{
     ChatCompletion, ChatRequest, EmbeddingRequest, EmbeddingResponse, Extra, Partial, Quirks, Terms, Usage,
 };
 use crate::wire::embeddings::{self, EmbeddingProtocol};
-use crate::wire::{Encoded, Framing, Protocol, Reply, WireTarget};
+use crate::wire::{Encoded, Framing, Protocol, Reply, WireTarget, stop};
 
 /// One kind of call.
 pub(super) trait Operation: Sync {
@@ -160,7 +160,8 @@ impl Operation for Chat<'_> {
     async fn read(&self, mut came: Came<'_, dyn Protocol>) -> Result<Self::Answer> {
         let protocol = came.api.protocol;
         if let Some(framing) = came.framing {
-            let mut open = Open::new(&came.wire, protocol, framing, came.response.body, came.target, came.served);
+            let decoder = stop::cutting(protocol.decoder(&came.wire), self.0, protocol);
+            let mut open = Open::new(decoder, framing, came.response.body, came.target, came.served);
             open.limit(came.limits, came.booking.started(), came.now);
             let answer = open.whole(came.booking).await?;
             return Ok(Whole { answer, served: open.into_served() });
@@ -168,6 +169,7 @@ impl Operation for Chat<'_> {
         let mut answer = came.decoded(|reply, wire| protocol.decode(reply, wire)).await?;
         complete(&mut answer.id, &mut answer.model, &mut answer.created, came.target, came.now);
         came.note(answer.usage.as_ref(), &answer.extra);
+        stop::cut(&mut answer, self.0, protocol);
         held::check(self.0, &answer, &came.wire)?;
         Ok(Whole { answer, served: came.served })
     }
@@ -215,7 +217,8 @@ impl Operation for StreamedChat<'_> {
     async fn read(&self, came: Came<'_, dyn Protocol>) -> Result<Self::Answer> {
         let protocol = came.api.protocol;
         let framing = protocol.framing();
-        let mut open = Box::new(Open::new(&came.wire, protocol, framing, came.response.body, came.target, came.served));
+        let decoder = stop::cutting(protocol.decoder(&came.wire), self.request, protocol);
+        let mut open = Box::new(Open::new(decoder, framing, came.response.body, came.target, came.served));
         open.limit(came.limits, came.booking.started(), came.now);
         if let Some(rest) = &self.rest {
             open.continues(&rest.shown);

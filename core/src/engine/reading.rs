@@ -22,7 +22,7 @@ use crate::http::{Body, Framer, MAX_EVENT, MAX_RESPONSE};
 use crate::money::NanoUsd;
 use crate::routing::Target;
 use crate::types::{ChatCompletion, ChatCompletionChunk, Timeout, Usage};
-use crate::wire::{Assembler, Frame, Framing, Protocol, StreamDecoder, WireTarget};
+use crate::wire::{Assembler, Frame, Framing, StreamDecoder};
 
 /// What is held back before the first output, at most: chunks, and bytes of the body.
 const HELD: (usize, u64) = (64, 256 << 10);
@@ -72,8 +72,7 @@ struct Patience {
 
 impl Open {
     pub fn new(
-        wire: &WireTarget<'_>,
-        protocol: &dyn Protocol,
+        decoder: Box<dyn StreamDecoder>,
         framing: Framing,
         body: Body,
         target: &Arc<Target>,
@@ -82,7 +81,7 @@ impl Open {
         let patience =
             Patience { started: Instant::now(), first_token: None, idle: None, call: None, silent: None, timer: None };
         Open {
-            decoder: protocol.decoder(wire),
+            decoder,
             framer: Framer::new(framing, MAX_EVENT),
             body: Some(body),
             target: target.clone(),

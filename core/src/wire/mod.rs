@@ -20,6 +20,7 @@ mod open;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod state;
+pub mod stop;
 
 use http::HeaderMap;
 
@@ -35,6 +36,11 @@ pub trait Protocol: Send + Sync {
 
     /// How the body of a stream is cut into frames.
     fn framing(&self) -> Framing;
+
+    /// Whether the vendor ends an answer at this text, where the request names it; [`stop`] does it otherwise.
+    fn stops_at(&self, _text: &str) -> bool {
+        true
+    }
 
     /// A request for this target.
     ///

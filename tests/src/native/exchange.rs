@@ -49,6 +49,44 @@ impl Exchange {
         path.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(path)
     }
 
+    /// An exchange in the collection's layout: `*.http.json`, and its body in a file beside it.
+    ///
+    /// # Errors
+    /// When one of the two cannot be read.
+    pub fn http(file: &Path) -> Result<Exchange, String> {
+        let unreadable = |e: std::io::Error| format!("unreadable: {e}");
+        let text = fs::read_to_string(file).map_err(unreadable)?;
+        let recorded: Value = serde_json::from_str(&text).map_err(|e| format!("not JSON: {e}"))?;
+        let (request, response) = (&recorded["request"], &recorded["response"]);
+        let body_file = response["body_file"].as_str().unwrap_or_default();
+        let body = match body_file {
+            "" => Vec::new(),
+            name => fs::read(file.with_file_name(name)).map_err(unreadable)?,
+        };
+        Ok(Exchange {
+            name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            url: request["url"].as_str().unwrap_or_default().to_owned(),
+            request: request["body"].clone(),
+            status: response["status"].as_u64().unwrap_or(200) as u16,
+            headers: headers(&response["headers"]),
+            streamed: [".sse", ".ndjson", ".eventstream"].iter().any(|end| body_file.ends_with(end)),
+            body,
+        })
+    }
+
+    /// A stream of which nothing but the body is known.
+    pub fn stream(name: &str, body: Vec<u8>) -> Exchange {
+        Exchange {
+            name: name.to_owned(),
+            url: String::new(),
+            request: Value::Null,
+            status: 200,
+            headers: HeaderMap::new(),
+            streamed: true,
+            body,
+        }
+    }
+
     /// An exchange in the project's own layout: `{"request": {"path", "body"?}, "response": {"status", "headers"?, "body" |
     /// "body_base64"}}`.
     ///
@@ -93,23 +131,7 @@ pub(super) fn read_dir(dir: &Path, dialect: &dyn Dialect) -> Vec<Result<Exchange
 fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Vec<Exchange>, String> {
     let unreadable = |e: std::io::Error| format!("unreadable: {e}");
     if name.ends_with(".http.json") {
-        let text = fs::read_to_string(file).map_err(unreadable)?;
-        let recorded: Value = serde_json::from_str(&text).map_err(|e| format!("not JSON: {e}"))?;
-        let (request, response) = (&recorded["request"], &recorded["response"]);
-        let body_file = response["body_file"].as_str().unwrap_or_default();
-        let body = match body_file {
-            "" => Vec::new(),
-            name => fs::read(file.with_file_name(name)).map_err(unreadable)?,
-        };
-        return Ok(vec![Exchange {
-            name: name.to_owned(),
-            url: request["url"].as_str().unwrap_or_default().to_owned(),
-            request: request["body"].clone(),
-            status: response["status"].as_u64().unwrap_or(200) as u16,
-            headers: headers(&response["headers"]),
-            streamed: [".sse", ".ndjson", ".eventstream"].iter().any(|end| body_file.ends_with(end)),
-            body,
-        }]);
+        return Ok(vec![Exchange::http(file)?]);
     }
     if name.contains(".body.") {
         return Ok(Vec::new());

@@ -17,6 +17,9 @@ use crate::wire::{WireTarget, call_ids, state};
 pub(super) const KEPT: &[&str] =
     &["cache_control", "prompt_cache_breakpoint", "citations", "is_error", "title", "context"];
 
+/// Why an address is refused.
+const NO_URL: &str = "it takes the bytes themselves (a data URL); with `fetch_images` interfuse fetches images";
+
 /// No fields.
 static EMPTY: LazyLock<Extra> = LazyLock::new(Extra::new);
 
@@ -120,6 +123,11 @@ impl<'a> Block<'a> {
         matches!(self, Block::Ours(Ours { kind: Kind::ToolUse { .. }, .. }))
     }
 
+    /// Written by the vendor, but no thought.
+    fn is_the_vendors(&self) -> bool {
+        matches!(self, Block::Verbatim(_) | Block::Part(_)) && !self.is_thinking()
+    }
+
     pub fn is_result(&self) -> bool {
         match self {
             Block::Ours(ours) => matches!(ours.kind, Kind::ToolResult { .. }),
@@ -143,26 +151,33 @@ fn cache_control(extra: &Extra) -> Option<Cow<'_, Value>> {
     Some(Cow::Owned(Value::Object(control)))
 }
 
-/// Reads the messages.
+/// Reads the messages. `in_place`: the model takes instructions in the middle, too.
 ///
 /// # Errors
 /// `unsupported` for a part that has no place here; `invalid_request` for arguments that are no JSON object.
 pub(super) fn conversation<'a>(
     request: &'a ChatRequest,
     target: &'a WireTarget<'a>,
+    in_place: bool,
     fields: &Fields<'_>,
 ) -> Result<Conversation<'a>> {
     let mut out = Conversation::default();
+    // Instructions that stand in the middle: they go where the user has ended.
+    let mut waiting = Vec::new();
     for message in &request.messages {
         let mut blocks = Vec::new();
         let role = match message.role {
             Role::System | Role::Developer => {
                 out.parts(message, fields, &mut blocks)?;
                 mark_last(&mut blocks, message);
-                out.system.append(&mut blocks);
+                match in_place && !out.turns.is_empty() {
+                    true => waiting.append(&mut blocks),
+                    false => out.system.append(&mut blocks),
+                }
                 continue;
             }
             Role::Assistant => {
+                out.instruct(&mut waiting);
                 blocks.extend(state::blocks(&message.extra, target).map(Block::Verbatim));
                 out.parts(message, fields, &mut blocks)?;
                 let refusal = message.extra.get("refusal").and_then(Value::as_str).filter(|r| !r.trim().is_empty());
@@ -190,6 +205,8 @@ pub(super) fn conversation<'a>(
             _ => out.turns.push(Turn { role, content: blocks }),
         }
     }
+    out.instruct(&mut waiting);
+    out.system.append(&mut waiting);
     for turn in &mut out.turns {
         // Results of tools stand first in their turn.
         turn.content.sort_by_key(|block| turn.role == "user" && !block.is_result());
@@ -234,6 +251,19 @@ fn tool_use<'a>(call: &'a ToolCall, target: &WireTarget<'_>, fields: &Fields<'_>
 }
 
 impl<'a> Conversation<'a> {
+    /// Gives the instructions that wait a turn of their own, if one may stand here: after the user, or after what a tool of
+    /// the vendor's gave back.
+    fn instruct(&mut self, waiting: &mut Vec<Block<'a>>) {
+        let may = self.turns.last().is_some_and(|turn| match turn.role {
+            "user" => true,
+            "assistant" => turn.content.last().is_some_and(Block::is_the_vendors),
+            _ => false,
+        });
+        if may && !waiting.is_empty() {
+            self.turns.push(Turn { role: "system", content: std::mem::take(waiting) });
+        }
+    }
+
     fn tool_result(&mut self, message: &'a Message, fields: &Fields<'_>) -> Result<Block<'a>> {
         let content = match &message.content {
             None => None,
@@ -268,6 +298,10 @@ impl<'a> Conversation<'a> {
                         ContentPart::Image(part) => {
                             let source = match data_url(&part.image_url.url) {
                                 Some(data) => Source::Base64 { media_type: data.mime, data: data.base64 },
+                                // Where the platform fetches nothing, the row says so.
+                                None if !fields.takes("image_url.url") => {
+                                    return Err(fields.refused("image_url", NO_URL));
+                                }
                                 None => Source::Url { url: &part.image_url.url },
                             };
                             blocks.push(Block::new(Kind::Image { source }, &part.extra));
@@ -303,6 +337,9 @@ impl<'a> Conversation<'a> {
             return Ok(Block::new(document(Source::File { file_id }), part));
         }
         let data = word("file_data").unwrap_or_default();
+        if data.starts_with("https://") && !fields.takes("file.url") {
+            return Err(fields.refused("file", NO_URL));
+        }
         if data.starts_with("https://") {
             return Ok(Block::new(document(Source::Url { url: data }), part));
         }

@@ -34,6 +34,10 @@ impl Protocol for Anthropic {
         Framing::Sse
     }
 
+    fn stops_at(&self, text: &str) -> bool {
+        request::takes_stop(text)
+    }
+
     fn encode(&self, request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
         request::encode(request, target, stream)
     }

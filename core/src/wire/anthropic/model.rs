@@ -19,6 +19,8 @@ pub(in crate::wire) struct Model {
     pub sampling: Sampling,
     /// Whether the conversation may end with the beginning of the answer.
     pub prefill: bool,
+    /// Whether instructions may stand in the middle of the conversation.
+    pub instructions: bool,
 }
 
 /// How a model is told to think.
@@ -97,6 +99,7 @@ const fn model(family: &'static str, since: (u32, u32), max_output: u64) -> Mode
         schemas: false,
         sampling: Sampling::Both,
         prefill: true,
+        instructions: false,
     }
 }
 
@@ -150,6 +153,7 @@ const MODELS: &[Model] = &[
     schemas(model("opus", (4, 5), 64_000)),
     adaptive(model("opus", (4, 6), 128_000)),
     newest(model("opus", (4, 7), 128_000)),
+    Model { instructions: true, ..newest(model("opus", (4, 8), 128_000)) },
 ];
 
 /// What the model of this id takes, in whatever way a platform spells it: `claude-sonnet-4-5-20250929`,
@@ -187,8 +191,8 @@ mod tests {
             ("anthropic/claude-haiku-4.5", "haiku", (4, 5)),
             ("claude-opus-4-1", "opus", (4, 1)),
             ("claude-opus-4-20250514", "opus", (4, 0)),
-            ("claude-opus-4-8", "opus", (4, 7)),
-            ("claude-opus-9", "opus", (4, 7)),
+            ("claude-opus-4-7", "opus", (4, 7)),
+            ("claude-opus-9", "opus", (4, 8)),
             ("claude-fable-5", "claude", (0, 0)),
             ("glm-4.6", "", (0, 0)),
         ];

@@ -26,7 +26,7 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
     FOREIGN.iter().try_for_each(|name| fields.without(name))?;
     history::note_foreign(&request.messages, content::KEPT, &mut fields)?;
 
-    let conversation = content::conversation(request, target, &fields)?;
+    let conversation = content::conversation(request, target, model.instructions, &fields)?;
     let mut toolbox = tools::of(request, model.schemas, &mut fields)?;
     let mut output = Extra::new();
     if let Some(format) = request.response_format.as_ref().filter(|f| f.r#type != "text") {
@@ -64,7 +64,7 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
     if let Some(top_p) = top_p {
         body.put("top_p", &top_p)?;
     }
-    if let Some(stop) = stop_sequences(request, &mut fields)? {
+    if let Some(stop) = stop_sequences(request) {
         body.put("stop_sequences", &stop)?;
     }
     if !toolbox.tools.is_empty() {
@@ -211,18 +211,19 @@ fn sampling(
     Ok((temperature, request.top_p))
 }
 
-fn stop_sequences<'a>(request: &'a ChatRequest, fields: &mut Fields<'_>) -> Result<Option<Vec<&'a str>>> {
-    let all: Vec<&str> = match &request.stop {
-        None => return Ok(None),
-        Some(Stop::One(one)) => vec![one],
-        Some(Stop::Many(many)) => many.iter().map(String::as_str).collect(),
+/// Those that the vendor takes.
+fn stop_sequences(request: &ChatRequest) -> Option<Vec<&str>> {
+    let all: Vec<&str> = match request.stop.as_ref()? {
+        Stop::One(one) => vec![one],
+        Stop::Many(many) => many.iter().map(String::as_str).collect(),
     };
-    // The vendor refuses white space alone.
-    let kept: Vec<&str> = all.iter().copied().filter(|s| !s.trim().is_empty()).collect();
-    if kept.len() < all.len() {
-        fields.drop("stop")?;
-    }
-    Ok((!kept.is_empty()).then_some(kept))
+    let kept: Vec<&str> = all.into_iter().filter(|stop| takes_stop(stop)).collect();
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// The vendor refuses white space alone.
+pub(super) fn takes_stop(text: &str) -> bool {
+    !text.trim().is_empty()
 }
 
 /// The vendor knows only the user of all metadata.

@@ -52,7 +52,7 @@ fn a_plain_request() {
             "temperature": 0.2, "top_p": 0.9, "stop_sequences": ["###"], "metadata": {"user_id": "u-1"},
             "service_tier": "standard_only", "top_k": 40})
     );
-    assert_eq!(dropped, ["seed", "stop"]);
+    assert_eq!(dropped, ["seed"]);
 }
 
 #[test]
@@ -356,4 +356,39 @@ fn what_changes_the_answer_is_refused_and_the_rest_is_told() {
     );
     assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["model", "max_tokens", "messages"]);
     assert_eq!(refused(OLD, asking(json!({"seed": 1, "strict_params": true}))), unsupported("seed"));
+}
+
+#[test]
+fn instructions_in_the_middle_stay_there_where_the_model_takes_them() {
+    let request = || {
+        json!({"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "c"},
+            {"role": "system", "content": "d"}, {"role": "user", "content": "e"}]})
+    };
+    let text = |text: &str| json!([{"type": "text", "text": text}]);
+    let (body, _) = encode(NEWEST, request());
+    assert_eq!(body["system"], text("a"));
+    // After the user, where the vendor takes them.
+    assert_eq!(body["messages"].as_array().unwrap().len(), 4);
+    assert_eq!(body["messages"][2], json!({"role": "user", "content": text("e")}));
+    assert_eq!(body["messages"][3], json!({"role": "system", "content": text("d")}));
+
+    let (body, _) = encode(ADAPTIVE, request());
+    assert_eq!(body["system"], json!([{"type": "text", "text": "a"}, {"type": "text", "text": "d"}]));
+    assert_eq!(body["messages"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn addresses_are_refused_where_the_platform_fetches_nothing() {
+    let row = || json!({"drop": ["model", "image_url.url", "file.url"]});
+    let ask = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
+    let image = |url: &str| ask(json!({"type": "image_url", "image_url": {"url": url}}));
+    for (part, param) in [
+        (image("https://example.com/a.png"), "image_url"),
+        (ask(json!({"type": "file", "file": {"file_data": "https://example.com/a.pdf"}})), "file"),
+    ] {
+        let refused = try_encode(BUDGET, part.clone(), row()).unwrap_err();
+        assert_eq!((refused.kind(), refused.body().param.as_deref()), (ErrorKind::Unsupported, Some(param)));
+        assert!(try_encode(BUDGET, part, json!({})).is_ok());
+    }
+    assert!(try_encode(BUDGET, image("data:image/png;base64,AAAA"), row()).is_ok());
 }

@@ -228,3 +228,16 @@ fn exceptions_in_a_stream() {
     let (_, told, _) = streamed(NOVA, &[("messageStop", json!({"stopReason": "malformed_tool_use"}))]);
     assert_eq!(told.unwrap_err().kind(), ErrorKind::ServerError);
 }
+
+#[test]
+fn a_guardrail_that_stops_an_answer_is_a_content_filter() {
+    let body = json!({"output": {"message": {"role": "assistant", "content": [{"text": "Sorry."}]}},
+        "stopReason": "guardrail_intervened", "usage": {"inputTokens": 3, "outputTokens": 0, "totalTokens": 3},
+        "trace": {"guardrail": {"actionReason": "blocked"}}})
+    .to_string();
+    let reply = Reply { status: 200, headers: &HeaderMap::new(), body: body.as_bytes() };
+    let got = at(NOVA, |target| BedrockConverse.decode(&reply, target)).unwrap();
+    assert_eq!((got.text(), got.choices[0].finish_reason.as_deref()), ("Sorry.", Some("content_filter")));
+    // What the guardrail did reaches the caller.
+    assert_eq!(got.extra["trace"]["guardrail"]["actionReason"], "blocked");
+}

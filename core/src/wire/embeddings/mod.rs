@@ -4,6 +4,7 @@ mod bedrock;
 mod cohere;
 mod gemini;
 mod openai;
+mod vertex;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
@@ -34,7 +35,8 @@ pub trait EmbeddingProtocol: Send + Sync {
 }
 
 /// Every way to embed.
-pub const PROTOCOLS: &[&dyn EmbeddingProtocol] = &[&openai::OpenAi, &gemini::Gemini, &cohere::Cohere, &bedrock::Titan];
+pub const PROTOCOLS: &[&dyn EmbeddingProtocol] =
+    &[&openai::OpenAi, &gemini::Gemini, &vertex::Vertex, &cohere::Cohere, &bedrock::Titan];
 
 /// The way of this name.
 pub fn protocol(name: &str) -> Option<&'static dyn EmbeddingProtocol> {

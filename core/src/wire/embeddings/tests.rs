@@ -139,6 +139,46 @@ fn gemini_gets_one_request_per_text() {
 }
 
 #[test]
+fn vertex_gets_instances_and_parameters() {
+    let asked = json!({"input": ["a", "b"], "dimensions": 8, "taskType": "RETRIEVAL_QUERY", "auto_truncate": false, "user": "u",
+        "extra_body": {"x": 1}});
+    let (body, dropped) = encode("vertex", asked, &Quirks::default()).unwrap();
+    let one = |text: &str| json!({"content": text, "task_type": "RETRIEVAL_QUERY"});
+    assert_eq!(
+        body,
+        json!({"instances": [one("a"), one("b")], "parameters": {"autoTruncate": false, "outputDimensionality": 8}, "x": 1})
+    );
+    assert_eq!(dropped, ["user"]);
+    assert_eq!(
+        encode("vertex", json!({"input": "a"}), &Quirks::default()).unwrap().0,
+        json!({"instances": [{"content": "a"}]})
+    );
+
+    let said = |values: Value, count: Value| json!({"embeddings": {"values": values, "statistics": {"truncated": false, "token_count": count}}});
+    let answer = json!({"predictions": [said(json!([1]), json!(4)), said(json!([2]), json!(3.0))],
+        "metadata": {"billableCharacterCount": 2}});
+    let answer = decode("vertex", json!({"input": ["a", "b"]}), answer, &[]).unwrap();
+    assert_eq!((floats(&answer), answer.usage.unwrap().total_tokens), (vec![vec![1.0], vec![2.0]], 7));
+    assert_eq!(answer.extra["metadata"]["billableCharacterCount"], 2);
+    let half = json!({"predictions": [said(json!([1]), json!(4)), {"embeddings": {"values": [2]}}]});
+    assert_eq!(decode("vertex", json!({"input": ["a", "b"]}), half, &[]).unwrap().usage, None);
+}
+
+#[test]
+fn geminis_embeddings_on_vertex_are_of_one_text() {
+    let (quirks, wire) = (Quirks::default(), protocol("vertex").unwrap());
+    let ask = |model: &str, input: Value| {
+        let target = WireTarget { provider: "vertex", model, quirks: &quirks };
+        wire.encode(&request(json!({"input": input})), &target).map_err(|e| (e.kind(), e.body().param.clone()))
+    };
+    assert_eq!(
+        ask("gemini-embedding-001", json!(["a", "b"])).unwrap_err(),
+        (ErrorKind::Unsupported, Some("input".to_owned()))
+    );
+    assert!(ask("gemini-embedding-001", json!(["a"])).is_ok() && ask("text-embedding-005", json!(["a", "b"])).is_ok());
+}
+
+#[test]
 fn cohere_is_told_what_the_texts_are_for() {
     let (body, _) = encode("cohere", json!({"input": "a", "dimensions": 256}), &Quirks::default()).unwrap();
     assert_eq!(
@@ -182,7 +222,7 @@ fn titan_embeds_one_text_per_call() {
 
 #[test]
 fn tokens_are_refused_where_only_texts_are_embedded() {
-    for wire in ["gemini", "cohere", "bedrock-titan"] {
+    for wire in ["gemini", "vertex", "cohere", "bedrock-titan"] {
         let error = encode(wire, json!({"input": [1, 2]}), &Quirks::default()).unwrap_err();
         assert_eq!((error.kind(), error.body().param.as_deref()), (ErrorKind::Unsupported, Some("input")), "{wire}");
     }

@@ -78,14 +78,15 @@ fn form(
     }
     config.insert("responseMimeType".to_owned(), json!("application/json"));
     if let Some(given) = format.json_schema.as_ref().and_then(|j| j.schema.as_ref()) {
-        let (name, schema) = schema_for(given, "responseJsonSchema", "responseSchema", target, model)
-            .map_err(|why| fields.refused("response_format", &why))?;
+        let (name, schema) =
+            schema_for(given, "responseJsonSchema", "responseSchema", target, model.json_schema_of_answers())
+                .map_err(|why| fields.refused("response_format", &why))?;
         config.insert(name.to_owned(), schema);
     }
     Ok(())
 }
 
-/// A schema, and the name of the field for it: as it is, or in OpenAPI's subset for models that know only that.
+/// A schema, and the name of the field for it: as it is where the model takes that, or in OpenAPI's subset.
 ///
 /// # Errors
 /// A sentence that says what the subset cannot say.
@@ -94,9 +95,9 @@ pub(super) fn schema_for(
     whole: &'static str,
     subset: &'static str,
     target: &WireTarget<'_>,
-    model: Model,
+    as_it_is: bool,
 ) -> Result<(&'static str, Value), String> {
-    if model.json_schema() && target.quirks.json_schema != Some(JsonSchemaForm::OpenApi) {
+    if as_it_is && target.quirks.json_schema != Some(JsonSchemaForm::OpenApi) {
         Ok((whole, given.clone()))
     } else {
         Ok((subset, schema::to_openapi(given)?))

@@ -20,9 +20,14 @@ impl Model {
         Model { generation, pro: name.contains("-pro"), gemma: name.contains("gemma") }
     }
 
-    /// Takes JSON Schema as it is; older models take the subset that OpenAPI knows.
+    /// Takes JSON Schema as it is for the arguments of functions; older models take the subset that OpenAPI knows.
     pub fn json_schema(self) -> bool {
         self.generation >= Some((2, 5))
+    }
+
+    /// Takes it for answers, which one generation more does.
+    pub fn json_schema_of_answers(self) -> bool {
+        self.generation >= Some((2, 0))
     }
 
     /// Can think; how much is told by a budget of tokens or by a level.
@@ -76,6 +81,8 @@ mod tests {
         assert_eq!(generation("gemini-flash-latest"), Some(CURRENT));
         assert_eq!(generation("tunedModels/mine"), None);
         assert!(Model::named("gemma-3-27b-it").gemma && !Model::named("gemma-3-27b-it").third());
-        assert!(Model::named("gemini-2.0-flash").form_or_tools() && !Model::named("gemini-2.0-flash").json_schema());
+        let second = Model::named("gemini-2.0-flash");
+        assert!(second.form_or_tools() && second.json_schema_of_answers() && !second.json_schema());
+        assert!(!Model::named("gemini-1.5-pro").json_schema_of_answers());
     }
 }

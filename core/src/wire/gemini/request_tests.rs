@@ -284,3 +284,23 @@ fn instructions_alone_are_what_is_asked() {
     let body = encoded("gemini-2.5-flash", json!({"messages": [{"role": "system", "content": "Write a poem."}]}));
     assert_eq!(body, json!({"contents": [{"role": "user", "parts": [{"text": "Write a poem."}]}]}));
 }
+
+#[test]
+fn an_older_model_takes_json_schema_for_answers_but_not_for_functions() {
+    let schema =
+        json!({"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}, "$defs": {"N": {"type": "integer"}}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "a", "schema": schema}});
+    let ask = |more: Value| {
+        let mut request = json!({"messages": [{"role": "user", "content": "x"}]});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    let body = encoded("gemini-2.0-flash", ask(json!({"response_format": format})));
+    assert_eq!(body["generationConfig"]["responseJsonSchema"], schema);
+    let function = json!({"type": "function", "function": {"name": "f", "parameters": schema}});
+    let body = encoded("gemini-2.0-flash", ask(json!({"tools": [function]})));
+    assert_eq!(
+        body["tools"][0]["functionDeclarations"][0]["parameters"]["properties"]["n"],
+        json!({"type": "integer"})
+    );
+}

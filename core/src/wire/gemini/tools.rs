@@ -69,7 +69,7 @@ fn declaration(tool: &Tool, target: &WireTarget<'_>, model: Model, fields: &Fiel
         out.insert("description".to_owned(), json!(description));
     }
     if let Some(parameters) = function.parameters.as_ref().filter(|p| !is_empty_object(p)) {
-        let (name, schema) = schema_for(parameters, "parametersJsonSchema", "parameters", target, model)
+        let (name, schema) = schema_for(parameters, "parametersJsonSchema", "parameters", target, model.json_schema())
             .map_err(|why| fields.refused("tools", &format!("function `{}`: {why}", function.name)))?;
         out.insert(name.to_owned(), schema);
     }

@@ -29,6 +29,10 @@ impl Protocol for OpenAiResponses {
         Framing::Sse
     }
 
+    fn stops_at(&self, _: &str) -> bool {
+        false
+    }
+
     fn encode(&self, request: &ChatRequest, target: &WireTarget<'_>, stream: bool) -> Result<Encoded> {
         request::encode(request, target, stream)
     }

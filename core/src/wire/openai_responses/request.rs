@@ -27,8 +27,8 @@ const TAKEN: &[&str] = &[
 /// Fields that have another place here, or say nothing where they are taken.
 const ELSEWHERE: &[&str] = &["verbosity", "web_search_options", "modalities"];
 
-/// Fields of Chat Completions that this API does not have.
-const FOREIGN: &[&str] = &["n", "stop", "seed", "frequency_penalty", "presence_penalty"];
+/// Fields of Chat Completions that this API does not have. It knows no `stop` either: the answer is cut here.
+const FOREIGN: &[&str] = &["n", "seed", "frequency_penalty", "presence_penalty"];
 
 /// Beginnings of names of models that reason, and whether they do; the first that fits counts. Others refuse to give their
 /// reasoning encrypted. Source: the vendor's list of models, state of September 2026.

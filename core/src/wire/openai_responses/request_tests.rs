@@ -45,7 +45,7 @@ fn a_request_with_everything() {
             "include": ["message.output_text.logprobs", "reasoning.encrypted_content"], "stream": true,
             "new": 1, "metadata": {"a": "b"}, "service_tier": "flex", "user": "u", "truncation": "auto"})
     );
-    assert_eq!(dropped, ["stop", "seed"]);
+    assert_eq!(dropped, ["seed"]);
 }
 
 #[test]
