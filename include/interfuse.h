@@ -314,6 +314,18 @@ int32_t interfuse_fuse_stream(const interfuse_client *client,
                               interfuse_error **err);
 
 /**
+ * How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. `request` is
+ * a chat request in JSON; `*explanation` becomes JSON (free it with interfuse_string_free). When nobody is left, its
+ * `refused` is the error that a call would end with. Makes no connection.
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST or INTERFUSE_NOT_FOUND for a request that leads nowhere whoever is asked.
+ */
+int32_t interfuse_explain(const interfuse_client *client,
+                          const char *request,
+                          char **explanation,
+                          interfuse_error **err);
+
+/**
  * Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
  * becomes JSON (free it with interfuse_string_free).
  *

@@ -58,8 +58,12 @@ export interface ChatRequest {
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
+  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
+  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
+  /** What follows when a stream breaks off of which something was shown already; `error` by default. Not sent. */
+  on_interrupt?: OnInterrupt | null
   /**
    * Whether a field that a target would leave out is an error there; false by default, then it is named in
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
@@ -71,6 +75,11 @@ export interface ChatRequest {
    * counts as the call's. Not sent.
    */
   fetch_images?: boolean | null
+  /**
+   * Whether a kept answer will do, and this one may be kept, for requests that are the same; as `cache` of the
+   * configuration says by default. Not sent.
+   */
+  cache?: boolean | null
   /** Headers added to the vendor's request. */
   extra_headers?: { [key: string]: string } | null
   /** Fields merged into the vendor's request body as they are; they win over all others. */
@@ -434,6 +443,53 @@ export interface Judge {
 }
 
 /**
+ * Timeouts, milliseconds. What is given always holds; the defaults depend on the request and on whether another route is
+ * left. Each error says which one fired, its value, the time that had passed and the bytes that had come.
+ */
+export interface TimeoutConfig {
+  /** Waiting for a place under a limit of concurrent calls; only `total` by default. */
+  pool_wait_ms?: number | null
+  /** Finding the server's address and connecting to it; 5000 by default. */
+  dns_connect_ms?: number | null
+  /** Agreeing on encryption, from the connection on; 5000 by default. */
+  tls_ms?: number | null
+  /** Handing the request to the connection, from its being there on; only `total` by default. */
+  write_ms?: number | null
+  /**
+   * From the request's being sent to the head of the response. By default, of a streamed answer, where another route is
+   * left: 10000, or 60000 where the model reasons; otherwise only `total`, as the head of a whole answer comes with it.
+   */
+  first_byte_ms?: number | null
+  /**
+   * From the beginning of an attempt to its first output; defaults as for `first_byte_ms`. A call that is not streamed is
+   * streamed inside where this is given.
+   */
+  first_token_ms?: number | null
+  /**
+   * Between two events of a stream that say something (keep-alive comments do not), once there was one; 20000 by default,
+   * 60000 where the model reasons. Between two pieces of a whole answer; 60000 by default.
+   */
+  idle_ms?: number | null
+  /** One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` is the same. */
+  total_ms?: number | null
+}
+
+/**
+ * What follows when a stream breaks off of which something was shown already. Before that, and where nothing is streamed
+ * to the caller, the answer is asked for again unseen.
+ */
+export type OnInterrupt =
+  /** An `interrupted` error that carries what had come. */
+  | 'error'
+  /** A chunk whose `interfuse.reset` says that all text so far is to be thrown away, then the answer from its beginning. */
+  | 'restart'
+  /**
+   * The rest of the answer, where the target can go on from a beginning and nothing but text was asked for; otherwise as
+   * `restart`.
+   */
+  | 'continue'
+
+/**
  * A request for embeddings: OpenAI's fields, and interfuse's optional ones. Fields not listed go to the vendor untouched
  * (`input_type`, `task_type`, ...).
  */
@@ -458,6 +514,8 @@ export interface EmbeddingRequest {
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
+  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
+  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
   /**
@@ -568,8 +626,12 @@ export interface FuseRequest {
   tags?: { [key: string]: string } | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
+  /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
+  timeouts?: TimeoutConfig | null
   /** Retries after the first attempt, per target. Not sent. */
   max_retries?: number | null
+  /** What follows when a stream breaks off of which something was shown already; `error` by default. Not sent. */
+  on_interrupt?: OnInterrupt | null
   /**
    * Whether a field that a target would leave out is an error there; false by default, then it is named in
    * `interfuse.dropped`. Fields that change the answer are never left out. Not sent.
@@ -581,6 +643,11 @@ export interface FuseRequest {
    * counts as the call's. Not sent.
    */
   fetch_images?: boolean | null
+  /**
+   * Whether a kept answer will do, and this one may be kept, for requests that are the same; as `cache` of the
+   * configuration says by default. Not sent.
+   */
+  cache?: boolean | null
   /** Headers added to the vendor's request. */
   extra_headers?: { [key: string]: string } | null
   /** Fields merged into the vendor's request body as they are; they win over all others. */
@@ -605,6 +672,8 @@ export interface Config {
   network?: NetworkConfig
   /** Ledger. */
   ledger?: LedgerConfig
+  /** Keeps answers and gives them again to requests that are the same; none by default. A request's `cache` outranks it. */
+  cache?: CacheConfig | null
   /** Labels put on every call. */
   tags?: { [key: string]: string }
   /**
@@ -638,11 +707,18 @@ export interface ProviderConfig {
    */
   credentials?: CredentialConfig | null
   /**
+   * Several keys in place of one: calls are shared among them by weight; one that is refused or busy leaves the call to
+   * the next.
+   */
+  keys?: readonly KeyConfig[]
+  /** How much may be asked of this backend, whatever the key. */
+  limits?: LimitConfig | null
+  /**
    * Share of the requests that it gets under the policy `weighted`, relative to the others'; 1 by default, 0: only when
    * the others fail.
    */
   weight?: number | null
-  /** Whether it collects what it is sent, as you have agreed with it; unknown by default. */
+  /** `deny`: it does not collect what it is sent, as you have agreed with it; `allow`: it may. Unknown by default. */
   data_collection?: DataCollection | null
   /** Whether it retains nothing (zero data retention), as you have agreed with it; unknown by default. */
   zdr?: boolean | null
@@ -662,6 +738,32 @@ export interface CredentialConfig {
   client_id?: string | null
   /** Azure: name of the variable that holds the client's secret. */
   client_secret_env?: string | null
+}
+
+/** One key of several. */
+export interface KeyConfig {
+  /** How attempts and reports call it; never the key itself. */
+  name: string
+  /** The key itself; never written back out. */
+  api_key?: string | null
+  /** Name of the variable that holds the key. */
+  api_key_env?: string | null
+  /** File that holds the key. */
+  api_key_file?: string | null
+  /** Share of the calls, beside the other keys' weights; 1 by default. */
+  weight?: number | null
+  /** How much may be asked with this key. */
+  limits?: LimitConfig | null
+}
+
+/** How much may be asked of a key or of a backend; what is not given is not limited. */
+export interface LimitConfig {
+  /** Requests per minute; a minute's worth may go at once. */
+  requests_per_minute?: number | null
+  /** Tokens per minute, prompt and answer together, estimated before the call and corrected after it. */
+  tokens_per_minute?: number | null
+  /** Calls under way at once. */
+  concurrency?: number | null
 }
 
 /** Price of one model, decimal USD per million tokens as text ("0.15"). */
@@ -697,28 +799,24 @@ export interface RoutingConfig {
 
 /** Retries: full jitter between 0 and `min(base * 2^n, max)`, the vendor's Retry-After first. */
 export interface RetryConfig {
-  /** Retries after the first attempt, per target; 2 by default. */
+  /** Retries after the first attempt, per target; 1 by default. */
   max_retries?: number
-  /** Attempts over all targets of a call; 8 by default. */
+  /** Attempts over all targets of a call, of whatever kind; 4 by default. A request's own `max_retries` may raise it. */
   max_attempts?: number
   /** First backoff, milliseconds; 500 by default. */
   base_ms?: number
   /** Longest backoff, milliseconds; 8000 by default. */
   max_ms?: number
-  /** Longest Retry-After that is waited for before the next target is tried, milliseconds; 60000 by default. */
+  /**
+   * Longest wait of a call for what vendors ask by Retry-After, all waits together, before the next target is tried,
+   * milliseconds; 60000 by default.
+   */
   max_retry_after_ms?: number
-}
-
-/** Timeouts, milliseconds. Each error says which one fired. */
-export interface TimeoutConfig {
-  /** Making the connection, TLS included; 10000 by default. */
-  connect_ms?: number
-  /** From the sent request to the response's head; 600000 by default. */
-  response_ms?: number
-  /** Between two pieces of a body; any byte counts; 120000 by default. */
-  idle_ms?: number
-  /** One call, retries and fallbacks included; 600000 by default. A request's `timeout_ms` outranks it. */
-  total_ms?: number
+  /**
+   * Whether a request that the vendor may have seen, and may bill, is made again; true by default. What it cost is then
+   * unknown. False: only what never left this machine, or what the vendor refused, is made again.
+   */
+  uncertain?: boolean
 }
 
 /** Network. */
@@ -736,6 +834,14 @@ export interface LedgerConfig {
    * by default.
    */
   max_records?: number
+}
+
+/** Answers kept in memory. */
+export interface CacheConfig {
+  /** How long an answer is given again, milliseconds; 300000 by default. */
+  ttl_ms?: number
+  /** Sum of the answers' sizes as JSON, bytes; 64 MiB by default. */
+  max_bytes?: number
 }
 
 /** A question to the ledger. */
@@ -905,6 +1011,12 @@ export interface ResponseMeta {
   latency_ms: number
   /** Time to the first content, milliseconds (streams). */
   ttft_ms?: number
+  /** Of a stream, on a chunk without choices: the answer broke off and starts anew; all text so far is to be thrown away. */
+  reset?: Reset
+  /** Whether the answer is of several pieces, each continuing the one before where it broke off. */
+  spliced?: boolean
+  /** Who gave each piece, in order; empty unless `spliced`. */
+  pieces?: Piece[]
   /** How the backend was chosen, when the request or the configuration asks for it. */
   explanation?: Explanation
   /** Report of the fusion, when the model was `interfuse/...`. */
@@ -917,6 +1029,8 @@ export interface Attempt {
   provider: string
   /** Model id as sent to the provider. */
   model: string
+  /** Why it was made; absent for the first attempt of a call. */
+  kind?: AttemptKind
   /** Kind of failure; absent for the attempt that answered. */
   error?: ErrorKind
   /** The vendor's HTTP status, when one arrived. */
@@ -929,7 +1043,22 @@ export interface Attempt {
   waited_ms?: number
   /** Duration of the attempt, milliseconds. */
   ms: number
+  /** What it cost, nano-USD; absent when unknown. */
+  cost_nanos?: number
 }
+
+/** Why an attempt was made that was not the first of its call. */
+export type AttemptKind =
+  /** The same target again. */
+  | 'retry'
+  /** Another target, after a failure. */
+  | 'fallback'
+  /** The same target with another key. */
+  | 'key'
+  /** Beside one that takes long. */
+  | 'hedge'
+  /** To find out whether a target has recovered. */
+  | 'probe'
 
 /** What went wrong, in one word. The numbers, HTTP statuses and class names are in `KINDS`. */
 export type ErrorKind =
@@ -1018,6 +1147,22 @@ export interface Window {
   reset_ms?: number
 }
 
+/** Why a stream starts anew. */
+export interface Reset {
+  /** Kind of the failure that ended what came before. */
+  error: ErrorKind
+  /** What had happened. */
+  message: string
+}
+
+/** Who gave a piece of an answer. */
+export interface Piece {
+  /** Provider id. */
+  provider: string
+  /** Model id as sent to that provider. */
+  model: string
+}
+
 /** How the backend of a request was, or would be, chosen. */
 export interface Explanation {
   /** What ordered the candidates: a policy, or what `sort` says. */
@@ -1047,7 +1192,7 @@ export interface ExplainedCandidate {
   reason?: string
   /** What this request is expected to cost there, decimal USD as text; absent when unknown. */
   expected_cost_usd?: string
-  /** What the policy gave it; lower comes first. Absent for those left out. */
+  /** What the policy gave it; lower comes first, absent last. Costs are in 1e-12 USD, times in microseconds. */
   score?: number
   /** `closed` (nothing speaks against it), `half_open` or `open` (it failed too often; asked last). */
   health: string
@@ -1206,6 +1351,8 @@ export interface MemberReport {
   scores?: Scores
   /** Marks such as `truncated` or `instructs_judge`. */
   flags?: string[]
+  /** How its backend was chosen, when the request or the configuration asks for it. */
+  explanation?: Explanation
 }
 
 /** How a member ended. */
@@ -1389,7 +1536,7 @@ export interface ChatCompletionChunk {
   service_tier?: string
   /** The vendor's configuration mark. */
   system_fingerprint?: string
-  /** What interfuse adds, on the last chunk only. */
+  /** What interfuse adds: on the last chunk, and where a stream starts anew (`reset`). */
   interfuse?: ResponseMeta
   /** The vendor's other fields. */
   [field: string]: unknown

@@ -154,6 +154,12 @@ class ResponseMeta(Record):
     """Whole call, milliseconds."""
     ttft_ms: int | None
     """Time to the first content, milliseconds (streams)."""
+    reset: Reset | None
+    """Of a stream, on a chunk without choices: the answer broke off and starts anew; all text so far is to be thrown away."""
+    spliced: bool | None
+    """Whether the answer is of several pieces, each continuing the one before where it broke off."""
+    pieces: list[Piece] | None
+    """Who gave each piece, in order; empty unless `spliced`."""
     explanation: Explanation | None
     """How the backend was chosen, when the request or the configuration asks for it."""
     fusion: FusionReport | None
@@ -166,6 +172,8 @@ class Attempt(Record):
     """Provider id."""
     model: str
     """Model id as sent to the provider."""
+    kind: AttemptKind | None
+    """Why it was made; absent for the first attempt of a call."""
     error: ErrorKind | None
     """Kind of failure; absent for the attempt that answered."""
     status: int | None
@@ -178,6 +186,11 @@ class Attempt(Record):
     """Wait before this attempt (backoff or Retry-After), milliseconds."""
     ms: int
     """Duration of the attempt, milliseconds."""
+    cost_nanos: int | None
+    """What it cost, nano-USD; absent when unknown."""
+
+AttemptKind: TypeAlias = Literal["retry", "fallback", "key", "hedge", "probe"]
+"""Why an attempt was made that was not the first of its call."""
 
 ErrorKind: TypeAlias = Literal[
     "invalid_request",
@@ -231,6 +244,22 @@ class Window(Record):
     reset_ms: int | None
     """Until the window starts again, milliseconds."""
 
+class Reset(Record):
+    """Why a stream starts anew."""
+
+    error: ErrorKind
+    """Kind of the failure that ended what came before."""
+    message: str
+    """What had happened."""
+
+class Piece(Record):
+    """Who gave a piece of an answer."""
+
+    provider: str
+    """Provider id."""
+    model: str
+    """Model id as sent to that provider."""
+
 class Explanation(Record):
     """How the backend of a request was, or would be, chosen."""
 
@@ -260,7 +289,7 @@ class ExplainedCandidate(Record):
     expected_cost_usd: str | None
     """What this request is expected to cost there, decimal USD as text; absent when unknown."""
     score: int | None
-    """What the policy gave it; lower comes first. Absent for those left out."""
+    """What the policy gave it; lower comes first, absent last. Costs are in 1e-12 USD, times in microseconds."""
     health: str
     """`closed` (nothing speaks against it), `half_open` or `open` (it failed too often; asked last)."""
     pending: int
@@ -414,6 +443,8 @@ class MemberReport(Record):
     """The judge's scores, mean over its verdicts, each 0 to 10."""
     flags: list[str] | None
     """Marks such as `truncated` or `instructs_judge`."""
+    explanation: Explanation | None
+    """How its backend was chosen, when the request or the configuration asks for it."""
 
 MemberStatus: TypeAlias = Literal["ok", "failed", "unusable", "cancelled", "timeout", "skipped"]
 """How a member ended."""
@@ -586,7 +617,7 @@ class ChatCompletionChunk(Record):
     system_fingerprint: str | None
     """The vendor's configuration mark."""
     interfuse: ResponseMeta | None
-    """What interfuse adds, on the last chunk only."""
+    """What interfuse adds: on the last chunk, and where a stream starts anew (`reset`)."""
 
 class ChunkChoice(Record):
     """What is new for one choice."""

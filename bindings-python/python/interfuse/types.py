@@ -54,11 +54,14 @@ __all__ = [
     "Config",
     "ProviderConfig",
     "CredentialConfig",
+    "KeyConfig",
+    "LimitConfig",
     "PriceConfig",
     "RoutingConfig",
     "RetryConfig",
     "NetworkConfig",
     "LedgerConfig",
+    "CacheConfig",
     "UsageQuery",
 ]
 
@@ -133,6 +136,9 @@ class ChatParams(TypedDict, total=False):
     """Whether images at `http:` and `https:` addresses are fetched and sent as data URLs, for vendors that take images in
     the request only; false by default. Only public addresses, no redirects, at most 16 images of 20 MiB; the time
     counts as the call's. Not sent."""
+    cache: bool | None
+    """Whether a kept answer will do, and this one may be kept, for requests that are the same; as `cache` of the
+    configuration says by default. Not sent."""
     extra_headers: Mapping[str, str] | None
     """Headers added to the vendor's request."""
     extra_body: Mapping[str, Any] | None
@@ -625,6 +631,9 @@ class FuseParams(TypedDict, total=False):
     """Whether images at `http:` and `https:` addresses are fetched and sent as data URLs, for vendors that take images in
     the request only; false by default. Only public addresses, no redirects, at most 16 images of 20 MiB; the time
     counts as the call's. Not sent."""
+    cache: bool | None
+    """Whether a kept answer will do, and this one may be kept, for requests that are the same; as `cache` of the
+    configuration says by default. Not sent."""
     extra_headers: Mapping[str, str] | None
     """Headers added to the vendor's request."""
     extra_body: Mapping[str, Any] | None
@@ -650,6 +659,8 @@ class Config(TypedDict, total=False):
     """Network."""
     ledger: LedgerConfig
     """Ledger."""
+    cache: CacheConfig | None
+    """Keeps answers and gives them again to requests that are the same; none by default. A request's `cache` outranks it."""
     tags: Mapping[str, str]
     """Labels put on every call."""
     use_environment: bool | None
@@ -679,11 +690,16 @@ class ProviderConfig(TypedDict, total=False):
     credentials: CredentialConfig | None
     """Who calls, at vendors that take identities in place of keys (AWS, Google Cloud, Azure); what is not given comes
     from the vendor's usual variables and files."""
+    keys: Sequence[KeyConfig]
+    """Several keys in place of one: calls are shared among them by weight; one that is refused or busy leaves the call to
+    the next."""
+    limits: LimitConfig | None
+    """How much may be asked of this backend, whatever the key."""
     weight: float | None
     """Share of the requests that it gets under the policy `weighted`, relative to the others'; 1 by default, 0: only when
     the others fail."""
     data_collection: DataCollection | None
-    """Whether it collects what it is sent, as you have agreed with it; unknown by default."""
+    """`deny`: it does not collect what it is sent, as you have agreed with it; `allow`: it may. Unknown by default."""
     zdr: bool | None
     """Whether it retains nothing (zero data retention), as you have agreed with it; unknown by default."""
     quantization: Quantization | None
@@ -703,6 +719,34 @@ class CredentialConfig(TypedDict, total=False):
     """Azure: client, or the managed identity's client where there are several."""
     client_secret_env: str | None
     """Azure: name of the variable that holds the client's secret."""
+
+
+class KeyConfig(TypedDict, total=False):
+    """One key of several."""
+
+    name: Required[str]
+    """How attempts and reports call it; never the key itself."""
+    api_key: str | None
+    """The key itself; never written back out."""
+    api_key_env: str | None
+    """Name of the variable that holds the key."""
+    api_key_file: str | None
+    """File that holds the key."""
+    weight: int | None
+    """Share of the calls, beside the other keys' weights; 1 by default."""
+    limits: LimitConfig | None
+    """How much may be asked with this key."""
+
+
+class LimitConfig(TypedDict, total=False):
+    """How much may be asked of a key or of a backend; what is not given is not limited."""
+
+    requests_per_minute: int | None
+    """Requests per minute; a minute's worth may go at once."""
+    tokens_per_minute: int | None
+    """Tokens per minute, prompt and answer together, estimated before the call and corrected after it."""
+    concurrency: int | None
+    """Calls under way at once."""
 
 
 class PriceConfig(TypedDict, total=False):
@@ -770,6 +814,15 @@ class LedgerConfig(TypedDict, total=False):
     max_records: int
     """Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
     by default."""
+
+
+class CacheConfig(TypedDict, total=False):
+    """Answers kept in memory."""
+
+    ttl_ms: int
+    """How long an answer is given again, milliseconds; 300000 by default."""
+    max_bytes: int
+    """Sum of the answers' sizes as JSON, bytes; 64 MiB by default."""
 
 
 class UsageQuery(TypedDict, total=False):

@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn who_is_measured_to_be_slower_than_wished() {
-        let at = |p50: f64, p90: f64| Percentiles { p50, p75: p50, p90, p99: p90 };
+        let at = |p50: f64, p90: f64| Percentiles { p50, p75: p50, p90, p95: p90, p99: p90 };
         let speed = Speed { ttft: at(0.5, 2.0), throughput: at(80.0, 20.0), ..Speed::default() };
         let measured = Observed { speed: Some(speed), ..Observed::default() };
         let p90 = |n| Some(Threshold::At(ThresholdAt { p90: Some(n), ..ThresholdAt::default() }));
