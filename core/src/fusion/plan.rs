@@ -10,8 +10,8 @@ use crate::catalog::nearest::did_you_mean;
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::NanoUsd;
 use crate::types::{
-    ChatRequest, Config, Content, FuseRequest, FusionMode, FusionOptions, Judge, Member, Message, Pool, ProviderChoice,
-    ProviderPreferences, Role, Tags,
+    ChatRequest, Config, Content, FuseRequest, FusionMode, FusionOptions, Judge, Member, Message, OnInterrupt, Pool,
+    ProviderChoice, ProviderPreferences, Role, Tags,
 };
 
 use super::shield;
@@ -117,6 +117,12 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     }
     if base.fallbacks.is_some() {
         return Err(wrong("fallbacks", "fallback models are for a chat with one model; a fusion has its `pool`"));
+    }
+    if base.on_interrupt.is_some_and(|how| how != OnInterrupt::Error) {
+        return Err(wrong(
+            "on_interrupt",
+            "an interrupted final answer of a fusion is an error that carries what had come",
+        ));
     }
     if base.models.as_ref().is_some_and(|m| !m.is_empty()) {
         return Err(wrong("models", "fallback models are for a chat with one model; a fusion has its `pool`"));
