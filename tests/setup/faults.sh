@@ -6,10 +6,14 @@ set -euo pipefail
 folder=$(realpath -- "${FAULTS:-$ROOT/tests/faults}")
 cd "$ROOT"
 
-bash "$SETUP/machine.sh" faults
-bash "$SETUP/python.sh"
-# What is built already is only looked at.
-bash "$SETUP/bind-python.sh"
-bash "$SETUP/bind-node.sh" >/dev/null
+# With `built` as first word the packages are there already, as in `make test`.
+if [ "${1:-}" = built ]; then
+    shift
+else
+    bash "$SETUP/machine.sh" faults
+    bash "$SETUP/python.sh"
+    bash "$SETUP/bind-python.sh"
+    bash "$SETUP/bind-node.sh" >/dev/null
+fi
 cargo build --quiet --locked -p interfuse-tests --bin faults --bin parity-rust
 exec "$TARGET/debug/faults" "$@" "$folder"
