@@ -1,6 +1,7 @@
 //! Response bodies as servers really send them: lenient where vendors differ, nothing lost.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -18,13 +19,37 @@ open! {
         id "id": String,
         created "created": Number,
         model "model": String,
-        choices "choices": Vec<Choice>,
+        choices "choices": Few<Choice>,
         usage "usage": Told,
         service_tier "service_tier": String,
         system_fingerprint "system_fingerprint": String,
         error "error": Value,
     }
     skips "object" "obfuscation"
+}
+
+/// A list that mostly has one element: a `Vec` would make room for four, which for choices are kilobytes per chunk.
+pub(super) struct Few<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
+            type Value = Few<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Few<T>, A::Error> {
+                let Some(first) = seq.next_element()? else { return Ok(Few(Vec::new())) };
+                let mut all = vec![first];
+                while let Some(next) = seq.next_element()? {
+                    all.push(next);
+                }
+                Ok(Few(all))
+            }
+        }
+        d.deserialize_seq(V(PhantomData))
+    }
 }
 
 open! {
@@ -359,7 +384,7 @@ impl Choice {
 pub(super) fn usage(body: &mut Body, quirks: &Quirks) -> Option<Usage> {
     let told = body.usage.take().or_else(|| {
         let in_groq = body.extra.get("x_groq").and_then(|x| x.get("usage"));
-        let in_choice = || body.choices.iter().flatten().find_map(|c| c.extra.get("usage"));
+        let in_choice = || body.choices.iter().flat_map(|c| &c.0).find_map(|c| c.extra.get("usage"));
         Told::deserialize(in_groq.or_else(in_choice)?).ok()
     })?;
     read_usage(told.0?, quirks)

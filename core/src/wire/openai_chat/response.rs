@@ -17,7 +17,7 @@ pub(super) fn decode(body: &[u8], target: &WireTarget<'_>) -> Result<ChatComplet
             .at(Error::new(ErrorKind::Decode, format!("the answer has no `choices`: {}", failure::excerpt(body)))));
     };
     let choices: Vec<Choice> =
-        choices.into_iter().enumerate().map(|(i, c)| c.into_choice(i as u32, target.quirks)).collect();
+        choices.0.into_iter().enumerate().map(|(i, c)| c.into_choice(i as u32, target.quirks)).collect();
     Ok(ChatCompletion {
         id: parsed.id.unwrap_or_default(),
         object: "chat.completion".to_owned(),

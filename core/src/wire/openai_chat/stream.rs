@@ -66,9 +66,9 @@ impl StreamDecoder for Decoder {
             // A known envelope with nothing in it (pings, other events); not an error, not a chunk.
             return Ok(());
         }
-        let whole_answer = body.choices.iter().flatten().any(|c| c.delta.is_none() && c.message.is_some());
-        let mut choices = Vec::with_capacity(body.choices.as_ref().map_or(0, Vec::len));
-        for (place, mut choice) in body.choices.into_iter().flatten().enumerate() {
+        let whole_answer = body.choices.iter().flat_map(|c| &c.0).any(|c| c.delta.is_none() && c.message.is_some());
+        let mut choices = Vec::with_capacity(body.choices.as_ref().map_or(0, |c| c.0.len()));
+        for (place, mut choice) in body.choices.into_iter().flat_map(|c| c.0).enumerate() {
             if whole_answer {
                 // A streaming call answered with one complete body.
                 choice.delta = choice.message.take();
