@@ -12,8 +12,26 @@ use crate::queue::Queue;
 /// How long a blocking wait goes without looking for Ctrl-C.
 pub const SLICE: Duration = Duration::from_millis(50);
 
+/// Runs a call to its result with the interpreter released, on this thread if no other call is run so. Ctrl-C cancels it.
+pub fn blocking<T: Serialize + Send + 'static>(
+    py: Python<'_>,
+    future: impl Future<Output = Result<T>> + Send + 'static,
+) -> PyResult<Py<PyAny>> {
+    let mut call = match host::OwnThread::prepare(future) {
+        Ok(call) => call,
+        Err(future) => return join(py, &host::Call::start(future)),
+    };
+    loop {
+        if let Some(result) = py.detach(|| call.run(SLICE)) {
+            drop(call);
+            return finish(py, result);
+        }
+        py.check_signals()?;
+    }
+}
+
 /// Waits for the result with the interpreter released. Ctrl-C cancels the call.
-pub fn join<T: Serialize + Send + 'static>(py: Python<'_>, call: &host::Call<T>) -> PyResult<Py<PyAny>> {
+fn join<T: Serialize + Send + 'static>(py: Python<'_>, call: &host::Call<T>) -> PyResult<Py<PyAny>> {
     loop {
         let ready = py.detach(|| call.wait(Some(SLICE))).map_err(|e| raise(py, &e))?;
         if let Some(result) = ready.then(|| call.take()).flatten() {

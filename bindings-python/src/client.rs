@@ -6,7 +6,7 @@ use interfuse::types::{ChatCompletion, ChatRequest, Config, EmbeddingRequest, Em
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::call::{Call, join};
+use crate::call::{Call, blocking};
 use crate::convert::{from_python, raise, to_python};
 use crate::keys;
 use crate::stream::Stream;
@@ -45,27 +45,27 @@ impl Native {
     }
 
     fn chat(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        join(py, &self.chat_call(request)?)
+        blocking(py, self.chat_call(request)?)
     }
 
     fn embeddings(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        join(py, &self.embeddings_call(request)?)
+        blocking(py, self.embeddings_call(request)?)
     }
 
     fn fuse(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        join(py, &self.fuse_call(request)?)
+        blocking(py, self.fuse_call(request)?)
     }
 
     fn start_chat(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
-        self.chat_call(request).map(Call::new)
+        Ok(Call::new(host::Call::start(self.chat_call(request)?)))
     }
 
     fn start_embeddings(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
-        self.embeddings_call(request).map(Call::new)
+        Ok(Call::new(host::Call::start(self.embeddings_call(request)?)))
     }
 
     fn start_fuse(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
-        self.fuse_call(request).map(Call::new)
+        Ok(Call::new(host::Call::start(self.fuse_call(request)?)))
     }
 
     /// A stream; with `wait`, returns when its first item is there.
@@ -107,19 +107,28 @@ impl Native {
         self.client.get().cloned().map_err(|e| raise(py, &e))
     }
 
-    fn chat_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<ChatCompletion>> {
+    fn chat_call(
+        &self,
+        request: &Bound<'_, PyAny>,
+    ) -> PyResult<impl Future<Output = interfuse::Result<ChatCompletion>> + use<>> {
         let (client, request) = (self.client(request.py())?, from_python::<ChatRequest>("request", request)?);
-        Ok(host::Call::start(async move { client.chat(request).await }))
+        Ok(async move { client.chat(request).await })
     }
 
-    fn embeddings_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<EmbeddingResponse>> {
+    fn embeddings_call(
+        &self,
+        request: &Bound<'_, PyAny>,
+    ) -> PyResult<impl Future<Output = interfuse::Result<EmbeddingResponse>> + use<>> {
         let (client, request) = (self.client(request.py())?, from_python::<EmbeddingRequest>("request", request)?);
-        Ok(host::Call::start(async move { client.embeddings(request).await }))
+        Ok(async move { client.embeddings(request).await })
     }
 
-    fn fuse_call(&self, request: &Bound<'_, PyAny>) -> PyResult<host::Call<Fused>> {
+    fn fuse_call(
+        &self,
+        request: &Bound<'_, PyAny>,
+    ) -> PyResult<impl Future<Output = interfuse::Result<Fused>> + use<>> {
         let (client, request) = (self.client(request.py())?, from_python::<FuseRequest>("request", request)?);
-        Ok(host::Call::start(async move { client.fuse(request).await }))
+        Ok(async move { client.fuse(request).await })
     }
 }
 

@@ -4,12 +4,14 @@
 //! and streams made before the fork answer `misuse` there.
 
 mod call;
+mod lane;
 mod queue;
 mod runtime;
 mod signal;
 mod stream;
 
 pub use call::Call;
+pub use lane::OwnThread;
 pub use queue::CompletionQueue;
 pub use runtime::{ForkSafe, handle, may_block, set_workers, shutdown};
 pub use stream::{Batch, EventStream, Next};

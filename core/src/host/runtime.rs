@@ -32,11 +32,16 @@ fn start() -> Result<Host> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS.load(Ordering::Relaxed))
         .thread_name("interfuse")
-        .on_thread_start(|| OWN_THREAD.set(true))
+        .on_thread_start(mark_own_thread)
         .enable_all()
         .build()
         .map_err(|e| Error::new(ErrorKind::Internal, format!("could not start the library's threads: {e}")))?;
     Ok(Host { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
+}
+
+/// Says that this thread is the library's.
+pub(super) fn mark_own_thread() {
+    OWN_THREAD.set(true);
 }
 
 /// How many threads the runtime will have; 2 by default, at least 1. A host that runs its own code one thread at a time is

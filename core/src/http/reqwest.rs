@@ -14,6 +14,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{Stream, StreamExt};
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use once_cell::sync::OnceCell;
+use rustls::ClientConfig;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
 
 use super::dial::{self, Dialing, Limited, State};
@@ -29,6 +31,15 @@ struct Inner {
     /// Of connections that are made for no request of ours.
     limited: Limited,
     /// TLS settings cost milliseconds to load, so a client that only speaks to a plain local server never loads them.
+    roots: OnceCell<ClientConfig>,
+    threads: Clients,
+    caller: Clients,
+}
+
+/// For one kind of runtime: connections live on the runtime they were made on, and one that its caller drives stands still
+/// while nobody calls.
+#[derive(Default)]
+struct Clients {
     plain: OnceCell<Client>,
     tls: OnceCell<Client>,
 }
@@ -42,8 +53,9 @@ impl ReqwestTransport {
                 dns_connect: timeouts.get(Timeout::DnsConnect).unwrap_or(Limits::CONNECT),
                 tls: timeouts.get(Timeout::Tls).unwrap_or(Limits::CONNECT),
             },
-            plain: OnceCell::new(),
-            tls: OnceCell::new(),
+            roots: OnceCell::new(),
+            threads: Clients::default(),
+            caller: Clients::default(),
         }))
     }
 }
@@ -52,7 +64,11 @@ impl Inner {
     fn client(&self, https: bool) -> Result<&Client> {
         // A proxy may itself be reached over TLS.
         let https = https || self.network.proxy.is_some();
-        let cell = if https { &self.tls } else { &self.plain };
+        let clients = match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::CurrentThread) => &self.caller,
+            _ => &self.threads,
+        };
+        let cell = if https { &clients.tls } else { &clients.plain };
         cell.get_or_try_init(|| self.build(https))
     }
 
@@ -69,7 +85,11 @@ impl Inner {
 
     /// What all clients have in common.
     fn builder(&self, https: bool) -> Result<ClientBuilder> {
-        let roots = if https { tls::config(self.network.ca_file.as_deref())? } else { tls::none()? };
+        let roots = if https {
+            self.roots.get_or_try_init(|| tls::config(self.network.ca_file.as_deref()))?.clone()
+        } else {
+            tls::none()?
+        };
         Ok(Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
