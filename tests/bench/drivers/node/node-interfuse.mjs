@@ -20,4 +20,11 @@ export default class {
     }
     return [n, size]
   }
+  async fuse(models, judge, messages) {
+    const pool = models.map((model) => `${model}-vary`)
+    const fused = await this.c.fuse({ messages, mode: 'best_of', pool, judge: `${judge}-verdict` })
+    // Five answers, two verdicts in opposite orders: less than that would measure something else.
+    if (fused.report.judges.length !== 2 || fused.report.degraded?.length) throw new Error(`not a whole fusion: ${JSON.stringify(fused.report)}`)
+    return fused.text
+  }
 }

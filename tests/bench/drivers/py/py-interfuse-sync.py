@@ -1,4 +1,4 @@
-# bench: label="interfuse (Python) sync" group=python order=1 sync=1 venv=interfuse pip=../../bindings-python
+# bench: label="interfuse (Python) sync" group=python order=1 sync=1 venv=interfuse wheel=../../bindings-python
 from _harness import run_sync
 import interfuse
 
@@ -20,6 +20,14 @@ class D:
                 n += 1
                 size += len(t)
         return n, size
+
+    def fuse(self, models, judge, messages):
+        pool = [model + "-vary" for model in models]
+        fused = self.c.fuse(messages=messages, mode="best_of", pool=pool, judge=judge + "-verdict")
+        # Five answers, two verdicts in opposite orders: less than that would measure something else.
+        if len(fused.report.judges) != 2 or fused.report.get("degraded"):
+            raise RuntimeError(f"not a whole fusion: {fused.report}")
+        return fused.text
 
 
 run_sync(D)
