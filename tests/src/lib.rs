@@ -3,6 +3,7 @@
 pub mod codegen;
 pub mod faults;
 pub mod fixtures;
+pub mod fuzz;
 pub mod native;
 pub mod parity;
 pub mod replay;
