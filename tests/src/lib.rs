@@ -8,6 +8,7 @@ pub mod native;
 pub mod parity;
 pub mod replay;
 pub mod requests;
+pub mod soak;
 pub mod switch;
 pub mod upstream;
 pub mod vectors;

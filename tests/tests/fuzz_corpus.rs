@@ -54,8 +54,10 @@ fn every_kept_input_holds_when_it_is_changed_a_little() {
 #[test]
 fn every_target_is_one_of_the_fuzzers() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
-    let mut files: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|f| f.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let mut files: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|f| f.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
     files.sort();
     let mut names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
@@ -82,7 +84,12 @@ impl Chance {
             match self.below(6) {
                 0 => out.truncate(at),
                 1 if at < out.len() => out[at] ^= 1 << self.below(8),
-                2 => drop(out.splice(at..at, [b"\xff" as &[u8], b"\"", b"\r", b"[[[[[[[[", b"\\u0000"][self.below(5)].to_vec())),
+                2 => {
+                    drop(out.splice(
+                        at..at,
+                        [b"\xff" as &[u8], b"\"", b"\r", b"[[[[[[[[", b"\\u0000"][self.below(5)].to_vec(),
+                    ))
+                }
                 3 => drop(out.drain(at..(at + 1 + self.below(16)).min(out.len()))),
                 4 => {
                     let other = &others[self.below(others.len())];

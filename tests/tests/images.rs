@@ -36,7 +36,10 @@ impl Web for Staged {
         // A name whose owner answers the second question otherwise.
         let again = host == "rebinding.example" && resolved.iter().any(|name| name == host);
         resolved.push(host.to_owned());
-        let found = self.names.get(if again { "inside.example" } else { host }).map(|ips| ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
+        let found = self
+            .names
+            .get(if again { "inside.example" } else { host })
+            .map(|ips| ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
         let found = found.ok_or_else(|| io::Error::other("no such name"));
         Box::pin(std::future::ready(found))
     }

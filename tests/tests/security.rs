@@ -6,8 +6,8 @@
 mod listening;
 mod tls_server;
 
-use std::collections::BTreeMap;
-use std::process::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use interfuse::backend::{AwsKeys, Key, KeySource, KeySources};
@@ -27,7 +27,13 @@ const VARIABLE: &str = "INTERFUSE_TEST_CANARY";
 fn leaked(text: &str) -> Option<String> {
     let encoded: String = url::form_urlencoded::byte_serialize(CANARY.as_bytes()).collect();
     let escaped = CANARY.replace('/', "\\/");
-    let ways = [CANARY.to_owned(), encoded.clone(), encoded.replace("%2F", "/"), escaped.clone(), escaped.replace('\\', "\\\\")];
+    let ways = [
+        CANARY.to_owned(),
+        encoded.clone(),
+        encoded.replace("%2F", "/"),
+        escaped.clone(),
+        escaped.replace('\\', "\\\\"),
+    ];
     ways.iter().find_map(|way| {
         let at = (0..=way.len() - TOO_MUCH).find(|at| text.contains(&way[*at..at + TOO_MUCH]))?;
         let found = text.find(&way[at..at + TOO_MUCH])?;
@@ -36,18 +42,34 @@ fn leaked(text: &str) -> Option<String> {
     })
 }
 
-fn assert_untold(text: &str, what: &str) {
-    if let Some(around) = leaked(text) {
-        panic!("{what} tells the key: ...{}...", around.replace(CANARY, "<CANARY>"));
+/// What told the key, all of it, so that one run shows everything.
+#[derive(Default)]
+struct Leaks(Vec<String>);
+
+impl Leaks {
+    fn look(&mut self, text: &str, what: impl std::fmt::Display) {
+        if let Some(around) = leaked(text) {
+            self.0.push(format!("{what} tells the key: ...{around}..."));
+        }
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{}", self.0.join("\n\n"));
     }
 }
 
+fn assert_untold(text: &str, what: &str) {
+    let mut leaks = Leaks::default();
+    leaks.look(text, what);
+    leaks.none();
+}
+
 /// Answers of a vendor that repeats the key it was sent wherever it can.
-fn echoes(path: &str) -> Vec<Value> {
+fn echoes() -> Vec<Value> {
     let escaped = CANARY.replace('/', "\\/");
     let encoded: String = url::form_urlencoded::byte_serialize(CANARY.as_bytes()).collect();
     let at_the_end = |size: usize| format!("{}{CANARY} and more", "x".repeat(size - CANARY.len() / 2 - 1));
-    let then = vec![
+    vec![
         json!({"status": 400, "headers": {"x-request-id": CANARY}, "json": {"error": {"message": format!("bad key {CANARY}."), "code": CANARY, "type": CANARY, "param": CANARY}}}),
         json!({"status": 401, "json": {"error": {"message": format!("bad key {CANARY}."), "code": CANARY}}}),
         json!({"status": 403, "json": {"error": CANARY}}),
@@ -65,8 +87,7 @@ fn echoes(path: &str) -> Vec<Value> {
         json!({"status": 200, "headers": {"content-encoding": CANARY}, "body": "x"}),
         json!({"status": 200, "sse": [{"choices": [{"index": 0, "delta": {"content": "In "}}]}, {"error": {"message": CANARY}}]}),
         json!({"status": 200, "sse": [{"choices": [{"index": 0, "delta": {"content": "In "}}]}, format!("corrupt {CANARY}")]}),
-    ];
-    then.into_iter().map(|then| json!([{"when": {"path_ends": path}, "then": then}])).collect()
+    ]
 }
 
 /// What a user can see of a client and of its errors.
@@ -140,24 +161,41 @@ fn ways(base: &str, files: &std::path::Path) -> Vec<Way> {
         ("keys", own(json!({"keys": [{"name": "a", "api_key": CANARY}]})), "up/m", None),
         ("callable", own(json!({})), "up/m", Some(callable)),
         ("headers", own(json!({"api_key": "another-key", "headers": {"x-api-key": CANARY}})), "up/m", None),
-        ("google", json!({"vertex": {"base_url": v1, "vars": {"project": "p", "region": "europe-west1"},
-            "credentials": {"key_file": file("google", google.to_string())}}}), "vertex/gemini-2.5-flash", None),
+        (
+            "google",
+            json!({"vertex": {"base_url": v1, "vars": {"project": "p", "region": "europe-west1"},
+            "credentials": {"key_file": file("google", google.to_string())}}}),
+            "vertex/gemini-2.5-flash",
+            None,
+        ),
         ("entra", json!({"azure": {"base_url": v1, "vars": {"resource": "r"}, "credentials": entra}}), "azure/m", None),
-        ("aws", json!({"bedrock": {"base_url": base, "vars": {"region": "eu-west-1"}}}), "bedrock/amazon.nova-lite-v1:0", Some(Arc::new(aws()))),
+        (
+            "aws",
+            json!({"bedrock": {"base_url": base, "vars": {"region": "eu-west-1"}}}),
+            "bedrock/amazon.nova-lite-v1:0",
+            Some(Arc::new(aws())),
+        ),
     ]
 }
 
-#[test]
-fn a_key_is_told_nowhere() {
-    let child = Command::new(std::env::current_exe().unwrap())
+#[tokio::test]
+async fn a_key_is_told_nowhere() {
+    let up = upstream(json!([])).await;
+    let child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "in_the_child", "--ignored", "--nocapture"])
-        .envs([(VARIABLE, CANARY), ("RUST_BACKTRACE", "1")])
+        .envs([(VARIABLE, CANARY), ("AZURE_AUTHORITY_HOST", up.base_url()), ("RUST_BACKTRACE", "1")])
         .output()
+        .await
         .unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    assert!(child.status.success(), "{said}");
-    assert!(said.contains("1 passed"), "the child ran nothing: {said}");
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
     assert_untold(&said, "its output");
+    // Calls were made with each of the keys, so that there was something to tell.
+    let log = up.log();
+    let sent = log.iter().filter(|entry| leaked(&format!("{:?}", entry.headers)).is_some());
+    let sent: BTreeSet<&str> = sent.filter_map(|entry| entry.headers.get("x-way").map(String::as_str)).collect();
+    let files = tempfile::tempdir().unwrap();
+    assert_eq!(sent, ways(up.base_url(), files.path()).iter().map(|(name, ..)| *name).collect());
 }
 
 /// Everything that is logged is heard by one listener for the whole process, so all ways are tried here, in turn.
@@ -166,34 +204,47 @@ fn a_key_is_told_nowhere() {
 async fn in_the_child() {
     let heard = listening::to_everything();
     let files = tempfile::tempdir().unwrap();
-    let up = upstream(json!([])).await;
-    for (name, providers, model, source) in ways(up.base_url(), files.path()) {
-        let config = json!({"use_environment": false, "providers": providers, "retries": {"base_ms": 1, "max_ms": 2}});
-        let config: Config = serde_json::from_value(config).unwrap();
+    let base = std::env::var("AZURE_AUTHORITY_HOST").unwrap();
+    let mut leaks = Leaks::default();
+    for (name, providers, model, source) in ways(&base, files.path()) {
+        let provider = model.split('/').next().unwrap();
+        let retries = json!({"base_ms": 1, "max_ms": 2});
+        let config = json!({"use_environment": name == "entra", "providers": providers, "retries": retries});
+        let mut config: Config = serde_json::from_value(config).unwrap();
         if name != "headers" {
-            assert_untold(&serde_json::to_string(&config).unwrap(), &format!("{name}: the configuration as JSON"));
+            leaks.look(&serde_json::to_string(&config).unwrap(), format!("{name}: the configuration as JSON"));
         }
-        assert_untold(&format!("{config:?} {config:#?}"), &format!("{name}: Debug of the configuration"));
-        let keys: KeySources = source.into_iter().map(|s| (model.split('/').next().unwrap().to_owned(), s)).collect();
-        for path in ["", "/token"] {
-            for then in echoes(path) {
-                let mut routes = then.as_array().unwrap().clone();
-                routes.push(json!({"when": {"path_ends": "/token"}, "then": {"json": {"access_token": CANARY, "expires_in": 3600}}}));
-                if path.is_empty() {
-                    routes.reverse();
-                }
-                up.set_script(interfuse_tests::upstream::Script::from_value(json!({"routes": routes})).unwrap());
-                let client = Client::with_keys(config.clone(), keys.clone()).unwrap();
-                let told = everything_told(&client, model).await;
-                assert_untold(&told, &format!("{name}, answered {then}"));
-                assert_untold(&heard.take(), &format!("{name}: a log"));
-            }
+        config.providers.get_mut(provider).unwrap().headers.insert("x-way".to_owned(), name.to_owned());
+        leaks.look(&format!("{config:?} {config:#?}"), format!("{name}: Debug of the configuration"));
+        let keys: KeySources = source.into_iter().map(|source| (provider.to_owned(), source)).collect();
+        let token =
+            json!({"when": {"path_ends": "/token"}, "then": {"json": {"access_token": CANARY, "expires_in": 3600}}});
+        let mut answered: Vec<Value> = echoes().into_iter().map(|then| json!([token, { "then": then }])).collect();
+        if matches!(name, "google" | "entra") {
+            answered.extend(echoes().into_iter().map(|then| json!([{ "then": then }])));
         }
-        // So that the above was about calls that were made with the key.
-        let log = up.log();
-        assert!(log.iter().any(|entry| leaked(&format!("{:?} {}", entry.headers, entry.body)).is_some()) || name == "entra", "{name}: never sent");
+        for routes in answered {
+            set_script(&base, &json!({ "routes": routes }));
+            let client = Client::with_keys(config.clone(), keys.clone()).unwrap();
+            let told = everything_told(&client, model).await;
+            leaks.look(&told, format!("{name}, answered {:.300}", routes.to_string()));
+            leaks.look(&heard.take(), format!("{name}: a log"));
+        }
     }
+    leaks.none();
     assert!(heard.lines() > 100, "the listener heard {} lines only", heard.lines());
+}
+
+/// Changes the script of the parent's upstream.
+fn set_script(base: &str, script: &Value) {
+    let mut socket = std::net::TcpStream::connect(base.trim_start_matches("http://")).unwrap();
+    let body = script.to_string();
+    let head =
+        format!("POST /__script HTTP/1.1\r\nhost: up\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
 }
 
 #[tokio::test]
@@ -227,6 +278,7 @@ async fn a_key_is_in_no_panic_and_no_log_of_http_2() {
 
 #[tokio::test]
 async fn a_configuration_that_is_refused_does_not_tell_its_keys() {
+    let mut leaks = Leaks::default();
     for document in [
         format!("[providers.up]\nbase_url = \"http://up\"\napi_key = {CANARY}\n"),
         format!("[providers.up]\nbase_url = \"http://up\"\napi_key = [\"{CANARY}\"]\n"),
@@ -240,21 +292,26 @@ async fn a_configuration_that_is_refused_does_not_tell_its_keys() {
         format!("{{\"providers\": {{\"up\": {{\"base_url\": \"ftp://user:{CANARY}@up/\"}}}}}}"),
         format!("{{\"providers\": {{\"up\": {{\"base_url\": \"http://user:{CANARY}@up:99999/\"}}}}}}"),
         format!("{{\"providers\": {{\"up\": {{\"base_url\": \"http://up\", \"api_key\": \"{CANARY}\\u0001x\"}}}}}}"),
-        format!("{{\"providers\": {{\"up\": {{\"base_url\": \"http://up\", \"headers\": {{\"x-key\": \"{CANARY}\\n\"}}}}}}}}"),
-        format!("{{\"providers\": {{\"up\": {{\"base_url\": \"http://up\", \"api_key\": \"x\"}}}}, \"network\": {{\"proxy\": \"http://user:{CANARY}@:x\"}}}}"),
+        format!(
+            "{{\"providers\": {{\"up\": {{\"base_url\": \"http://up\", \"headers\": {{\"x-key\": \"{CANARY}\\n\"}}}}}}}}"
+        ),
+        format!(
+            "{{\"providers\": {{\"up\": {{\"base_url\": \"http://up\", \"api_key\": \"x\"}}}}, \"network\": {{\"proxy\": \"http://user:{CANARY}@:x\"}}}}"
+        ),
     ] {
         let client = match Client::from_document(&document) {
             Err(error) => {
-                assert_untold(&format!("{error} {error:?} {}", error.to_json()), &document);
+                leaks.look(&format!("{error} {error:?} {}", error.to_json()), &document);
                 continue;
             }
             Ok(client) => client,
         };
         let error = client.chat(ChatRequest::new("up/m", [Message::user("hi")])).await.unwrap_err();
-        assert_untold(&format!("{error} {error:?} {}", error.to_json()), &document);
+        leaks.look(&format!("{error} {error:?} {}", error.to_json()), &document);
     }
     let config = json!({"network": {"proxy": format!("http://user:{CANARY}@proxy.example:1")}});
-    assert_untold(&format!("{:?}", serde_json::from_value::<Config>(config).unwrap()), "Debug of a proxy");
+    leaks.look(&format!("{:?}", serde_json::from_value::<Config>(config).unwrap()), "Debug of a proxy");
+    leaks.none();
 }
 
 #[tokio::test]
@@ -269,7 +326,8 @@ async fn a_redirect_carries_nothing_to_another_origin() {
                 continue;
             }
             let config = json!({"use_environment": false, "providers": providers});
-            let keys: KeySources = source.into_iter().map(|s| (model.split('/').next().unwrap().to_owned(), s)).collect();
+            let keys: KeySources =
+                source.into_iter().map(|s| (model.split('/').next().unwrap().to_owned(), s)).collect();
             let client = Client::with_keys(serde_json::from_value::<Config>(config).unwrap(), keys).unwrap();
             let told = everything_told(&client, model).await;
             assert!(!told.contains("caught"), "{name}");

@@ -28,20 +28,21 @@ pub fn judge(data: &[u8]) {
     let size: usize = said.iter().map(String::len).sum();
     let (judge, client) = staged();
     *judge.said.lock().unwrap_or_else(PoisonError::into_inner) = said;
-    let request = FuseRequest::new("What is the capital of Switzerland?")
-        .pool(["up/m-a", "up/m-b"])
-        .judge("up/m-j")
-        .mode(*mode);
+    let request =
+        FuseRequest::new("What is the capital of Switzerland?").pool(["up/m-a", "up/m-b"]).judge("up/m-j").mode(*mode);
     let fused = RUNTIME.with(|runtime| {
-        let runtime = runtime.get_or_init(|| {
-            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
-        });
+        let runtime = runtime
+            .get_or_init(|| tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"));
         runtime.block_on(client.fuse(request))
     });
     let fused = fused.expect("a judge never makes a call fail");
     assert!(!fused.text.trim().is_empty(), "no answer");
     if matches!(mode, FusionMode::BestOf) {
-        assert!(MEMBERS.iter().any(|(_, text)| fused.text == *text), "best-of gives a member's own words: {}", fused.text);
+        assert!(
+            MEMBERS.iter().any(|(_, text)| fused.text == *text),
+            "best-of gives a member's own words: {}",
+            fused.text
+        );
     }
     let report = serde_json::to_string(&fused.report).expect("a report is JSON");
     assert!(report.len() <= 64 * size + (64 << 10), "the report is {} bytes, the judge said {size}", report.len());
