@@ -203,8 +203,8 @@ fn deep_documents_are_refused() {
 #[tokio::test]
 async fn a_deep_request_made_in_code_is_an_error_or_an_answer() {
     let mut deep = Value::Null;
-    for _ in 0..2_000 {
-        deep = json!([deep]);
+    for _ in 0..500 {
+        deep = Value::Array(vec![deep]);
     }
     static ERROR: Bomb = Bomb {
         name: "error",

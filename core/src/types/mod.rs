@@ -62,7 +62,8 @@ fn without_value(why: &str) -> String {
     }
 }
 
-fn fault(what: &str, path: &str, why: &dyn std::fmt::Display) -> crate::Error {
+/// The error for a value in the wrong place: `what` is "request", "configuration", ..., `path` is where in it.
+pub fn fault(what: &str, path: &str, why: &dyn std::fmt::Display) -> crate::Error {
     if what == "configuration" {
         return crate::Error::invalid_config(path, without_value(&why.to_string()));
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use interfuse::types::{ChatRequest, Config, Message, UsageQuery};
 use interfuse::{ChatStream, Client};
@@ -18,6 +18,10 @@ N is 0 for a part that is left out; without options: 200000 calls, 10000 cancell
 
 /// Tasks that share the client.
 const TASKS: usize = 64;
+/// Connections that a client may keep: one that was being made for a call which then took another is kept, too.
+const MOST: usize = 2 * TASKS;
+/// Calls that show how long one takes, before some are cancelled.
+const REHEARSED: usize = 512;
 /// How much memory may grow over all calls after the warm-up.
 const GROWTH_KIB: i64 = 4 << 10;
 /// What all streams together may take above an idle client.
@@ -208,6 +212,16 @@ fn many_calls(server: &Server, count: usize) -> Outcome {
 fn cancelled_calls(server: &Server, count: usize) -> Outcome {
     let runtime = runtime()?;
     let client = server.client()?;
+    // How long a call takes here when nobody cancels it.
+    let (rehearsed, shared) = (Instant::now(), client.clone());
+    let failed = runtime.block_on(spread(REHEARSED, move |_| {
+        let client = shared.clone();
+        async move { read(client.chat_stream(ask("slow/m")).await, usize::MAX).await.is_ok() }
+    }));
+    if failed > 0 {
+        return Err(format!("cancels: {failed} calls failed that nobody cancelled"));
+    }
+    let longest = 2 * rehearsed.elapsed().as_micros() as u64 * TASKS as u64 / REHEARSED as u64;
     let (_, before) = server.stats()?;
     let storm = |seed: usize| {
         let shared = client.clone();
@@ -215,7 +229,7 @@ fn cancelled_calls(server: &Server, count: usize) -> Outcome {
             let client = shared.clone();
             async move {
                 let mut chance = Chance((seed * count + at) as u64);
-                let patience = Duration::from_micros(chance.below(8_000));
+                let patience = Duration::from_micros(chance.below(longest));
                 let call = async {
                     match at % 2 {
                         0 => client.chat(ask("slow/m")).await.map(drop),
@@ -234,10 +248,11 @@ fn cancelled_calls(server: &Server, count: usize) -> Outcome {
     let booked = client.usage(UsageQuery::default()).map_err(|e| e.to_string())?.total.attempts;
     let seen = after - before;
     say(&format!(
-        "cancels: {cancelled} of {count} calls were cancelled, the server saw {seen}, the ledger has {booked}, \
-         memory {grown:+} KiB over the second half"
+        "cancels: {cancelled} of {count} calls were cancelled within {} ms, the server saw {seen}, the ledger has {booked}, \
+         memory {grown:+} KiB over the second half",
+        longest / 1000
     ));
-    if cancelled < count / 4 || cancelled == count {
+    if cancelled < count / 4 || cancelled == count || seen < count / 4 {
         return Err(format!("cancels: {cancelled} of {count} says nothing of random points"));
     }
     if (booked as usize) < seen {
@@ -285,7 +300,7 @@ fn slow_streams(server: &Server, count: usize) -> Outcome {
 
 /// A client at rest holds no more than its pool; one that is gone holds nothing.
 fn nothing_left(server: &Server, part: &str, runtime: &Handle, client: Client) -> Outcome {
-    let (_, pooled, tasks) = at_rest(server, runtime, |(at_server, here, _)| at_server == here && here <= TASKS)
+    let (_, pooled, tasks) = at_rest(server, runtime, |(at_server, here, _)| at_server == here && here <= MOST)
         .map_err(|left| format!("{part}: at rest there are {left}"))?;
     drop(client);
     at_rest(server, runtime, |left| left == (0, 0, 0))
