@@ -1,11 +1,13 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors test-faults bench bench-routing bench-wires setup lint deny clean
+.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-routing bench-wires setup lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
 	@echo 'make test    every test: Rust, C, C++, Python, Node, and the types (PARTS="c python" for some of them)'
 	@echo 'make test-vendors   the official SDKs of eight vendors and interfuse ask one server and must hear the same'
 	@echo 'make test-faults   what backends can do wrong, in four languages, as a table (FAULTS=DIR for definitions of another folder)'
+	@echo 'make fuzz    a fuzzer makes up streams, answers, configurations and judges (FUZZ_SECONDS=10 each, TARGETS="sse config" for some)'
+	@echo 'make soak    200000 calls, 10000 cancelled ones, 1000 slow streams: memory, sockets and tasks, with bounds (CALLS= CANCELS= STREAMS=)'
 	@echo 'make bench   interfuse beside raw clients of each language'
 	@echo 'make bench-routing   what a routing decision over 200 backends costs, beside its goals'
 	@echo 'make bench-wires   what each wire costs to write and read, beside its goals'
@@ -25,6 +27,12 @@ test-vendors:
 
 test-faults:
 	@bash tests/setup/faults.sh $(ARGS)
+
+fuzz:
+	@bash tests/setup/fuzz.sh
+
+soak:
+	@cargo run -q --release --locked -p interfuse-tests --bin soak -- --calls $${CALLS:-200000} --cancels $${CANCELS:-10000} --streams $${STREAMS:-1000}
 
 bench:
 	@bash tests/setup/bench.sh
@@ -48,5 +56,5 @@ deny:
 	@bash tests/setup/deny.sh build
 
 clean:
-	rm -rf target .venv .venv-vendors .tools bindings-node/node_modules tests/bench/out tests/bench/target
+	rm -rf target .venv .venv-vendors .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
 	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node

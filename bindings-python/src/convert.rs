@@ -1,11 +1,11 @@
 //! Python values in and out: requests straight from dicts, responses as records, failures as exceptions.
 
 use interfuse::Error;
-use interfuse::types::ErrorBody;
+use interfuse::types::{ErrorBody, fault};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyType};
+use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple, PyType};
 use pythonize::{Depythonizer, PythonizeMappingType, PythonizeTypes, PythonizeUnnamedMappingAdapter};
 use serde::{Deserialize, Serialize};
 
@@ -45,18 +45,44 @@ pub fn to_python<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound
 /// A value of the core from dicts, lists and plain values. `what` is "request", "configuration", ...; a fault names its
 /// JSON path.
 pub fn from_python<T: for<'de> Deserialize<'de>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
+    if deeper_than(MOST_DEPTH, value) {
+        let why = format!("lists and dicts stand in each other more than {MOST_DEPTH} deep");
+        return Err(raise(value.py(), &fault(what, ".", &why)));
+    }
     pythonize::depythonize(value).or_else(|_| {
         // Once more, slower, to learn where the fault is.
         serde_path_to_error::deserialize(&mut Depythonizer::from_object(value)).map_err(|e| {
-            let (path, why) = (e.path().to_string(), e.into_inner());
-            let error = if what == "configuration" {
-                Error::invalid_config(path, why)
-            } else {
-                Error::invalid_request(format!("{what}, at `{path}`: {why}")).with_param(path)
-            };
-            raise(value.py(), &error)
+            let path = e.path().to_string();
+            raise(value.py(), &fault(what, &path, &e.into_inner()))
         })
     })
+}
+
+/// How deep JSON text may be, too.
+const MOST_DEPTH: usize = 127;
+
+/// Whether containers stand in each other deeper than that, or in themselves: reading them would exhaust the stack.
+fn deeper_than(most: usize, value: &Bound<'_, PyAny>) -> bool {
+    let mut left = vec![(value.clone(), 0)];
+    while let Some((value, depth)) = left.pop() {
+        let container = |value: &Bound<'_, PyAny>| {
+            value.is_instance_of::<PyDict>() || value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>()
+        };
+        if !container(&value) {
+            continue;
+        }
+        if depth == most {
+            return true;
+        }
+        if let Ok(dict) = value.cast::<PyDict>() {
+            left.extend(dict.iter().map(|(_, inner)| inner).filter(container).map(|inner| (inner, depth + 1)));
+        } else if let Ok(list) = value.cast::<PyList>() {
+            left.extend(list.iter().filter(container).map(|inner| (inner, depth + 1)));
+        } else if let Ok(tuple) = value.cast::<PyTuple>() {
+            left.extend(tuple.iter().filter(container).map(|inner| (inner, depth + 1)));
+        }
+    }
+    false
 }
 
 /// The exception for an error of the core: the class of its kind in `interfuse.errors`, with everything it tells.

@@ -62,7 +62,7 @@ link=(-L "$built" -linterfuse -lpthread "-Wl,-rpath,$built")
 cc=${CC:-cc} cxx=${CXX:-c++}
 posix=(-D_POSIX_C_SOURCE=200809L -g "${strict[@]}")
 check C compile_check $cc -std=c99 "${posix[@]}" -c "$here/check.c" -o check.o
-programs=(answers streams fusion cancel misuse ready forked)
+programs=(answers streams fusion cancel misuse ready threads forked)
 for program in "${programs[@]}" examples; do
     check C "compile_$program" $cc -std=c99 "${posix[@]}" "$here/$program.c" check.o -o "$program" "${link[@]}"
 done
@@ -107,7 +107,7 @@ kinds=definite,indirect,possible ; [ "$profile" = release ] && kinds=definite,in
 leaks() {
     local leaks=full
     # A forked child leaves on purpose what was its parent's; there valgrind looks for wrong accesses only.
-    [ "$1" = forked ] && leaks=no
+    [[ $1 == forked || $1 == threads ]] && leaks=no
     timeout 900 valgrind --quiet --leak-check=$leaks --num-callers=40 --show-leak-kinds=$kinds --errors-for-leak-kinds=$kinds \
         --error-exitcode=99 --suppressions="$here/valgrind.supp" "./$1" >"$1.valgrind" 2>&1 && touch "$1.clean"
 }

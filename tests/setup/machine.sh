@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that this machine has what a command needs; installs what Debian's packages or pip can give, and otherwise says
-# exactly what to install and exits with 1. Usage: machine.sh demo|test|faults|bench|lint
+# exactly what to install and exits with 1. Usage: machine.sh demo|test|faults|bench|lint|fuzz
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -43,7 +43,8 @@ case "${1:-}" in
     test)  needs=(rust cc cxx cmake clang python valgrind node) ;;
     faults) needs=(rust cc python node) ;;
     bench) needs=(rust cc cxx python node curlheader) ;;
-    *) echo "usage: machine.sh demo|test|faults|bench|lint" >&2; exit 2 ;;
+    fuzz)  needs=(rust cc cxx) ;;
+    *) echo "usage: machine.sh demo|test|faults|bench|lint|fuzz" >&2; exit 2 ;;
 esac
 
 missing=()

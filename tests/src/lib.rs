@@ -3,10 +3,12 @@
 pub mod codegen;
 pub mod faults;
 pub mod fixtures;
+pub mod fuzz;
 pub mod native;
 pub mod parity;
 pub mod replay;
 pub mod requests;
+pub mod soak;
 pub mod switch;
 pub mod upstream;
 pub mod vectors;

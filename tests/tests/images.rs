@@ -24,13 +24,22 @@ struct Staged {
     upstream: SocketAddr,
     /// Addresses that were connected to.
     reached: Mutex<Vec<SocketAddr>>,
+    /// Names that were asked for.
+    resolved: Mutex<Vec<String>>,
 }
 
 type Later<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Web for Staged {
     fn resolve(&self, host: &str, port: u16) -> Later<io::Result<Vec<SocketAddr>>> {
-        let found = self.names.get(host).map(|ips| ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
+        let mut resolved = self.resolved.lock().unwrap();
+        // A name whose owner answers the second question otherwise.
+        let again = host == "rebinding.example" && resolved.iter().any(|name| name == host);
+        resolved.push(host.to_owned());
+        let found = self
+            .names
+            .get(if again { "inside.example" } else { host })
+            .map(|ips| ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
         let found = found.ok_or_else(|| io::Error::other("no such name"));
         Box::pin(std::future::ready(found))
     }
@@ -47,6 +56,10 @@ const NAMES: &[(&str, &[&str])] = &[
     ("inside.example", &["10.0.0.7"]),
     ("both.example", &["93.184.216.34", "127.0.0.1"]),
     ("mapped.example", &["::ffff:169.254.169.254"]),
+    ("rebinding.example", &["93.184.216.34"]),
+    ("metadata.google.internal", &["169.254.169.254"]),
+    ("empty.example", &[]),
+    ("later.example", &["8.8.8.8", "1.1.1.1", "fd00:ec2::254"]),
 ];
 
 async fn staged(routes: Value) -> (Upstream, Arc<Staged>, Client) {
@@ -61,6 +74,7 @@ async fn staged(routes: Value) -> (Upstream, Arc<Staged>, Client) {
         real: ReqwestTransport::new(config.network.clone(), &config.timeouts),
         upstream: upstream.base_url().trim_start_matches("http://").parse().unwrap(),
         reached: Mutex::default(),
+        resolved: Mutex::default(),
     });
     let parts = Parts {
         catalog: Catalog::builtin(),
@@ -131,15 +145,64 @@ async fn nothing_is_fetched_unasked() {
 async fn what_is_not_public_is_never_reached() {
     let (up, web, client) = staged(json!([picture(), chat()])).await;
     let cases = [
+        // By name.
         ("http://inside.example/cat.png", "`inside.example`", "private"),
         ("http://both.example/cat.png", "`both.example`", "loopback"),
         ("http://mapped.example/cat.png", "`mapped.example`", "link-local"),
-        ("http://127.0.0.1/cat.png", "`127.0.0.1`", "loopback"),
-        ("http://0x7f.1/cat.png", "`127.0.0.1`", "loopback"),
-        ("http://[::1]/cat.png", "`[::1]`", "loopback"),
-        ("https://169.254.169.254/latest/meta-data", "`169.254.169.254`", "link-local"),
-        ("http://user:word@pics.example/cat.png", "`pics.example`", "password"),
+        ("http://later.example/cat.png", "`later.example`", "unique-local"),
+        ("http://empty.example/cat.png", "`empty.example`", "no address"),
         ("http://nowhere.example/cat.png", "`nowhere.example`", "resolved"),
+        ("http://localhost/cat.png", "`localhost`", "resolved"),
+        // What clouds tell their machines.
+        ("http://metadata.google.internal/computeMetadata/v1/", "`metadata.google.internal`", "link-local"),
+        ("http://METADATA.google.internal/", "`metadata.google.internal`", "link-local"),
+        ("https://169.254.169.254/latest/meta-data", "`169.254.169.254`", "link-local"),
+        ("http://169.254.170.2/v2/credentials", "`169.254.170.2`", "link-local"),
+        ("http://[fd00:ec2::254]/latest/meta-data", "`[fd00:ec2::254]`", "unique-local"),
+        ("http://168.63.129.16/machine", "`168.63.129.16`", "a cloud's platform"),
+        ("http://100.100.100.200/latest/meta-data", "`100.100.100.200`", "shared by a carrier"),
+        ("http://192.0.0.192/opc/v2", "`192.0.0.192`", "kept for protocols"),
+        // One address in other words.
+        ("http://127.0.0.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://127.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://0x7f.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://0x7f000001/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://2130706433/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://017700000001/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://0177.0.0.01/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://127.0.0.1./cat.png", "`127.0.0.1`", "loopback"),
+        ("http://127%2e0%2e0%2e1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://\u{ff11}\u{ff12}\u{ff17}.0.0.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http://2852039166/latest", "`169.254.169.254`", "link-local"),
+        ("http://0xa9fea9fe/latest", "`169.254.169.254`", "link-local"),
+        ("http://0251.0376.0251.0376/latest", "`169.254.169.254`", "link-local"),
+        // IPv6, and IPv4 inside it.
+        ("http://[::1]/cat.png", "`[::1]`", "loopback"),
+        ("http://[::]/cat.png", "`[::]`", "unspecified"),
+        ("http://[0:0:0:0:0:ffff:7f00:1]/cat.png", "`[::ffff:7f00:1]`", "loopback"),
+        ("http://[::ffff:169.254.169.254]/", "`[::ffff:a9fe:a9fe]`", "link-local"),
+        ("http://[::127.0.0.1]/cat.png", "`[::7f00:1]`", "not global"),
+        ("http://[64:ff9b::a9fe:a9fe]/", "`[64:ff9b::a9fe:a9fe]`", "link-local"),
+        ("http://[64:ff9b:1::a9fe:a9fe]/", "`[64:ff9b:1::a9fe:a9fe]`", "not global"),
+        ("http://[2002:a9fe:a9fe::]/", "`[2002:a9fe:a9fe::]`", "a relay"),
+        ("http://[2001:0:a9fe:a9fe::1]/", "`[2001:0:a9fe:a9fe::1]`", "kept for protocols"),
+        ("http://[fe80::1]/cat.png", "`[fe80::1]`", "link-local"),
+        // Blocks that lead nowhere else.
+        ("http://0.0.0.0/cat.png", "`0.0.0.0`", "this network"),
+        ("http://0/cat.png", "`0.0.0.0`", "this network"),
+        ("http://10.0.0.1:8080/cat.png", "`10.0.0.1`", "private"),
+        ("http://100.64.0.1/cat.png", "`100.64.0.1`", "shared by a carrier"),
+        ("http://192.168.0.1/cat.png", "`192.168.0.1`", "private"),
+        ("http://224.0.0.1/cat.png", "`224.0.0.1`", "multicast"),
+        ("http://255.255.255.255/cat.png", "`255.255.255.255`", "reserved"),
+        // Who else is asked, and as whom.
+        ("http://user:word@pics.example/cat.png", "`pics.example`", "password"),
+        ("http://user@pics.example/cat.png", "`pics.example`", "name or a password"),
+        ("http://pics.example@127.0.0.1/cat.png", "`127.0.0.1`", "name or a password"),
+        ("http://127.0.0.1\\@pics.example/cat.png", "`127.0.0.1`", "loopback"),
+        ("http:/127.0.0.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("http:\t//127.0.0.1/cat.png", "`127.0.0.1`", "loopback"),
+        ("HTTP://127.0.0.1/cat.png", "`127.0.0.1`", "loopback"),
     ];
     for (url, host, why) in cases {
         let error = client.chat(showing(&[url])).await.unwrap_err();
@@ -150,6 +213,20 @@ async fn what_is_not_public_is_never_reached() {
     assert!(web.reached.lock().unwrap().is_empty());
     assert!(up.log().is_empty());
     assert_eq!(client.usage(UsageQuery::default()).unwrap().total.attempts, 0);
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_address_after_the_check_gains_nothing() {
+    let (up, web, client) = staged(json!([picture(), chat()])).await;
+    client.chat(showing(&["http://rebinding.example/cat.png"])).await.unwrap();
+    assert_eq!(*web.resolved.lock().unwrap(), ["rebinding.example"], "asked once: what was checked is connected to");
+    let reached: Vec<String> = web.reached.lock().unwrap().iter().map(|a| a.ip().to_string()).collect();
+    assert_eq!(reached, ["93.184.216.34"]);
+    assert_eq!(up.log().len(), 2);
+    // The next request is checked anew, and by now the name leads inside.
+    let error = client.chat(showing(&["http://rebinding.example/cat.png"])).await.unwrap_err();
+    assert!(error.message().contains("private"), "{error}");
+    assert_eq!(up.log().len(), 2);
 }
 
 #[tokio::test]

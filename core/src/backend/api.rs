@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::catalog::expand;
 use crate::error::{Error, Result};
+use crate::secret::without_userinfo;
 use crate::types::Quirks;
 use crate::wire::{Protocol, bedrock};
 
@@ -95,12 +96,13 @@ impl Address {
 
 fn parse(id: &str, text: &str) -> Result<url::Url> {
     let path = format!("providers.{id}.base_url");
+    let shown = without_userinfo(text);
     let url: url::Url =
-        text.parse().map_err(|e| Error::invalid_config(&path, format!("`{text}` is not a URL: {e}")))?;
+        text.parse().map_err(|e| Error::invalid_config(&path, format!("`{shown}` is not a URL: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(Error::invalid_config(
             &path,
-            format!("`{text}` must start with http:// or https:// and name a host"),
+            format!("`{shown}` must start with http:// or https:// and name a host"),
         ));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -121,6 +123,9 @@ pub(super) fn put(headers: &mut HeaderMap, given: &BTreeMap<String, String>, id:
 
 fn header(name: &str, value: &str) -> std::result::Result<(HeaderName, HeaderValue), String> {
     let parsed: HeaderName = name.parse().map_err(|_| format!("`{name}` is not a header's name"))?;
-    let value = HeaderValue::from_str(value).map_err(|_| format!("the value of `{name}` cannot stand in a header"))?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| format!("the value of `{name}` cannot stand in a header"))?;
+    // It may be a credential, whatever its name; HTTP/2 would write it into its logs.
+    value.set_sensitive(true);
     Ok((parsed, value))
 }

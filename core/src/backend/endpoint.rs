@@ -36,6 +36,8 @@ pub struct Endpoint {
     pub declared: Declared,
     /// `None` where no key was found.
     credential: Option<Arc<dyn Credential>>,
+    /// Values of the configuration's own headers that are credentials by their names.
+    secret_headers: Vec<Secret>,
     /// The proof stands in the headers already.
     stands: bool,
     base_url: String,
@@ -132,15 +134,18 @@ impl Endpoint {
         Error::new(ErrorKind::Authentication, why).with_provider(self.id())
     }
 
-    /// Takes the key out of everything an error tells: some vendors repeat the key they refuse.
+    /// Takes keys out of everything an error tells: some vendors repeat the key they refuse.
     pub fn redact(&self, mut error: Error) -> Error {
         let told = error.body_mut();
-        for secret in self.credential.iter().flat_map(|credential| credential.secrets()) {
-            // A placeholder such as `x` is no secret, and replacing it would garble the text.
-            let key = secret.expose();
-            let texts = [Some(&mut told.message), told.body.as_mut(), told.code.as_mut(), told.param.as_mut()];
-            for text in texts.into_iter().flatten().filter(|text| key.len() >= 8 && text.contains(key)) {
-                *text = text.replace(key, "***");
+        let held = self.credential.iter().flat_map(|credential| credential.secrets());
+        for secret in held.chain(self.secret_headers.iter().cloned()) {
+            secret.redact(&mut told.message);
+            let texts = [&mut told.body, &mut told.code, &mut told.param, &mut told.request_id];
+            texts.into_iter().flatten().for_each(|text| secret.redact(text));
+            for detail in told.details.values_mut() {
+                if let serde_json::Value::String(text) = detail {
+                    secret.redact(text);
+                }
             }
         }
         error
@@ -183,6 +188,12 @@ impl Endpoint {
             limits: given.limits.clone(),
             declared,
             credential,
+            secret_headers: given
+                .headers
+                .iter()
+                .filter(|(name, _)| names_secret(name))
+                .map(|(_, v)| Secret::new(v))
+                .collect(),
             stands,
             base_url,
             moved: given.base_url.is_some(),
@@ -191,6 +202,13 @@ impl Endpoint {
             provider,
         })
     }
+}
+
+/// Whether a header's name says that its value proves who calls.
+fn names_secret(name: &str) -> bool {
+    const WORDS: [&str; 7] = ["auth", "cookie", "credential", "key", "password", "secret", "token"];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
 }
 
 /// What the protocols of a backend are made from.

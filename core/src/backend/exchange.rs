@@ -88,11 +88,21 @@ impl<'a> Exchange<'a> {
         Ok((response.status, response.headers, whole))
     }
 
+    /// What it proves itself with, which some endpoints repeat.
+    fn secrets(&self) -> Vec<Secret> {
+        const FIELDS: [&str; 5] = ["assertion", "client_assertion", "client_secret", "refresh_token", "subject_token"];
+        let fields = self.form.iter().filter(|(name, _)| FIELDS.contains(name)).map(|(_, value)| *value);
+        // Nothing but proof is put into headers here.
+        let headers = self.headers.iter().map(|(_, value)| value.strip_prefix("Bearer ").unwrap_or(value));
+        fields.chain(headers).map(Secret::new).collect()
+    }
+
     /// Sends it; a JSON object with status 2xx is the answer.
     ///
     /// # Errors
     /// `authentication` with what the endpoint said.
     pub async fn json(self, whose: &str, host: Host<'_>) -> Result<Value> {
+        let secrets = self.secrets();
         let (status, _, body) = self.send(whose, host).await?;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if (200..300).contains(&status) && value.is_object() {
@@ -112,7 +122,8 @@ impl<'a> Exchange<'a> {
         } else {
             ""
         };
-        let why = format!("{whose} refused to give a token (HTTP {status} {code}): {said}{skew}");
+        let mut why = format!("{whose} refused to give a token (HTTP {status} {code}): {said}{skew}");
+        secrets.iter().for_each(|secret| secret.redact(&mut why));
         Err(Error::new(ErrorKind::Authentication, why))
     }
 }

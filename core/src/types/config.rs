@@ -89,9 +89,13 @@ impl Config {
         if text.trim_start().starts_with('{') {
             return super::from_json("configuration", text);
         }
-        let de = toml::Deserializer::parse(text).map_err(|e| Error::invalid_config(".", e))?;
+        let de = toml::Deserializer::parse(text).map_err(|e| {
+            // Without the line itself, which may hold a key.
+            let line = e.span().and_then(|at| text.get(..at.start)).map_or(1, |before| before.split('\n').count());
+            Error::invalid_config(".", format!("line {line} is not TOML: {}", e.message()))
+        })?;
         serde_path_to_error::deserialize(de)
-            .map_err(|e| Error::invalid_config(e.path().to_string(), e.inner().message()))
+            .map_err(|e| Error::invalid_config(e.path().to_string(), super::without_value(e.inner().message())))
     }
 }
 
@@ -344,7 +348,7 @@ impl Default for RetryConfig {
 }
 
 /// Network.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
@@ -354,6 +358,13 @@ pub struct NetworkConfig {
     /// PEM file with further certificate authorities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+}
+
+impl std::fmt::Debug for NetworkConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let proxy = self.proxy.as_deref().map(crate::secret::without_userinfo);
+        f.debug_struct("NetworkConfig").field("proxy", &proxy).field("ca_file", &self.ca_file).finish()
+    }
 }
 
 /// Ledger.

@@ -54,9 +54,18 @@ pub fn from_json<'a, T: serde::Deserialize<'a>>(what: &str, text: &'a str) -> cr
     Ok(value)
 }
 
-fn fault(what: &str, path: &str, why: &dyn std::fmt::Display) -> crate::Error {
+/// What serde says of a value in the wrong place, without the value: it may be a key.
+fn without_value(why: &str) -> String {
+    match (why.find("string \""), why.rfind("\", expected")) {
+        (Some(from), Some(to)) if from < to => format!("{}a string{}", &why[..from], &why[to + 1..]),
+        _ => why.to_owned(),
+    }
+}
+
+/// The error for a value in the wrong place: `what` is "request", "configuration", ..., `path` is where in it.
+pub fn fault(what: &str, path: &str, why: &dyn std::fmt::Display) -> crate::Error {
     if what == "configuration" {
-        return crate::Error::invalid_config(path, why);
+        return crate::Error::invalid_config(path, without_value(&why.to_string()));
     }
     crate::Error::invalid_request(format!("{what}, at `{path}`: {why}")).with_param(path)
 }
