@@ -2,6 +2,7 @@
 
 use crate::types::{AssistantMessage, ChatCompletion, ResponseFormat, ToolCall};
 
+use super::extract::Reader;
 use super::{agreement, parse, shield};
 
 /// One usable answer in the running.
@@ -15,8 +16,10 @@ pub(crate) struct Candidate {
     pub finish_reason: Option<String>,
     /// Equal for answers that say the same.
     pub key: String,
-    /// Members that stand by it.
-    pub votes: u32,
+    /// A closed answer could be read out of it, and is its key.
+    pub closed: bool,
+    /// Places of the members that stand by it.
+    pub voters: Vec<usize>,
     /// It was cut off by a token limit.
     pub truncated: bool,
     /// It speaks to the judge instead of the asker.
@@ -28,7 +31,32 @@ impl Candidate {
         let key = agreement::key(&message);
         let truncated = finish_reason.as_deref() == Some("length");
         let instructs_judge = shield::instructs_judge(message.content.as_deref().unwrap_or_default());
-        Candidate { member, revised: false, message, finish_reason, key, votes: 1, truncated, instructs_judge }
+        Candidate {
+            member,
+            revised: false,
+            message,
+            finish_reason,
+            key,
+            closed: false,
+            voters: vec![member],
+            truncated,
+            instructs_judge,
+        }
+    }
+
+    /// Takes the closed answer in its text as its key, if there is one.
+    pub fn read(mut self, reader: &Reader) -> Self {
+        if self.tool_calls().is_empty()
+            && let Some(answer) = reader.read(self.text())
+        {
+            (self.key, self.closed) = (format!("answer:{answer}"), true);
+        }
+        self
+    }
+
+    /// The closed answer that was read out of it.
+    pub fn answer(&self) -> Option<&str> {
+        if self.closed { self.key.strip_prefix("answer:") } else { None }
     }
 
     /// Its text, empty when it only calls tools.
