@@ -46,7 +46,9 @@ pub(crate) fn tool_calls(calls: &[ToolCall]) -> String {
             Some(f) => {
                 let arguments = match f.arguments.trim() {
                     "" => "{}".to_owned(),
-                    text => serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |v| canonical::json(&v)),
+                    text => {
+                        serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |v| canonical::json(&v))
+                    }
                 };
                 format!("{}({arguments})", f.name)
             }
@@ -83,11 +85,11 @@ fn pieces(text: &str) -> HashSet<[char; 3]> {
 /// Texts of so great a likeness say the same.
 const ALIKE: f64 = 0.80;
 
-/// Gives free texts that are alike the same key, so that they stand together; the first of them gives it. Closed answers
-/// and tool calls say exactly what they say.
+/// Gives free texts that are alike the same key, so that they stand together; the first of them gives it. What says
+/// exactly what it says stays alone.
 pub(crate) fn group_alike(candidates: &mut [Candidate]) {
     for i in 0..candidates.len() {
-        let free = |c: &Candidate| !c.closed && c.tool_calls().is_empty();
+        let free = |c: &Candidate| !c.is_exact();
         let (before, rest) = candidates.split_at_mut(i);
         let Some(own) = rest.first_mut().filter(|c| free(c)) else { continue };
         let alike = before.iter().filter(|c| free(c)).map(|c| (similarity(c.text(), own.text()), &c.key));

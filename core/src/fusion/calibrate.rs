@@ -1,12 +1,13 @@
 //! Calibration: from items with known answers to priors, trust in judges, and a pool. Which members are asked matters more
-//! than how their votes are weighed: on recorded answers, weights repair half of a bad mix, choosing the panel all of it.
+//! than how their votes are weighed: on recorded answers, weights repair half of a bad mix, choosing the panel all of it. So
+//! priors are recommended only where they help beyond that.
 //!
 //! The panel starts from the best pair beside the best single model and grows by whoever helps most, as long as it helps.
 //! How good that is, is told from items that the choice had not seen: it is made five times, each on four fifths of them.
 
 use std::collections::BTreeMap;
 
-use crate::types::{Calibration, HeldOut, Labelled, Member, Measured};
+use crate::types::{Calibration, HeldOut, Labelled, Measured, Member};
 
 use super::evidence;
 use super::extract::Reader;
@@ -31,20 +32,19 @@ pub fn calibrate(items: &[Labelled]) -> Calibration {
     if items.len() < FEW_ITEMS {
         warnings.push(format!("{} items are few; from {FEW_ITEMS} on this says something", items.len()));
     }
-    let (chosen, held_out) = (table.panel(&all), table.held_out());
+    let (Panel { members: mut panel, weighed }, held_out) = (table.panel(&all), table.held_out());
     let ranked = table.ranked(&all);
     let record = |&m: &usize| {
         let right = table.right(m, &all);
         Measured { model: table.models[m].clone(), right, of: items.len() as u32, chance: chance(right, items.len()) }
     };
     let models: Vec<Measured> = ranked.iter().map(record).collect();
-    let mut panel = chosen;
     if held_out.pool <= held_out.single {
         panel.truncate(1);
     }
     let member = |&m: &usize| Member {
         model: table.models[m].clone(),
-        prior: Some(chance(table.right(m, &all), items.len())),
+        prior: weighed.then(|| chance(table.right(m, &all), items.len())),
         ..Default::default()
     };
     let pool: Vec<Member> = panel.iter().map(member).collect();
@@ -92,6 +92,18 @@ fn judges(items: &[&Labelled]) -> Vec<Measured> {
     let mut judges: Vec<Measured> = all.into_iter().map(record).collect();
     judges.sort_by(|a, b| b.chance.total_cmp(&a.chance));
     judges
+}
+
+/// The least gain that is worth a change.
+fn worth(items: usize) -> f64 {
+    (WORTH * items as f64).max(1.0)
+}
+
+/// Whom to ask.
+struct Panel {
+    members: Vec<usize>,
+    /// Their votes count by what they were measured at.
+    weighed: bool,
 }
 
 /// A number per different answer to an item; 0 is none, 1 is the right one.
@@ -143,19 +155,28 @@ impl Table {
         })
     }
 
-    /// Who should be asked, by these items.
-    fn panel(&self, items: &[usize]) -> Vec<usize> {
+    /// Who should be asked, by these items, and whether their votes should be weighed.
+    fn panel(&self, items: &[usize]) -> Panel {
+        let even = vec![evidence::weight(evidence::PRIOR); self.models.len()];
+        let weight = |m: usize| evidence::weight(chance(self.right(m, items), items.len()));
+        let measured: Vec<f64> = (0..self.models.len()).map(weight).collect();
+        let (by_number, by_weight) = (self.grown(items, &even), self.grown(items, &measured));
+        let weighed = f64::from(by_weight.0) >= f64::from(by_number.0) + worth(items.len());
+        let members = if weighed { by_weight.1 } else { by_number.1 };
+        Panel { weighed: weighed && members.len() > 1, members }
+    }
+
+    /// The best panel where each model's vote has this weight, and the items it has right.
+    fn grown(&self, items: &[usize], weights: &[f64]) -> (u32, Vec<usize>) {
         let ranked = self.ranked(items);
-        let Some(&best) = ranked.first() else { return Vec::new() };
+        let Some(&best) = ranked.first() else { return (0, Vec::new()) };
         // Panels are asked in the order of their members' rank.
         let rank = |m: &usize| ranked.iter().position(|r| r == m);
-        let weight = |m: usize| evidence::weight(chance(self.right(m, items), items.len()));
-        let weights: Vec<f64> = (0..self.models.len()).map(weight).collect();
         let score = |panel: &[usize]| {
             let own: Vec<f64> = panel.iter().map(|m| weights[*m]).collect();
             self.play(panel, &own, items).0
         };
-        let worth = (WORTH * items.len() as f64).max(1.0);
+        let worth = worth(items.len());
         let paired = &ranked[..ranked.len().min(PAIRED)];
         let pairs = paired.iter().enumerate().skip(1).flat_map(|(i, a)| paired[i + 1..].iter().map(move |b| [*a, *b]));
         let triples = pairs.map(|[a, b]| (score(&[best, a, b]), vec![best, a, b]));
@@ -165,7 +186,7 @@ impl Table {
         });
         let alone = self.right(best, items);
         let Some((mut reached, mut panel)) = first.filter(|f| f64::from(f.0) >= f64::from(alone) + worth) else {
-            return vec![best];
+            return (alone, vec![best]);
         };
         while panel.len() < MAX_MEMBERS {
             let more = ranked.iter().filter(|m| !panel.contains(m)).map(|m| {
@@ -179,11 +200,13 @@ impl Table {
                 _ => Some(this),
             });
             match best {
-                Some((grown, next)) if f64::from(grown) >= f64::from(reached) + worth => (reached, panel) = (grown, next),
+                Some((grown, next)) if f64::from(grown) >= f64::from(reached) + worth => {
+                    (reached, panel) = (grown, next)
+                }
                 _ => break,
             }
         }
-        panel
+        (reached, panel)
     }
 
     /// Each fifth of the items decided by a panel, and by a best single model, chosen on the others.
@@ -196,9 +219,12 @@ impl Table {
         for fold in 0..FOLDS.min(n) {
             let (test, train): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| i % FOLDS == fold);
             let panel = self.panel(&train);
-            let weights: Vec<f64> =
-                panel.iter().map(|m| evidence::weight(chance(self.right(*m, &train), train.len()))).collect();
-            let played = self.play(&panel, &weights, &test);
+            let prior = |m: &usize| match panel.weighed {
+                true => chance(self.right(*m, &train), train.len()),
+                false => evidence::PRIOR,
+            };
+            let weights: Vec<f64> = panel.members.iter().map(prior).map(evidence::weight).collect();
+            let played = self.play(&panel.members, &weights, &test);
             (right, calls) = (right + played.0, calls + played.1);
             single += self.ranked(&train).first().map_or(0, |m| self.right(*m, &test));
         }
@@ -280,8 +306,7 @@ mod tests {
             let n = rng.usize(1..7);
             let codes: Vec<Code> = (0..n).map(|_| rng.u16(0..4)).collect();
             let priors: Vec<f64> = (0..n).map(|_| [0.6, 0.6, 0.75, 0.9][rng.usize(0..4)]).collect();
-            let texts: Vec<Option<String>> =
-                codes.iter().map(|c| Some(c.to_string()).filter(|_| *c != NONE)).collect();
+            let texts: Vec<Option<String>> = codes.iter().map(|c| Some(c.to_string()).filter(|_| *c != NONE)).collect();
             let keys: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
             let played = recorded::play(FusionMode::Auto, &keys, Some(&priors));
             let weights: Vec<f64> = priors.iter().map(|p| evidence::weight(*p)).collect();
@@ -316,10 +341,14 @@ mod tests {
             .into(),
             ..Default::default()
         };
-        let found = calibrate(&[item("The answer is 4.0.", "4", "4"), item("#### 5", "5", "4"), item("four?", "5", "5")]);
+        let found =
+            calibrate(&[item("The answer is 4.0.", "4", "4"), item("#### 5", "5", "4"), item("four?", "5", "5")]);
         assert_eq!((found.models[0].right, found.models[0].of), (1, 3));
         assert_eq!((found.judges[0].right, found.judges[0].of), (1, 2));
         assert_eq!(found.warnings.len(), 1);
-        assert_eq!(calibrate(&[]), Calibration { advice: calibrate(&[]).advice, warnings: calibrate(&[]).warnings, ..Default::default() });
+        assert_eq!(
+            calibrate(&[]),
+            Calibration { advice: calibrate(&[]).advice, warnings: calibrate(&[]).warnings, ..Default::default() }
+        );
     }
 }

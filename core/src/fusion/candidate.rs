@@ -5,6 +5,9 @@ use crate::types::{AssistantMessage, ChatCompletion, ResponseFormat, ToolCall};
 use super::extract::Reader;
 use super::{agreement, parse, shield};
 
+/// A whole text of so many words, on one line, is compared as it is.
+const FEW_WORDS: usize = 6;
+
 /// One usable answer in the running.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
@@ -67,6 +70,13 @@ impl Candidate {
     /// Its tool calls, empty when there are none.
     pub fn tool_calls(&self) -> &[ToolCall] {
         self.message.tool_calls.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it says exactly what it says: a closed answer, tool calls, or a few words on one line.
+    pub fn is_exact(&self) -> bool {
+        let text = self.text().trim();
+        let few = || !text.contains('\n') && text.len() <= 60 && text.split_whitespace().count() <= FEW_WORDS;
+        self.closed || !self.tool_calls().is_empty() || few()
     }
 
     /// Marks for the report.

@@ -84,7 +84,8 @@ pub(crate) fn fold(text: &str) -> String {
 
 /// A short answer in one spelling: a literal, a number, or its words. `exact` keeps case and space, which matter in code.
 pub(crate) fn answer(text: &str, exact: bool) -> String {
-    let mut text = text.trim();
+    let folded = if exact { text.to_owned() } else { fold(text) };
+    let mut text = folded.trim();
     if !exact {
         text = text.trim_end_matches(['.', '!', '。']).trim_end();
     }
@@ -102,7 +103,7 @@ pub(crate) fn answer(text: &str, exact: bool) -> String {
     if exact {
         return text.to_owned();
     }
-    let text = latex_words(&fold(text));
+    let text = latex_words(text);
     let text = text.trim().trim_end_matches(['.', '!', '。']).trim();
     text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -113,7 +114,8 @@ fn latex_words(text: &str) -> String {
         return text.to_owned();
     }
     let mut plain = text.to_owned();
-    for (from, to) in [("\\left", ""), ("\\right", ""), ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\!", ""), ("\\,", "")]
+    for (from, to) in
+        [("\\left", ""), ("\\right", ""), ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\!", ""), ("\\,", "")]
     {
         plain = plain.replace(from, to);
     }

@@ -118,9 +118,9 @@ pub(crate) fn clusters<'a>(
             b.score().total_cmp(&a.score())
         };
         let anchored = |c: &Cluster| c.voters.contains(&0);
-        by_score
-            .then(anchored(b).cmp(&anchored(a)))
-            .then_with(|| if more(b.prior, a.prior) { std::cmp::Ordering::Greater } else { a.first_seat().cmp(&b.first_seat()) })
+        by_score.then(anchored(b).cmp(&anchored(a))).then_with(|| {
+            if more(b.prior, a.prior) { std::cmp::Ordering::Greater } else { a.first_seat().cmp(&b.first_seat()) }
+        })
     });
     clusters
 }

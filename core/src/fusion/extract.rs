@@ -11,8 +11,6 @@ use super::{canonical, parse};
 
 /// Longer than this, a text after "the answer is" or in a field `answer` is prose.
 const MAX_ANSWER: usize = 400;
-/// A whole text of so many words, on one line, is a closed answer by itself.
-const FEW_WORDS: usize = 6;
 const MAX_OPTIONS: usize = 26;
 
 /// Knows what kind of answer a question wants.
@@ -120,9 +118,7 @@ impl Reader {
         if self.number {
             return last_number(text);
         }
-        let line = (!text.contains('\n')).then_some(text)?;
-        let few = line.split_whitespace().count() <= FEW_WORDS && line.len() <= 60;
-        (few || canonical::literal(line).is_some()).then(|| self.spelled(line))
+        canonical::literal(text).map(|_| self.spelled(text))
     }
 
     fn spelled(&self, text: &str) -> String {
@@ -191,7 +187,8 @@ impl Reader {
 
     fn last_letter(&self, text: &str) -> Option<String> {
         let bytes = text.as_bytes();
-        let word = |i: Option<usize>| i.and_then(|i| bytes.get(i)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let word =
+            |i: Option<usize>| i.and_then(|i| bytes.get(i)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
         let at = (0..bytes.len()).rev().find(|&i| {
             let place = usize::from(bytes[i].wrapping_sub(b'A'));
             if place >= self.options.len() || word(i.checked_sub(1)) || word(Some(i + 1)) {
@@ -208,12 +205,40 @@ impl Reader {
 
 /// Signs that a question wants a number.
 const NUMBER_SIGNS: &[&str] = &[
-    "how many", "how much", "how old", "how long", "how far", "how tall", "how fast", "how high", "what number",
-    "what percent", "what fraction", "calculate", "compute", "evaluate", "solve for", "what is the sum",
-    "what is the value", "what is the total", "what is the number", "what is the product", "what is the difference",
-    "what is the remainder", "what is the area", "what is the perimeter", "what is the volume", "what is the average",
-    "what is the probability", "what is the cost", "what is the price", "what was the", "find the sum", "find the value",
-    "find the number", "find the area",
+    "how many",
+    "how much",
+    "how old",
+    "how long",
+    "how far",
+    "how tall",
+    "how fast",
+    "how high",
+    "what number",
+    "what percent",
+    "what fraction",
+    "calculate",
+    "compute",
+    "evaluate",
+    "solve for",
+    "what is the sum",
+    "what is the value",
+    "what is the total",
+    "what is the number",
+    "what is the product",
+    "what is the difference",
+    "what is the remainder",
+    "what is the area",
+    "what is the perimeter",
+    "what is the volume",
+    "what is the average",
+    "what is the probability",
+    "what is the cost",
+    "what is the price",
+    "what was the",
+    "find the sum",
+    "find the value",
+    "find the number",
+    "find the area",
 ];
 
 fn letter(at: usize) -> String {
@@ -241,8 +266,10 @@ fn options(question: &str) -> Vec<String> {
 /// The value of the last JSON field `answer`, even where the JSON around it is broken.
 fn answer_field(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
-    let mut fields: Vec<usize> =
-        ["\"answer\"", "\"final_answer\""].iter().flat_map(|k| lower.rmatch_indices(k).map(|(at, k)| at + k.len())).collect();
+    let mut fields: Vec<usize> = ["\"answer\"", "\"final_answer\""]
+        .iter()
+        .flat_map(|k| lower.rmatch_indices(k).map(|(at, k)| at + k.len()))
+        .collect();
     fields.sort_unstable_by(|a, b| b.cmp(a));
     fields.into_iter().find_map(|at| {
         let value = text[at..].trim_start().strip_prefix(':')?.trim_start();

@@ -175,7 +175,10 @@ mod tests {
     fn feedback_counts_once_and_only_for_runs_that_were() {
         let memory = Memory::default();
         run(&memory, "r", &[("a", "1"), ("b", "2")], None);
-        assert_eq!(memory.feedback("r", &Feedback::Member("x".to_owned())).unwrap_err().kind(), ErrorKind::InvalidRequest);
+        assert_eq!(
+            memory.feedback("r", &Feedback::Member("x".to_owned())).unwrap_err().kind(),
+            ErrorKind::InvalidRequest
+        );
         memory.feedback("r", &Feedback::Right(true)).unwrap();
         assert_eq!(memory.feedback("r", &Feedback::Right(true)).unwrap_err().kind(), ErrorKind::NotFound);
         for i in 0..=RUNS {

@@ -28,6 +28,7 @@ mod ask;
 mod auto;
 mod best_of;
 mod calibrate;
+mod calibration_text;
 mod candidate;
 mod canonical;
 mod cascade;
@@ -61,9 +62,10 @@ use futures_util::stream::{BoxStream, Stream, StreamExt};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::types::{FuseRequest, Fused, FusionEvent, Feedback};
+use crate::types::{Feedback, FuseRequest, Fused, FusionEvent};
 
 pub use calibrate::calibrate;
+pub use calibration_text::labelled;
 pub use chat_route::{chat, chat_stream};
 pub use memory::Memory;
 

@@ -144,7 +144,10 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     let mode = options.mode.unwrap_or_default();
     check_chances(&members, &judge, &from)?;
     if mode == FusionMode::Cascade && members.len() < 3 {
-        return Err(wrong("pool", "a cascade has at least two members before the last, which decides where they differ"));
+        return Err(wrong(
+            "pool",
+            "a cascade has at least two members before the last, which decides where they differ",
+        ));
     }
     let quorum = options.quorum.map(|q| q as usize);
     if quorum.is_some_and(|q| q == 0 || q > members.len()) {

@@ -29,7 +29,7 @@ pub struct Played {
     pub calls: usize,
 }
 
-/// Plays a mode over closed answers (`None`: the member gave none), which come in the pool's order; a judge is never
+/// Plays a mode over closed answers (`None`: nothing could be read out of the member's text), which come in the pool's order; a judge is never
 /// asked. `priors` are the members' chances to be right; without them all count alike.
 pub fn play(mode: FusionMode, answers: &[Option<&str>], priors: Option<&[f64]>) -> Played {
     let strategy = strategy::of(mode);
@@ -56,6 +56,10 @@ pub fn play(mode: FusionMode, answers: &[Option<&str>], priors: Option<&[f64]>) 
         } else {
             break;
         }
+    }
+    if mode == FusionMode::Cascade && asked == seats {
+        // Whom a cascade escalates to decides, even with a text out of which nothing can be read.
+        return Played { chosen: Some(seats - 1), calls: heard };
     }
     let chosen = match candidates.as_slice() {
         [] => None,
@@ -143,7 +147,7 @@ mod tests {
         assert_eq!(played(Cascade, &["a", "a", "s"]), (Some(0), 2));
         assert_eq!(played(Cascade, &["a", "b", "s"]), (Some(2), 3));
         assert_eq!(played(Cascade, &["a", "", "s"]), (Some(2), 3), "no answer is no agreement");
-        assert_eq!(played(Cascade, &["a", "b", ""]), (Some(0), 3), "the strong one has none");
+        assert_eq!(played(Cascade, &["a", "b", ""]), (Some(2), 3), "nothing can be read out of the strong one's text");
     }
 
     #[test]

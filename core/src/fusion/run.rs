@@ -9,8 +9,8 @@ use crate::engine::CallContext;
 use crate::error::{Error, ErrorKind, MemberFailure, Result};
 use crate::money::NanoUsd;
 use crate::types::{
-    AssistantMessage, ChatRequest, CostReport, Decision, Degraded, Evidence, FinalSource, Fused, FusionMode, FusionReport,
-    FusionStep, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
+    AssistantMessage, ChatRequest, CostReport, Decision, Degraded, Evidence, FinalSource, Fused, FusionMode,
+    FusionReport, FusionStep, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
 };
 
 use super::ask::{Ask, Cost, Reply, ms};

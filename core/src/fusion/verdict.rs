@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::types::Scores;
 
+use super::agreement;
 use super::candidate::{Candidate, excerpt};
 use super::evidence::{self, Cluster, Weights};
-use super::agreement;
 use super::parse::{self, Object, Step};
 
 /// One verdict, in places of the candidates.

@@ -37,25 +37,29 @@ impl Strategy for Vote {
     }
 }
 
-/// Those whose answers count: where closed answers were given, a text without one is no vote.
+/// Those whose answers count: where closed answers were given by half of them or more, a text without one is no vote.
 pub(crate) fn electorate(candidates: &[Candidate]) -> Vec<Candidate> {
-    let closed = candidates.iter().any(|c| c.closed);
-    candidates.iter().filter(|c| !closed || c.closed || !c.tool_calls().is_empty()).cloned().collect()
+    let closed = candidates.iter().filter(|c| c.closed).count() * 2 >= candidates.len();
+    let counts = |c: &&Candidate| !closed || c.closed || !c.tool_calls().is_empty();
+    let counted: Vec<Candidate> = candidates.iter().filter(counts).cloned().collect();
+    if counted.is_empty() { candidates.to_vec() } else { counted }
 }
 
 /// Whether the answers are equal or not, and nothing between.
 pub(crate) fn exact(candidates: &[Candidate]) -> bool {
-    !candidates.is_empty() && candidates.iter().all(|c| c.closed || !c.tool_calls().is_empty())
+    !candidates.is_empty() && candidates.iter().all(Candidate::is_exact)
 }
 
 /// The outcome of the vote, in places of all candidates.
 pub(crate) fn count(candidates: &[Candidate], weights: &Weights) -> Choice {
     let voting = electorate(candidates);
-    let place = |i: usize| candidates.iter().position(|c| c.member == voting[i].member && c.revised == voting[i].revised);
+    let place =
+        |i: usize| candidates.iter().position(|c| c.member == voting[i].member && c.revised == voting[i].revised);
     let mut choice = verdict::decide(&voting, weights, &[]);
     // Of texts that stand together, the most typical one.
     if !exact(&voting)
-        && let Some(leader) = choice.clusters.first().filter(|c| c.candidates.len() >= 3 && c.candidates.contains(&choice.index))
+        && let Some(leader) =
+            choice.clusters.first().filter(|c| c.candidates.len() >= 3 && c.candidates.contains(&choice.index))
     {
         let group: Vec<Candidate> = leader.candidates.iter().map(|i| voting[*i].clone()).collect();
         if let Some(middle) = agreement::medoid(&group, 0) {

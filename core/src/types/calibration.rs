@@ -49,7 +49,8 @@ pub struct Calibration {
     pub models: Vec<Measured>,
     /// Every judge with verdicts in both orders, the best first.
     pub judges: Vec<Measured>,
-    /// Whom to ask in mode `auto`, in this order, with their priors. One member alone: do not fuse, use it.
+    /// Whom to ask in mode `auto`, in this order; with their priors where weighing their votes was found to help. One
+    /// member alone: do not fuse, use it.
     pub pool: Vec<Member>,
     /// What choosing like this came to on items that the choice had not seen.
     pub held_out: HeldOut,

@@ -72,7 +72,7 @@ pub fn replay(items: &[Item], source: Source, pool: &[String], cascades: &[(usiz
         Row::new("auto, best first*", items, |i| play(FusionMode::Auto, &items[i], &folds.of(i).ranked, None)),
         Row::new("auto, calibrated*", items, |i| {
             let fold = folds.of(i);
-            play(FusionMode::Auto, &items[i], &fold.pool, Some(&fold.priors))
+            play(FusionMode::Auto, &items[i], &fold.pool, fold.priors.as_deref())
         }),
     ];
     let mut escalated = BTreeMap::new();
@@ -137,7 +137,7 @@ impl Row {
 struct Fold {
     ranked: Vec<String>,
     pool: Vec<String>,
-    priors: Vec<f64>,
+    priors: Option<Vec<f64>>,
 }
 
 struct Folds {
@@ -160,7 +160,7 @@ impl Folds {
             Fold {
                 ranked: found.models.iter().map(|m| m.model.clone()).collect(),
                 pool: found.pool.iter().map(|m| m.model.clone()).collect(),
-                priors: found.pool.iter().filter_map(|m| m.prior).collect(),
+                priors: found.pool.iter().map(|m| m.prior).collect(),
             }
         };
         Folds { folds: (0..FOLDS).map(fold).collect(), all: calibrate(&all) }
@@ -205,8 +205,19 @@ impl Replayed {
                 gain + half
             );
         }
-        let _ = writeln!(out, "| best single, known afterwards | {} | {:.1} | 1.00 | | |", self.hindsight, share(self.hindsight));
-        let _ = writeln!(out, "| oracle | {} | {:.1} | {:.2} | | |", self.oracle, share(self.oracle), self.pool.len() as f64);
+        let _ = writeln!(
+            out,
+            "| best single, known afterwards | {} | {:.1} | 1.00 | | |",
+            self.hindsight,
+            share(self.hindsight)
+        );
+        let _ = writeln!(
+            out,
+            "| oracle | {} | {:.1} | {:.2} | | |",
+            self.oracle,
+            share(self.oracle),
+            self.pool.len() as f64
+        );
         let _ = writeln!(out, "unanimous {}, of these right {}", self.unanimous.0, self.unanimous.1);
         let _ = writeln!(out, "calibrated on all items: {}", self.advice);
         out

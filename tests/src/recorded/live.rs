@@ -1,9 +1,9 @@
 //! A sample of recorded items through the real client: a server answers every model with its recorded text, and what comes
 //! out is compared with what was played without sockets.
 
+use interfuse::Client;
 use interfuse::fusion::recorded;
 use interfuse::types::{Config, FuseRequest, FusionMode, MemberStatus};
-use interfuse::Client;
 use serde_json::{Value, json};
 
 use super::Item;

@@ -92,8 +92,7 @@ fn item(row: &Value, source: Source) -> Option<Item> {
     let gold = row["gold"].as_str()?;
     let prompt = row["prompt"].as_str();
     let question = prompt.unwrap_or_default();
-    let texts: BTreeMap<String, String> =
-        serde_json::from_value(row.get("answers")?.clone()).ok().unwrap_or_default();
+    let texts: BTreeMap<String, String> = serde_json::from_value(row.get("answers")?.clone()).ok().unwrap_or_default();
     let (keys, gold) = match source {
         Source::Finals => (serde_json::from_value(row.get("finals")?.clone()).ok()?, gold.to_owned()),
         _ => {

@@ -74,12 +74,16 @@ type Scores = BTreeMap<String, f64>;
 /// A table over rows with `judges: {name: {model: score}}` (or `{model: {"score": ..}}`), each judge choosing once and
 /// another scoring; `None` when there are no two judges.
 pub fn scores(rows: &[Value], pool: Option<&[String]>) -> Option<String> {
-    let judges: BTreeSet<&String> = rows.iter().filter_map(|r| r["judges"].as_object()).flat_map(|j| j.keys()).collect();
+    let judges: BTreeSet<&String> =
+        rows.iter().filter_map(|r| r["judges"].as_object()).flat_map(|j| j.keys()).collect();
     let mut out = String::new();
     for selector in &judges {
         for scorer in judges.iter().filter(|s| s != &selector) {
-            let both: Vec<(Scores, Scores)> =
-                rows.iter().map(|row| (read(row, selector), read(row, scorer))).filter(|(a, b)| !a.is_empty() && !b.is_empty()).collect();
+            let both: Vec<(Scores, Scores)> = rows
+                .iter()
+                .map(|row| (read(row, selector), read(row, scorer)))
+                .filter(|(a, b)| !a.is_empty() && !b.is_empty())
+                .collect();
             out.push_str(&selected(selector, scorer, &both, pool).unwrap_or_default());
         }
     }
