@@ -65,9 +65,14 @@ fn asked(up: &Upstream, model: &str) -> usize {
 }
 
 const EGGS: &str = "How many eggs are left?";
-/// Three different long texts, each of some 200 tokens.
+/// A text of some 200 tokens, unlike that of another word.
 fn essay(word: &str) -> String {
-    format!("{word} begins. {}", format!("{word} stands for much that the others do not say, ").repeat(18))
+    let (about, times) = match word {
+        "Alpha" => ("the river runs through every valley down to the plain; ", 15),
+        "Beta" => ("nobody could have known which king would win that war; ", 15),
+        _ => ("most birds fly south when cold winds begin to blow here; ", 15),
+    };
+    format!("{word} begins. {}", about.repeat(times))
 }
 
 #[tokio::test]
@@ -236,23 +241,19 @@ async fn feedback_moves_whom_a_client_believes() {
 
 #[tokio::test]
 async fn given_priors_and_trust_decide() {
-    let up = upstream(json!([
-        answers("m-a", "#### 1"),
-        answers("m-b", "#### 2"),
-        answers("m-c", "#### 2"),
-        prefers("#### 1")
-    ]))
-    .await;
+    const ONE: &str = "The answer is 1";
+    const TWO: &str = "The answer is 2";
+    let up = upstream(json!([answers("m-a", ONE), answers("m-b", TWO), answers("m-c", TWO), prefers(ONE)])).await;
     let client = client(&up);
     let weighty = json!([{"model": "up/m-a", "prior": 0.9}, {"model": "up/m-b", "prior": 0.55}, {"model": "up/m-c", "prior": 0.55}]);
     let fused = fuse(&client, ask(EGGS, "auto", weighty, json!({}))).await;
-    assert_eq!(fused.text, "#### 1", "two weak members that agree do not outweigh a strong one");
+    assert_eq!(fused.text, ONE, "two weak members that agree do not outweigh a strong one");
     // Two votes against one: a judge that is a coin is not asked.
     let coin = json!({"judge": {"model": "up/m-j", "trust": 0.5}, "quorum": 3});
     let before = asked(&up, "m-j");
-    assert_eq!(fuse(&client, ask(EGGS, "best_of", pool("abc"), coin)).await.text, "#### 2");
+    assert_eq!(fuse(&client, ask(EGGS, "best_of", pool("abc"), coin)).await.text, TWO);
     assert_eq!(asked(&up, "m-j"), before);
     let trusted = json!({"judge": {"model": "up/m-j", "trust": 0.9}, "quorum": 3});
     let fused = fuse(&client, ask(EGGS, "best_of", pool("abc"), trusted)).await;
-    assert_eq!((fused.text.as_str(), asked(&up, "m-j")), ("#### 1", before + 2));
+    assert_eq!((fused.text.as_str(), asked(&up, "m-j")), (ONE, before + 2));
 }

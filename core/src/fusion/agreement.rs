@@ -1,6 +1,6 @@
 //! Whether answers say the same, and which of free texts is the most typical, found without asking anyone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -92,7 +92,8 @@ pub(crate) fn group_alike(candidates: &mut [Candidate]) {
         let free = |c: &Candidate| !c.is_exact();
         let (before, rest) = candidates.split_at_mut(i);
         let Some(own) = rest.first_mut().filter(|c| free(c)) else { continue };
-        let alike = before.iter().filter(|c| free(c)).map(|c| (similarity(c.text(), own.text()), &c.key));
+        let others = before.iter().filter(|c| free(c) && figures(c.text()) == figures(own.text()));
+        let alike = others.map(|c| (similarity(c.text(), own.text()), &c.key));
         // The first of equals wins, so the pool's order decides.
         let best = alike.fold(None, |best: Option<(f64, &String)>, this| match best {
             Some(best) if best.0 >= this.0 => Some(best),
@@ -102,6 +103,11 @@ pub(crate) fn group_alike(candidates: &mut [Candidate]) {
             own.key = key.clone();
         }
     }
+}
+
+/// The figures in a text: texts that differ in them do not say the same, however alike they are.
+fn figures(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).collect()
 }
 
 /// How much closer to the others an answer must be than the one in the lead to be taken instead of it.
@@ -179,6 +185,10 @@ mod tests {
         group_alike(&mut all);
         assert_eq!(all[1].key, all[2].key);
         assert_ne!(all[0].key, all[1].key);
+        let year = |year: &str| format!("{long}, as it has been since the year {year}, when it was chosen");
+        let mut years = [says(0, &year("1848")), says(1, &year("1849"))];
+        group_alike(&mut years);
+        assert_ne!(years[0].key, years[1].key, "they differ in a figure");
         let mut closed = [says(0, "1000"), says(1, "1000 ")];
         (closed[0].closed, closed[0].key) = (true, "x".to_owned());
         group_alike(&mut closed);

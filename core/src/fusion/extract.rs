@@ -41,19 +41,20 @@ impl Reader {
     pub fn new(messages: &[Message], extract: Option<&Extract>) -> Result<Reader> {
         let last = messages.iter().rev().find(|m| m.role == Role::User).and_then(|m| m.content.as_ref());
         let question = last.map(Content::to_text).unwrap_or_default();
-        let wrong = |field: &str, why: String| {
-            Err(Error::invalid_request(format!("`extract.{field}`: {why}")).with_param(format!("extract.{field}")))
+        let wrong = |field: &str, why: &str| {
+            Err(Error::invalid_request(format!("`{field}`: {why}")).with_param(field.to_owned()))
         };
-        let rule = match extract {
+        let rule = match extract.map(|e| (&e.regex, &e.pointer)) {
             None => Rule::Auto,
-            Some(Extract::Regex(pattern)) => match Regex::new(pattern) {
+            Some((Some(pattern), None)) => match Regex::new(pattern) {
                 Ok(regex) => Rule::Regex(regex),
-                Err(fault) => return wrong("regex", fault.to_string()),
+                Err(fault) => return wrong("extract.regex", &fault.to_string()),
             },
-            Some(Extract::Pointer(pointer)) if pointer.is_empty() || pointer.starts_with('/') => {
+            Some((None, Some(pointer))) if pointer.is_empty() || pointer.starts_with('/') => {
                 Rule::Pointer(pointer.clone())
             }
-            Some(Extract::Pointer(_)) => return wrong("pointer", "a JSON pointer starts with `/`".to_owned()),
+            Some((None, Some(_))) => return wrong("extract.pointer", "a JSON pointer starts with `/`"),
+            Some(_) => return wrong("extract", "give either `regex` or `pointer`"),
         };
         Ok(Reader { rule, ..Self::of_question(&question) })
     }

@@ -3,6 +3,14 @@ use super::*;
 const CHOICE: &str = "Which is it?\nA. Red\nB. Green\nC. Blue";
 const NUMBER: &str = "How many eggs are left?";
 
+fn regex(pattern: &str) -> Extract {
+    Extract { regex: Some(pattern.to_owned()), ..Default::default() }
+}
+
+fn pointer(pointer: &str) -> Extract {
+    Extract { pointer: Some(pointer.to_owned()), ..Default::default() }
+}
+
 fn read(question: &str, text: &str) -> Option<String> {
     Reader::of_question(question).read(text)
 }
@@ -77,13 +85,13 @@ fn prose_is_no_closed_answer() {
 #[test]
 fn the_caller_may_say_where_the_answer_stands() {
     let by = |extract: Extract| Reader::new(&[Message::user("?")], Some(&extract)).unwrap();
-    let regex = by(Extract::Regex("result=(\\w+)".to_owned()));
-    assert_eq!(regex.read("result=A then result=B").as_deref(), Some("b"));
-    assert_eq!(regex.read("no such thing"), None);
-    let pointer = by(Extract::Pointer("/a/0".to_owned()));
-    assert_eq!(pointer.read("so: {\"a\": [7.0]}").as_deref(), Some("7"));
-    for wrong in [Extract::Regex("(".to_owned()), Extract::Pointer("a".to_owned())] {
+    let by_regex = by(regex("result=(\\w+)"));
+    assert_eq!(by_regex.read("result=A then result=B").as_deref(), Some("b"));
+    assert_eq!(by_regex.read("no such thing"), None);
+    let by_pointer = by(pointer("/a/0"));
+    assert_eq!(by_pointer.read("so: {\"a\": [7.0]}").as_deref(), Some("7"));
+    for wrong in [regex("("), pointer("a"), Extract::default()] {
         let error = Reader::new(&[], Some(&wrong)).unwrap_err();
-        assert!(error.body().param.as_deref().unwrap().starts_with("extract."), "{error}");
+        assert!(error.body().param.as_deref().unwrap().starts_with("extract"), "{error}");
     }
 }

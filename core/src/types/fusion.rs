@@ -86,15 +86,17 @@ pub struct FusionOptions {
     pub max_cost_usd: Option<String>,
 }
 
-/// Where a closed answer stands in a text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where a closed answer stands in a text: one of both.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Extract {
-    /// The last match of a regular expression; its first group, if it has one.
-    Regex(String),
+#[serde(deny_unknown_fields)]
+pub struct Extract {
+    /// The last match of this regular expression; its first group, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regex: Option<String>,
     /// A JSON pointer into the JSON object in the text, such as `/answer`.
-    Pointer(String),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
 }
 
 /// The members of a fusion.
