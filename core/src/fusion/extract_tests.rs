@@ -1,3 +1,5 @@
+//! Tests of reading closed answers out of texts.
+
 use super::*;
 
 const CHOICE: &str = "Which is it?\nA. Red\nB. Green\nC. Blue";

@@ -78,7 +78,9 @@ pub fn scores(rows: &[Value], pool: Option<&[String]>) -> Option<String> {
         rows.iter().filter_map(|r| r["judges"].as_object()).flat_map(|j| j.keys()).collect();
     let mut out = String::new();
     for selector in &judges {
-        for scorer in judges.iter().filter(|s| s != &selector) {
+        // The same model again is no other judge: it would score its own taste.
+        let model = |judge: &str| judge.split('/').next().map(str::to_owned);
+        for scorer in judges.iter().filter(|s| model(s) != model(selector)) {
             let both: Vec<(Scores, Scores)> = rows
                 .iter()
                 .map(|row| (read(row, selector), read(row, scorer)))
