@@ -370,7 +370,7 @@ export interface ThresholdAt {
 
 /** Options of a fusion. Unknown fields are refused. */
 export interface FusionOptions {
-  /** How the answers are combined; `merge` by default. */
+  /** How the answers are combined; `auto` by default. */
   mode?: FusionMode | null
   /**
    * The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
@@ -380,8 +380,9 @@ export interface FusionOptions {
   /** Who judges; the anchor by default. */
   judge?: string | Judge | null
   /**
-   * Usable answers after which the rest, the anchor included, is not waited for any longer than `grace_ms`; all
-   * members by default.
+   * Usable answers after which the rest is not waited for any longer than `grace_ms`: two thirds of the members by
+   * default, and then the anchor is waited for all the same, to the members' share of the deadline. A quorum that is
+   * given counts for everyone.
    */
   quorum?: number | null
   /**
@@ -392,6 +393,17 @@ export interface FusionOptions {
   /** Deadline of the whole fusion, milliseconds; 120000 by default. Members get 70 % of it. */
   deadline_ms?: number | null
   /**
+   * How a closed answer is read out of a text; by default what the question asks for: a letter of its options, a number,
+   * a JSON field `answer`, what is boxed or follows "the answer is", a literal, a few words.
+   */
+  extract?: Extract | null
+  /**
+   * Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
+   * orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
+   * text back until it is compared.
+   */
+  guard?: boolean | null
+  /**
    * Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
    * or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
    * flight is not cut, and calls whose price is unknown are not counted: a warning names them.
@@ -401,6 +413,15 @@ export interface FusionOptions {
 
 /** How the answers are combined. */
 export type FusionMode =
+  /**
+   * The first two members are asked; the others only where these disagree, and a judge only where the answers leave it
+   * open.
+   */
+  | 'auto'
+  /** The answer that most members give; nobody is waited for who cannot change it. */
+  | 'vote'
+  /** All members but the last are asked; the last, which should be the strongest, decides alone unless they all agree. */
+  | 'cascade'
   /** The judge picks the best answer; it is returned word for word. */
   | 'best_of'
   /** The judge compares the answers and writes one from them. */
@@ -429,6 +450,11 @@ export interface Member {
   reasoning_effort?: string | null
   /** Deadline of this member, milliseconds. */
   timeout_ms?: number | null
+  /**
+   * The chance that it is right, above 0 and below 1; 0.6 by default, of the anchor of an open question in `auto` 0.8.
+   * `calibrate` measures it.
+   */
+  prior?: number | null
 }
 
 /** Who judges, and by what. */
@@ -445,6 +471,19 @@ export interface Judge {
   max_tokens?: number | null
   /** Deadline of one judge call, milliseconds. */
   timeout_ms?: number | null
+  /**
+   * The chance that a verdict it gives in both orders is right, from 0.5 (it is not asked) to below 1; 0.7 by default.
+   * `calibrate` measures it.
+   */
+  trust?: number | null
+}
+
+/** Where a closed answer stands in a text: one of both. */
+export interface Extract {
+  /** The last match of this regular expression; its first group, if it has one. */
+  regex?: string | null
+  /** A JSON pointer into the JSON object in the text, such as `/answer`. */
+  pointer?: string | null
 }
 
 /**
@@ -548,7 +587,7 @@ export type EncodingFormat =
 export interface FuseRequest {
   /** The question, short for `messages` with one user message. */
   prompt?: string | null
-  /** How the answers are combined; `merge` by default. */
+  /** How the answers are combined; `auto` by default. */
   mode?: FusionMode | null
   /**
    * The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
@@ -558,8 +597,9 @@ export interface FuseRequest {
   /** Who judges; the anchor by default. */
   judge?: string | Judge | null
   /**
-   * Usable answers after which the rest, the anchor included, is not waited for any longer than `grace_ms`; all
-   * members by default.
+   * Usable answers after which the rest is not waited for any longer than `grace_ms`: two thirds of the members by
+   * default, and then the anchor is waited for all the same, to the members' share of the deadline. A quorum that is
+   * given counts for everyone.
    */
   quorum?: number | null
   /**
@@ -569,6 +609,17 @@ export interface FuseRequest {
   grace_ms?: number | null
   /** Deadline of the whole fusion, milliseconds; 120000 by default. Members get 70 % of it. */
   deadline_ms?: number | null
+  /**
+   * How a closed answer is read out of a text; by default what the question asks for: a letter of its options, a number,
+   * a JSON field `answer`, what is boxed or follows "the answer is", a literal, a few words.
+   */
+  extract?: Extract | null
+  /**
+   * Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
+   * orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
+   * text back until it is compared.
+   */
+  guard?: boolean | null
   /**
    * Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
    * or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
@@ -1327,6 +1378,8 @@ export interface Decision {
   swap_consistent?: boolean
   /** The decision in one sentence. */
   why: string
+  /** The different answers with what speaks for each, the strongest first; empty when there was nothing to weigh. */
+  evidence?: Evidence[]
 }
 
 /** Where the final answer comes from. */
@@ -1335,6 +1388,20 @@ export type FinalSource =
   | 'member'
   /** Written by the judge from the members' answers. */
   | 'merged'
+
+/** What speaks for one of the answers. */
+export interface Evidence {
+  /** Ids of the members that gave it or stand by it. */
+  members: string[]
+  /** The closed answer that was read out of their texts. */
+  answer?: string
+  /** Log-odds from the members' priors. */
+  prior: number
+  /** Log-odds from the judge's verdicts. */
+  judge: number
+  /** Share of the confidence, 0 to 1 (softmax of the sum of both). */
+  confidence: number
+}
 
 /** One member's part in a fusion. */
 export interface MemberReport {

@@ -1,6 +1,7 @@
 //! The client: one method per public method of the core, blocking and as a call in flight.
 
 use interfuse::Client;
+use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::types::{ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused};
 use pyo3::prelude::*;
@@ -141,6 +142,14 @@ fn read_config(py: Python<'_>, config: Option<&Bound<'_, PyAny>>) -> PyResult<Co
         },
     };
     read.map_err(|e| raise(py, &e))
+}
+
+/// What a calibration on lines of labelled items finds: as data, and as text for people.
+#[pyfunction]
+pub fn calibrate<'py>(py: Python<'py>, jsonl: &str) -> PyResult<(Bound<'py, PyAny>, String)> {
+    let items = fusion::labelled(jsonl).map_err(|e| raise(py, &e))?;
+    let found = py.detach(|| fusion::calibrate(&items));
+    Ok((to_python(py, &found)?, found.to_text()))
 }
 
 /// A fusion as text for people: every member, the judge's analysis, the answer, the decision and the cost. `width` is in

@@ -124,3 +124,25 @@ def test_local_and_version(run: Any) -> None:
     assert run("local", "status").returncode in (0, 1)
     assert run("local").returncode == 2
     assert run("nonsense").returncode == 2
+
+
+def test_calibrate_says_whom_to_ask(run: Any, tmp_path: Path) -> None:
+    right = [("a", "b"), ("b", "c"), ("a", "c")]
+    items = tmp_path / "items.jsonl"
+    lines = []
+    for i in range(120):
+        answers = {model: f"The answer is {4 if model in right[i % 3] else model}." for model in "abc"}
+        lines.append(json.dumps({"prompt": "How many?", "gold": "4", "answers": answers}))
+    items.write_text("\n".join(lines))
+    done = run("calibrate", str(items))
+    assert done.returncode == 0, done.stderr
+    assert "ask these 3 in mode auto: 100.0 % right" in done.stdout
+    assert "[pools.calibrated]" in done.stdout
+    found = json.loads(run("calibrate", "-", "--json", stdin="\n".join(lines)).stdout)
+    assert (found["items"], len(found["pool"]), found["models"][0]["right"]) == (120, 3, 80)
+
+
+def test_calibrate_without_items_says_so(run: Any, tmp_path: Path) -> None:
+    assert "cannot be read" in complaint(run("calibrate", str(tmp_path / "none.jsonl")))
+    assert "no item with a `gold`" in complaint(run("calibrate", "-", stdin='{"prompt": "?"}'))
+    assert "line 1" in complaint(run("calibrate", "-", stdin="{"))

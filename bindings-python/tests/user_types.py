@@ -52,7 +52,7 @@ def fusing(client: Client) -> None:
     assert_type(f.text, str)
     assert_type(f.report.members[0].latency_ms, int)
     assert_type(f.report.members[0].content, str | None)
-    assert_type(f.report.mode, Literal["best_of", "merge", "debate"])
+    assert_type(f.report.mode, Literal["auto", "vote", "cascade", "best_of", "merge", "debate"])
     if f.report.analysis is not None:
         assert_type(f.report.analysis.consensus, list[str])
         assert_type(f.report.analysis.contradictions[0].topic, str)

@@ -9,7 +9,7 @@ use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, FusionStream};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, FuseRequest, Fused,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, Feedback, FuseRequest, Fused,
     ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
 };
 
@@ -19,6 +19,7 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
+    memory: Arc<fusion::Memory>,
 }
 
 impl Client {
@@ -64,7 +65,7 @@ impl Client {
     /// # Errors
     /// `invalid_config` naming the path of the fault.
     pub fn with_parts(config: Config, parts: Parts) -> Result<Self> {
-        Ok(Client(Arc::new(Inner { engine: Engine::new(config, parts)? })))
+        Ok(Client(Arc::new(Inner { engine: Engine::new(config, parts)?, memory: Arc::default() })))
     }
 
     /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.
@@ -72,7 +73,7 @@ impl Client {
         let fusion = is_fusion(&request)?;
         let deadline = self.0.engine.fetch_images(&mut request).await?;
         if fusion {
-            return fusion::chat(&self.0.engine, self.0.engine.config(), request).await;
+            return fusion::chat(&self.0.engine, &self.0.memory, request).await;
         }
         let tags = request.tags.clone().unwrap_or_default();
         let cx = CallContext { deadline, ..CallContext::new(Purpose::Chat, tags) };
@@ -84,7 +85,7 @@ impl Client {
         let fusion = is_fusion(&request)?;
         let deadline = self.0.engine.fetch_images(&mut request).await?;
         if fusion {
-            return fusion::chat_stream(&self.0.engine, self.0.engine.config(), request).await;
+            return fusion::chat_stream(&self.0.engine, &self.0.memory, request).await;
         }
         let tags = request.tags.clone().unwrap_or_default();
         let cx = CallContext { deadline, ..CallContext::new(Purpose::Chat, tags) };
@@ -110,13 +111,23 @@ impl Client {
     /// Asks a pool and combines the answers.
     pub async fn fuse(&self, mut request: FuseRequest) -> Result<Fused> {
         self.0.engine.fetch_images(&mut request.chat).await?;
-        fusion::fuse(&self.0.engine, self.0.engine.config(), request).await
+        fusion::fuse(&self.0.engine, &self.0.memory, request).await
     }
 
     /// Asks a pool, combines the answers and tells the progress.
     pub async fn fuse_stream(&self, mut request: FuseRequest) -> Result<FusionStream> {
         self.0.engine.fetch_images(&mut request.chat).await?;
-        fusion::fuse_stream(&self.0.engine, self.0.engine.config(), request).await
+        fusion::fuse_stream(&self.0.engine, &self.0.memory, request).await
+    }
+
+    /// Tells what became of a fusion, which moves the priors of its members and the trust in its judge for the runs that
+    /// follow on this client.
+    ///
+    /// # Errors
+    /// `not_found` for a run that is not among the last 1024, or had its feedback; `invalid_request` when the outcome names
+    /// a member that gave no answer, or calls a merged answer right or wrong.
+    pub fn feedback(&self, run_id: &str, outcome: &Feedback) -> Result<()> {
+        fusion::feedback(&self.0.memory, run_id, outcome)
     }
 
     /// How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. Sends
@@ -156,7 +167,7 @@ impl Client {
 fn is_fusion(request: &ChatRequest) -> Result<bool> {
     let fusion = catalog::is_virtual(&request.model);
     if !fusion && request.fusion.is_some() {
-        let message = "`fusion`: it needs a model `interfuse/best-of`, `interfuse/merge` or `interfuse/debate`";
+        let message = "`fusion`: it needs a model `interfuse/auto`, `interfuse/best-of`, `interfuse/merge` or the like";
         return Err(Error::invalid_request(message).with_param("fusion"));
     }
     Ok(fusion)

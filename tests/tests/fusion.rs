@@ -166,7 +166,7 @@ async fn merge_compares_then_writes_and_sums_the_costs() {
         .map(|m| (format!("up/{m}"), json!({"input": "1", "output": "2"})))
         .collect();
     let client = client(&up, json!({"prices": prices.into_iter().collect::<serde_json::Map<_, _>>()}));
-    let fused = fuse(&client, ask("merge", json!({"max_cost_usd": "1"}))).await.unwrap();
+    let fused = fuse(&client, ask("merge", json!({"max_cost_usd": "1", "guard": false}))).await.unwrap();
     assert_eq!(fused.text, "Bern, not Zurich.");
     let report = &fused.report;
     assert_eq!(report.decision.source, FinalSource::Merged);
@@ -619,10 +619,11 @@ async fn the_same_answers_give_the_same_report() {
     let up = upstream(trio([verdict(BERN), analysis(), synthesis(json!({"answer": "Bern, not Zurich."}))])).await;
     let client = client(&up, json!({}));
     for mode in ["best_of", "merge"] {
-        let first = fuse(&client, ask(mode, json!({}))).await.unwrap();
-        let second = fuse(&client, ask(mode, json!({}))).await.unwrap();
+        let guarded = || ask(mode, json!({"guard": true}));
+        let first = fuse(&client, guarded()).await.unwrap();
+        let second = fuse(&client, guarded()).await.unwrap();
         assert_eq!(timeless(&first), timeless(&second), "{mode}");
-        let (streamed, _) = events(&client, ask(mode, json!({}))).await;
+        let (streamed, _) = events(&client, guarded()).await;
         assert_eq!(timeless(&first), timeless(result(&streamed)), "{mode}: with and without events");
     }
 }
@@ -630,8 +631,10 @@ async fn the_same_answers_give_the_same_report() {
 #[tokio::test]
 async fn a_fusion_answers_like_a_chat() {
     let up = upstream(trio([analysis(), synthesis(json!({"answer": "Bern is it."}))])).await;
-    let client =
-        client(&up, json!({"pools": {"default": {"pool": ["up/m-a", "up/m-b", "up/m-c"], "judge": "up/m-j"}}}));
+    let client = client(
+        &up,
+        json!({"pools": {"default": {"pool": ["up/m-a", "up/m-b", "up/m-c"], "judge": "up/m-j", "guard": false}}}),
+    );
     let request = |stream_options: Value| -> ChatRequest {
         serde_json::from_value(json!({
             "model": "interfuse/merge", "messages": [{"role": "user", "content": "Capital?"}], "stream_options": stream_options
@@ -693,6 +696,10 @@ async fn what_is_wrong_is_refused_before_anything_is_sent() {
         (json!({"pool": ["up/m-a", " "]}), ErrorKind::InvalidRequest, "pool[1].model"),
         (json!({"pool": ["Interfuse/merge"]}), ErrorKind::Recursion, "Interfuse/merge"),
         (json!({"judge": "interfuse/best-of"}), ErrorKind::Recursion, "judge"),
+        (json!({"pool": [{"model": "up/m-a", "prior": 1.0}]}), ErrorKind::InvalidRequest, "pool[0].prior"),
+        (json!({"judge": {"model": "up/m-j", "trust": 0.4}}), ErrorKind::InvalidRequest, "judge.trust"),
+        (json!({"mode": "cascade", "pool": ["up/m-a", "up/m-b"]}), ErrorKind::InvalidRequest, "cascade"),
+        (json!({"extract": {"pointer": "answer"}}), ErrorKind::InvalidRequest, "extract.pointer"),
         (json!({"quorum": 4}), ErrorKind::InvalidRequest, "quorum"),
         (json!({"quorum": 0}), ErrorKind::InvalidRequest, "quorum"),
         (json!({"deadline_ms": 0}), ErrorKind::InvalidRequest, "deadline_ms"),

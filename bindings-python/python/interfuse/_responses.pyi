@@ -13,7 +13,7 @@ class FunctionCall(Record):
     arguments: str
     """Arguments as JSON text, exactly as the model wrote them; may be invalid when cut off."""
 
-FusionMode: TypeAlias = Literal["best_of", "merge", "debate"]
+FusionMode: TypeAlias = Literal["auto", "vote", "cascade", "best_of", "merge", "debate"]
 """How the answers are combined."""
 
 class ChatCompletion(Record):
@@ -408,9 +408,25 @@ class Decision(Record):
     """Whether two verdicts in opposite orders agreed; absent when there were not two."""
     why: str
     """The decision in one sentence."""
+    evidence: list[Evidence] | None
+    """The different answers with what speaks for each, the strongest first; empty when there was nothing to weigh."""
 
 FinalSource: TypeAlias = Literal["member", "merged"]
 """Where the final answer comes from."""
+
+class Evidence(Record):
+    """What speaks for one of the answers."""
+
+    members: list[str]
+    """Ids of the members that gave it or stand by it."""
+    answer: str | None
+    """The closed answer that was read out of their texts."""
+    prior: float
+    """Log-odds from the members' priors."""
+    judge: float
+    """Log-odds from the judge's verdicts."""
+    confidence: float
+    """Share of the confidence, 0 to 1 (softmax of the sum of both)."""
 
 class MemberReport(Record):
     """One member's part in a fusion."""

@@ -8,10 +8,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import InterfuseError, __version__, local
-from ._native import render_fused
+from ._native import calibrate, render_fused
 from .client import Client
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     asking(fuse)
     fuse.add_argument("--pool", metavar="A,B,C", help="models, or the name of a pool in the configuration")
     fuse.add_argument("--judge", metavar="MODEL", help="the model that compares; the pool's first by default")
-    fuse.add_argument("--mode", choices=["merge", "best_of", "debate"], help="merge by default")
+    modes = ["auto", "vote", "cascade", "best_of", "merge", "debate"]
+    fuse.add_argument("--mode", choices=modes, help="auto by default")
     fuse.add_argument("--max-cost", metavar="USD", help="most the whole may cost, for example 0.05")
     fuse.add_argument("--local", action="store_true", help="three members and a judge of a small model on this machine")
 
@@ -79,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     asking(explain)
     explain.add_argument("--model", "-m", required=True, help="a model, for example openai/gpt-oss-120b:cheapest")
     explain.add_argument("--provider", help="a backend's name, or preferences as JSON")
+    measured = command("calibrate", _calibrate, "From answers to questions whose answer is known: how good each model is, and whom to ask.")
+    measured.add_argument("file", help="one JSON object a line: prompt, gold, answers {model: text}; - reads standard input")
+    measured.add_argument("--json", action="store_true", help="print the whole result as JSON")
 
     models = command("models", _models, "Models of the catalogue: who serves them, at what price.")
     models.add_argument("words", nargs="*", help="only models whose name has all of these")
@@ -260,6 +265,18 @@ class Progress:
         if event.type == "degraded":
             return f"less than asked: {event.degraded.step}: {event.degraded.cause}"
         return None
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    try:
+        text = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
+    except OSError as e:
+        raise ValueError(f"{arguments.file} cannot be read: {e.strerror}") from e
+    found, shown = calibrate(text)
+    if not found["items"]:
+        raise ValueError(f"{arguments.file} has no item with a `gold` answer")
+    print(json.dumps(found, indent=2) if arguments.json else _printable(shown).rstrip())
+    return 0
 
 
 def _models(arguments: argparse.Namespace) -> int:

@@ -45,6 +45,7 @@ __all__ = [
     "Pool",
     "Member",
     "Judge",
+    "Extract",
     "TimeoutConfig",
     "OnInterrupt",
     "EmbeddingParams",
@@ -406,27 +407,35 @@ class FusionOptions(TypedDict, total=False):
     """Options of a fusion. Unknown fields are refused."""
 
     mode: FusionMode | None
-    """How the answers are combined; `merge` by default."""
+    """How the answers are combined; `auto` by default."""
     pool: Pool | None
     """The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
     failures fall back to, so list the best model first."""
     judge: str | Judge | None
     """Who judges; the anchor by default."""
     quorum: int | None
-    """Usable answers after which the rest, the anchor included, is not waited for any longer than `grace_ms`; all
-    members by default."""
+    """Usable answers after which the rest is not waited for any longer than `grace_ms`: two thirds of the members by
+    default, and then the anchor is waited for all the same, to the members' share of the deadline. A quorum that is
+    given counts for everyone."""
     grace_ms: int | None
     """How long stragglers are waited for after the quorum, milliseconds; half the time the quorum took by default,
     within 250 and 15000."""
     deadline_ms: int | None
     """Deadline of the whole fusion, milliseconds; 120000 by default. Members get 70 % of it."""
+    extract: Extract | None
+    """How a closed answer is read out of a text; by default what the question asks for: a letter of its options, a number,
+    a JSON field `answer`, what is boxed or follows "the answer is", a literal, a few words."""
+    guard: bool | None
+    """Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
+    orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
+    text back until it is compared."""
     max_cost_usd: str | None
     """Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
     or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
     flight is not cut, and calls whose price is unknown are not counted: a warning names them."""
 
 
-FusionMode: TypeAlias = "Literal['best_of', 'merge', 'debate']"
+FusionMode: TypeAlias = "Literal['auto', 'vote', 'cascade', 'best_of', 'merge', 'debate']"
 """How the answers are combined."""
 
 
@@ -453,6 +462,9 @@ class Member(TypedDict, total=False):
     """Reasoning effort in place of the request's."""
     timeout_ms: int | None
     """Deadline of this member, milliseconds."""
+    prior: float | None
+    """The chance that it is right, above 0 and below 1; 0.6 by default, of the anchor of an open question in `auto` 0.8.
+    `calibrate` measures it."""
 
 
 class Judge(TypedDict, total=False):
@@ -470,6 +482,18 @@ class Judge(TypedDict, total=False):
     """Most tokens of a verdict (1024 by default) or an analysis (3072 by default)."""
     timeout_ms: int | None
     """Deadline of one judge call, milliseconds."""
+    trust: float | None
+    """The chance that a verdict it gives in both orders is right, from 0.5 (it is not asked) to below 1; 0.7 by default.
+    `calibrate` measures it."""
+
+
+class Extract(TypedDict, total=False):
+    """Where a closed answer stands in a text: one of both."""
+
+    regex: str | None
+    """The last match of this regular expression; its first group, if it has one."""
+    pointer: str | None
+    """A JSON pointer into the JSON object in the text, such as `/answer`."""
 
 
 class TimeoutConfig(TypedDict, total=False):
@@ -551,20 +575,28 @@ class FuseParams(TypedDict, total=False):
     """A fusion request: what is asked, to whom, and how the answers are combined."""
 
     mode: FusionMode | None
-    """How the answers are combined; `merge` by default."""
+    """How the answers are combined; `auto` by default."""
     pool: Pool | None
     """The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
     failures fall back to, so list the best model first."""
     judge: str | Judge | None
     """Who judges; the anchor by default."""
     quorum: int | None
-    """Usable answers after which the rest, the anchor included, is not waited for any longer than `grace_ms`; all
-    members by default."""
+    """Usable answers after which the rest is not waited for any longer than `grace_ms`: two thirds of the members by
+    default, and then the anchor is waited for all the same, to the members' share of the deadline. A quorum that is
+    given counts for everyone."""
     grace_ms: int | None
     """How long stragglers are waited for after the quorum, milliseconds; half the time the quorum took by default,
     within 250 and 15000."""
     deadline_ms: int | None
     """Deadline of the whole fusion, milliseconds; 120000 by default. Members get 70 % of it."""
+    extract: Extract | None
+    """How a closed answer is read out of a text; by default what the question asks for: a letter of its options, a number,
+    a JSON field `answer`, what is boxed or follows "the answer is", a literal, a few words."""
+    guard: bool | None
+    """Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
+    orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
+    text back until it is compared."""
     max_cost_usd: str | None
     """Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
     or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in

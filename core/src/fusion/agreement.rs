@@ -1,14 +1,13 @@
-//! Whether answers say the same, found without asking anyone, and the choice that is made when no judge can help.
-//! Deterministic: never by chance, never by length.
+//! Whether answers say the same, and which of free texts is the most typical, found without asking anyone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
 use crate::types::{AssistantMessage, ToolCall};
 
 use super::candidate::Candidate;
-use super::parse;
+use super::{canonical, parse};
 
 /// A text that is equal for messages that say the same: the same tool calls, the same JSON, the same number, or the
 /// same words but for case, space, emphasis and the final stop. Text of several lines must be equal but for line ends,
@@ -25,7 +24,7 @@ fn text_key(text: &str) -> String {
     if text.starts_with(['{', '['])
         && let Ok(value) = serde_json::from_str::<Value>(text)
     {
-        return format!("json:{}", canonical(&value));
+        return format!("json:{}", canonical::json(&value));
     }
     if text.contains('\n') || text.contains('`') {
         return text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
@@ -47,31 +46,17 @@ pub(crate) fn tool_calls(calls: &[ToolCall]) -> String {
             Some(f) => {
                 let arguments = match f.arguments.trim() {
                     "" => "{}".to_owned(),
-                    text => serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |v| canonical(&v)),
+                    text => {
+                        serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |v| canonical::json(&v))
+                    }
                 };
                 format!("{}({arguments})", f.name)
             }
-            None => canonical(&Value::Object(call.extra.clone())),
+            None => canonical::json(&Value::Object(call.extra.clone())),
         })
         .collect();
     all.sort();
     all.join(";")
-}
-
-/// JSON with sorted keys, and one way to write a number.
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by(|a, b| a.0.cmp(b.0));
-            let inside: Vec<String> =
-                entries.into_iter().map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), canonical(v))).collect();
-            format!("{{{}}}", inside.join(","))
-        }
-        Value::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        Value::Number(n) if n.is_f64() => n.as_f64().map_or_else(|| n.to_string(), |f| f.to_string()),
-        other => other.to_string(),
-    }
 }
 
 /// Whether all candidates say the same.
@@ -97,57 +82,50 @@ fn pieces(text: &str) -> HashSet<[char; 3]> {
     folded.windows(3).map(|w| [w[0], w[1], w[2]]).collect()
 }
 
-/// A choice made without the judge.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LocalChoice {
-    /// Place among the candidates.
-    pub index: usize,
-    /// `evidence` or `anchor`.
-    pub method: &'static str,
-    pub why: String,
-}
+/// Texts of so great a likeness say the same.
+const ALIKE: f64 = 0.80;
 
-/// How much closer to the others an answer must be than the anchor's to be taken instead of it.
-const MEDOID_MARGIN: f64 = 0.05;
-
-/// Chooses without a judge: the answer that most members give (two or more, and more than any other); else, among
-/// three or more, the one most similar to the rest, if clearly more so than the anchor's; else the anchor's.
-pub(crate) fn choose(candidates: &[Candidate]) -> LocalChoice {
-    let anchor = stand_in(candidates);
-    let votes_of = |key: &str| candidates.iter().filter(|c| c.key == key).map(|c| c.votes).sum::<u32>();
-    let most = candidates.iter().map(|c| votes_of(&c.key)).max().unwrap_or(0);
-    let leaders: Vec<usize> = (0..candidates.len()).filter(|i| votes_of(&candidates[*i].key) == most).collect();
-    let one_key = leaders.windows(2).all(|w| candidates[w[0]].key == candidates[w[1]].key);
-    if most >= 2 && one_key {
-        return LocalChoice {
-            index: leaders[0],
-            method: "evidence",
-            why: format!("{most} members give the same answer, more than any other"),
-        };
-    }
-    if candidates.len() >= 3 && !candidates.iter().any(|c| !c.tool_calls().is_empty()) {
-        let mean = |i: usize| {
-            let others = (0..candidates.len()).filter(|j| *j != i);
-            others.map(|j| similarity(candidates[i].text(), candidates[j].text())).sum::<f64>()
-                / (candidates.len() - 1) as f64
-        };
-        let means: Vec<f64> = (0..candidates.len()).map(mean).collect();
+/// Gives free texts that are alike the same key, so that they stand together; the first of them gives it. What says
+/// exactly what it says stays alone.
+pub(crate) fn group_alike(candidates: &mut [Candidate]) {
+    for i in 0..candidates.len() {
+        let free = |c: &Candidate| !c.is_exact();
+        let (before, rest) = candidates.split_at_mut(i);
+        let Some(own) = rest.first_mut().filter(|c| free(c)) else { continue };
+        let others = before.iter().filter(|c| free(c) && figures(c.text()) == figures(own.text()));
+        let alike = others.map(|c| (similarity(c.text(), own.text()), &c.key));
         // The first of equals wins, so the pool's order decides.
-        let best = (0..means.len()).fold(anchor, |best, i| if means[i] > means[best] { i } else { best });
-        if means[best] > means[anchor] + MEDOID_MARGIN {
-            return LocalChoice {
-                index: best,
-                method: "evidence",
-                why: "no two answers are the same; this one is the most similar to all others".to_owned(),
-            };
+        let best = alike.fold(None, |best: Option<(f64, &String)>, this| match best {
+            Some(best) if best.0 >= this.0 => Some(best),
+            _ => Some(this),
+        });
+        if let Some((_, key)) = best.filter(|b| b.0 >= ALIKE) {
+            own.key = key.clone();
         }
     }
-    LocalChoice { index: anchor, method: "anchor", why: "nothing speaks against the anchor's answer".to_owned() }
 }
 
-/// The anchor's answer, or the first in the pool's order; one that was cut off only if all were.
-pub(crate) fn stand_in(candidates: &[Candidate]) -> usize {
-    candidates.iter().position(|c| !c.truncated).unwrap_or(0)
+/// The figures in a text: texts that differ in them do not say the same, however alike they are.
+fn figures(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).collect()
+}
+
+/// How much closer to the others an answer must be than the one in the lead to be taken instead of it.
+const MEDOID_MARGIN: f64 = 0.05;
+
+/// Among three or more free texts: the one most similar to the rest, if clearly more so than `leader`.
+pub(crate) fn medoid(candidates: &[Candidate], leader: usize) -> Option<usize> {
+    if candidates.len() < 3 || candidates.iter().any(|c| c.closed || !c.tool_calls().is_empty()) {
+        return None;
+    }
+    let mean = |i: usize| {
+        let others = (0..candidates.len()).filter(|j| *j != i);
+        others.map(|j| similarity(candidates[i].text(), candidates[j].text())).sum::<f64>()
+            / (candidates.len() - 1) as f64
+    };
+    let means: Vec<f64> = (0..candidates.len()).map(mean).collect();
+    let best = (0..means.len()).fold(leader, |best, i| if means[i] > means[best] { i } else { best });
+    (means[best] > means[leader] + MEDOID_MARGIN).then_some(best)
 }
 
 #[cfg(test)]
@@ -200,37 +178,33 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_wins_without_a_judge() {
-        let all = [says(0, "Basel"), says(1, "Bern"), says(2, "bern.")];
-        let choice = choose(&all);
-        assert_eq!((choice.index, choice.method), (1, "evidence"));
+    fn free_texts_that_are_alike_stand_together() {
+        let long = "Bern is the federal city of Switzerland and the seat of its authorities, by the river Aare";
+        let mut all = [says(0, "Basel lies on the Rhine"), says(1, long), says(2, &long.replace("federal", "Federal"))];
+        all[2].message.content = Some(format!("{long}!!"));
+        group_alike(&mut all);
+        assert_eq!(all[1].key, all[2].key);
+        assert_ne!(all[0].key, all[1].key);
+        let year = |year: &str| format!("{long}, as it has been since the year {year}, when it was chosen");
+        let mut years = [says(0, &year("1848")), says(1, &year("1849"))];
+        group_alike(&mut years);
+        assert_ne!(years[0].key, years[1].key, "they differ in a figure");
+        let mut closed = [says(0, "1000"), says(1, "1000 ")];
+        (closed[0].closed, closed[0].key) = (true, "x".to_owned());
+        group_alike(&mut closed);
+        assert_eq!(closed[1].key, "number:1000", "a closed answer takes nobody in");
     }
 
     #[test]
-    fn ties_go_to_the_anchor_never_to_length() {
-        let all = [says(0, "Basel"), says(1, "Bern, because it is the seat of the federal authorities")];
-        assert_eq!(choose(&all).index, 0);
-        let pairs = [says(0, "a"), says(1, "b"), says(2, "b"), says(3, "a")];
-        assert_eq!((choose(&pairs).index, choose(&pairs).method), (0, "anchor"));
-    }
-
-    #[test]
-    fn an_outlier_as_anchor_gives_way_to_the_middle() {
+    fn the_middle_of_free_texts() {
         let all = [
             says(0, "zzz qqq xxx"),
             says(1, "water boils at one hundred degrees at sea level"),
             says(2, "water boils at one hundred degrees celsius"),
         ];
-        assert_eq!((choose(&all).index, choose(&all).method), (1, "evidence"));
-    }
-
-    #[test]
-    fn a_cut_off_anchor_stands_back() {
-        let mut all = [says(0, "a"), says(1, "b")];
-        all[0].truncated = true;
-        assert_eq!(stand_in(&all), 1);
-        all[1].truncated = true;
-        assert_eq!(stand_in(&all), 0);
+        assert_eq!(medoid(&all, 0), Some(1));
+        assert_eq!(medoid(&all, 1), None, "no better than itself");
+        assert_eq!(medoid(&all[1..], 0), None, "two have no middle");
     }
 
     #[test]

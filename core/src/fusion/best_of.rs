@@ -5,12 +5,12 @@ use futures_util::future::{BoxFuture, join};
 
 use crate::types::FusionMode;
 
-use super::agreement;
 use super::analysis::unlabelled;
 use super::candidate::Candidate;
+use super::evidence;
 use super::run::{Answer, Run};
 use super::strategy::Strategy;
-use super::verdict::{self, Verdict};
+use super::verdict::{self, Choice, Verdict};
 use super::{prompts, shield};
 
 /// The mode `best_of`.
@@ -26,9 +26,38 @@ impl Strategy for BestOf {
     }
 }
 
-/// Lets the judge choose one of the candidates.
+/// Lets the judge choose one of the candidates, if its word can change what the members' votes say.
 pub(crate) async fn choose(run: &mut Run, candidates: &[Candidate]) -> Answer {
+    let weights = run.weights(candidates);
+    if !evidence::judge_matters(&evidence::clusters(candidates, &weights, &[]), &weights) {
+        return run.decide(candidates);
+    }
     let ids: Vec<String> = candidates.iter().map(|c| run.name_of(c)).collect();
+    let verdicts = match verdicts(run, candidates, &ids, "no judge was asked").await {
+        Some(verdicts) => verdicts,
+        None => return run.decide(candidates),
+    };
+    for (i, candidate) in candidates.iter().enumerate().filter(|(_, c)| !c.revised) {
+        run.report.members[candidate.member].scores = verdict::mean_scores(&verdicts, i);
+    }
+    let choice = verdict::decide(candidates, &weights, &verdicts);
+    if let Some(answer) = distrusted(run, candidates, &choice, &ids) {
+        return answer;
+    }
+    if choice.swap_consistent == Some(true) {
+        run.judged = Some(candidates[verdicts[0].best].key.clone());
+    }
+    run.chosen(candidates, choice)
+}
+
+/// Two verdicts in opposite orders, at the same time; fewer where the judge failed. `None` when the cap forbids them, which
+/// is recorded as `unasked`.
+pub(crate) async fn verdicts(
+    run: &mut Run,
+    candidates: &[Candidate],
+    ids: &[String],
+    unasked: &str,
+) -> Option<Vec<Verdict>> {
     let texts: Vec<&str> = candidates.iter().map(Candidate::text).collect();
     let codes = shield::labels(&mut run.rng, candidates.len(), &texts);
     let labels: Vec<&str> = codes.iter().map(String::as_str).collect();
@@ -52,8 +81,8 @@ pub(crate) async fn choose(run: &mut Run, candidates: &[Candidate]) -> Answer {
     };
     let (first, second) = (request(&order), request(&reversed));
     if let Some(why) = run.unaffordable(&[&first, &second]) {
-        run.degrade("budget", format!("no judge was asked: {why}"), None);
-        return Answer::local(candidates);
+        run.degrade("budget", format!("{unasked}: {why}"), None);
+        return None;
     }
     let end = run.deadline();
     let read = |text: &str| verdict::read(text, &labels);
@@ -69,33 +98,27 @@ pub(crate) async fn choose(run: &mut Run, candidates: &[Candidate]) -> Answer {
         run.degrade_judge(&asked, "one verdict is missing");
         verdicts.extend(asked.value.map(|v| Verdict { reason: plain(&v), ..v }));
     }
-    for (i, candidate) in candidates.iter().enumerate().filter(|(_, c)| !c.revised) {
-        run.report.members[candidate.member].scores = verdict::mean_scores(&verdicts, i);
-    }
-    let choice = verdict::combine(&verdicts, candidates);
-    if let Some(answer) = distrusted(run, candidates, choice.index, &ids) {
-        return answer;
-    }
-    Answer::verbatim(&candidates[choice.index], choice.method, choice.swap_consistent, choice.why)
+    Some(verdicts)
 }
 
 /// An answer that speaks to the judge does not win by the judge's word alone: if nobody else gives the same answer, the
 /// choice is made without the judge, among the others.
-fn distrusted(run: &mut Run, candidates: &[Candidate], winner: usize, ids: &[String]) -> Option<Answer> {
-    let won = &candidates[winner];
+fn distrusted(run: &mut Run, candidates: &[Candidate], choice: &Choice, ids: &[String]) -> Option<Answer> {
+    let won = &candidates[choice.index];
     let alone = candidates.iter().filter(|c| c.key == won.key).count() == 1;
-    if !won.instructs_judge || !alone {
+    if !won.instructs_judge || !alone || choice.method != "judge" {
         return None;
     }
     let others: Vec<Candidate> = candidates.iter().filter(|c| !c.instructs_judge).cloned().collect();
     if others.is_empty() {
         return None;
     }
-    let cause =
-        format!("the judge chose {}, whose answer speaks to the judge; chosen among the others instead", ids[winner]);
+    let cause = format!(
+        "the judge chose {}, whose answer speaks to the judge; chosen among the others instead",
+        ids[choice.index]
+    );
     run.degrade("judge", cause, None);
-    let choice = agreement::choose(&others);
-    Some(Answer::verbatim(&others[choice.index], choice.method, None, choice.why))
+    Some(run.decide(&others))
 }
 
 impl Run {

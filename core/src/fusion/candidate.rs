@@ -2,7 +2,11 @@
 
 use crate::types::{AssistantMessage, ChatCompletion, ResponseFormat, ToolCall};
 
+use super::extract::Reader;
 use super::{agreement, parse, shield};
+
+/// A whole text of so many words, on one line, is compared as it is.
+const FEW_WORDS: usize = 6;
 
 /// One usable answer in the running.
 #[derive(Debug, Clone)]
@@ -15,8 +19,10 @@ pub(crate) struct Candidate {
     pub finish_reason: Option<String>,
     /// Equal for answers that say the same.
     pub key: String,
-    /// Members that stand by it.
-    pub votes: u32,
+    /// A closed answer could be read out of it, and is its key.
+    pub closed: bool,
+    /// Places of the members that stand by it.
+    pub voters: Vec<usize>,
     /// It was cut off by a token limit.
     pub truncated: bool,
     /// It speaks to the judge instead of the asker.
@@ -28,7 +34,32 @@ impl Candidate {
         let key = agreement::key(&message);
         let truncated = finish_reason.as_deref() == Some("length");
         let instructs_judge = shield::instructs_judge(message.content.as_deref().unwrap_or_default());
-        Candidate { member, revised: false, message, finish_reason, key, votes: 1, truncated, instructs_judge }
+        Candidate {
+            member,
+            revised: false,
+            message,
+            finish_reason,
+            key,
+            closed: false,
+            voters: vec![member],
+            truncated,
+            instructs_judge,
+        }
+    }
+
+    /// Takes the closed answer in its text as its key, if there is one.
+    pub fn read(mut self, reader: &Reader) -> Self {
+        if self.tool_calls().is_empty()
+            && let Some(answer) = reader.read(self.text())
+        {
+            (self.key, self.closed) = (format!("answer:{answer}"), true);
+        }
+        self
+    }
+
+    /// The closed answer that was read out of it.
+    pub fn answer(&self) -> Option<&str> {
+        if self.closed { self.key.strip_prefix("answer:") } else { None }
     }
 
     /// Its text, empty when it only calls tools.
@@ -39,6 +70,13 @@ impl Candidate {
     /// Its tool calls, empty when there are none.
     pub fn tool_calls(&self) -> &[ToolCall] {
         self.message.tool_calls.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it says exactly what it says: a closed answer, tool calls, or a few words on one line.
+    pub fn is_exact(&self) -> bool {
+        let text = self.text().trim();
+        let few = || !text.contains('\n') && text.len() <= 60 && text.split_whitespace().count() <= FEW_WORDS;
+        self.closed || !self.tool_calls().is_empty() || few()
     }
 
     /// Marks for the report.

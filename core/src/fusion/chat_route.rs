@@ -1,35 +1,37 @@
 //! A fusion that is called and answers like a chat: `model="interfuse/merge"`. The report stands in `interfuse.fusion`.
 
+use std::sync::Arc;
+
 use futures_util::stream;
 
 use crate::engine::{ChatStream, Engine};
 use crate::error::{Error, ErrorKind, Partial, Result};
 use crate::types::{
-    ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, ChunkChoice, Config, Delta, Fused, FusionStep,
-    ResponseMeta, ToolCallDelta, Usage,
+    ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, ChunkChoice, Delta, Fused, FusionStep, ResponseMeta,
+    ToolCallDelta, Usage,
 };
 
-use super::{FusionStream, plan, run};
+use super::{FusionStream, Memory, plan, run};
 
 /// One answer of a fusion, in the shape of a chat response.
 ///
 /// # Errors
 /// As [`super::fuse`]; `not_found` for a model `interfuse/...` that does not exist.
-pub async fn chat(engine: &Engine, config: &Config, request: ChatRequest) -> Result<ChatCompletion> {
+pub async fn chat(engine: &Engine, memory: &Arc<Memory>, request: ChatRequest) -> Result<ChatCompletion> {
     let model = request.model.clone();
-    let fused = run(engine, plan::from_chat(request, config)?, false).execute().await?;
+    let fused = run(engine, memory, plan::from_chat(request, engine.config())?, false).execute().await?;
     Ok(completion(fused, model))
 }
 
 /// One streamed answer of a fusion, in the shape of a chat stream. Comes back when the first text of the final answer is
 /// there. A merged answer that breaks off after its first text ends the stream with `interrupted`, because chunks
 /// cannot be taken back.
-pub async fn chat_stream(engine: &Engine, config: &Config, request: ChatRequest) -> Result<ChatStream> {
+pub async fn chat_stream(engine: &Engine, memory: &Arc<Memory>, request: ChatRequest) -> Result<ChatStream> {
     let model = request.model.clone();
     let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
-    let plan = plan::from_chat(request, config)?;
+    let plan = plan::from_chat(request, engine.config())?;
     let mut chunks = Chunks {
-        events: super::stream(run(engine, plan, true)),
+        events: super::stream(run(engine, memory, plan, true)),
         head: ChatCompletionChunk {
             object: "chat.completion.chunk".to_owned(),
             created: engine.clock().unix_ms() / 1000,

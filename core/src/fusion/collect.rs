@@ -1,66 +1,180 @@
-//! First answers: all members at once, until all are there, or the quorum and its grace have passed, or time is up.
-//! Whoever is not waited for is cancelled by dropping its call.
+//! First answers: from as many members at once as the mode says, until it needs no more, or all are there, or the quorum
+//! and its grace have passed, or time is up. Whoever is not waited for is cancelled by dropping its call.
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{FusionStep, MemberReport, MemberStatus, Purpose};
 
+use super::agreement;
 use super::ask::{self, Cost, Reply, ms};
 use super::candidate::{self, Candidate};
 use super::run::Run;
+use super::strategy::{Standing, Strategy};
 
-/// Asks every member once and gives the usable answers in the pool's order. A pool of one has the whole deadline.
+/// Asks members, each at most once, and gives the usable answers in the pool's order. A pool of one has the whole deadline.
 ///
 /// # Errors
 /// `budget_exceeded` when the cap does not even allow the anchor.
-pub(crate) async fn first_answers(run: &mut Run, share: f64) -> Result<Vec<Candidate>> {
-    run.report.members = (0..run.plan.members.len()).map(|i| blank(run, i)).collect();
-    let asked = affordable(run)?;
-    let end = if run.plan.members.len() == 1 { run.deadline() } else { run.at_share(share) };
-    let mut calls = FuturesUnordered::new();
-    for &i in &asked {
-        let own = run.plan.members[i].member.timeout_ms.map(|t| run.started + Duration::from_millis(t));
-        let limit = own.map_or(end, |own| own.min(end));
-        let request = run.plan.member_request(i);
-        let (ask, cx) = (run.ask.clone(), run.context(Purpose::Member));
-        run.events.emit(FusionStep::MemberStarted { member: run.plan.members[i].id.clone() });
-        calls.push(async move { (i, ask::call(ask, request, cx, limit).await) });
-    }
-
+pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Result<Vec<Candidate>> {
+    let seats = run.plan.members.len();
+    run.report.members = (0..seats).map(|i| blank(run, i)).collect();
+    let end = if seats == 1 { run.deadline() } else { run.at_share(strategy.first_answers_share()) };
+    // A pool is small: two of two, two of three, three of four.
+    let quorum = run.plan.quorum.unwrap_or_else(|| (2 * seats).div_ceil(3).max(2).min(seats));
+    let mut panel = Panel { end, calls: FuturesUnordered::new(), open: Vec::new(), next: 0 };
+    panel.ask(run, strategy.opening(seats).clamp(1, seats))?;
     let mut candidates: Vec<Candidate> = Vec::new();
-    let mut open = asked;
-    let quorum = run.plan.quorum.unwrap_or(run.plan.members.len());
     let mut grace: Option<Instant> = None;
-    while !open.is_empty() {
-        let next = tokio::select! {
-            biased;
-            next = calls.next() => next,
-            () = sleep_until(grace.unwrap_or(end)), if grace.is_some() => None,
-        };
-        let Some((i, reply)) = next else { break };
-        open.retain(|o| *o != i);
-        if let Some(candidate) = settle(run, i, reply) {
-            candidates.push(candidate);
+    // Answers at whose number the grace last ran out.
+    let mut expired = 0;
+    loop {
+        if enough(run, strategy, &candidates, &panel) {
+            break;
         }
-        if candidates.len() >= quorum && grace.is_none() {
-            let took = run.started.elapsed();
-            run.report.latency.quorum_ms = Some(ms(took));
+        let more = standing(run, strategy, &candidates, &panel);
+        if more > 0 {
+            panel.ask(run, more)?;
+        }
+        if panel.open.is_empty() {
+            if panel.next < seats {
+                continue;
+            }
+            break;
+        }
+        if candidates.len() >= quorum && run.report.latency.quorum_ms.is_none() {
+            run.report.latency.quorum_ms = Some(ms(run.started.elapsed()));
             run.events.emit(FusionStep::QuorumReached { usable: candidates.len() as u32 });
-            let half = (took / 2).clamp(Duration::from_millis(250), Duration::from_secs(15));
+        }
+        // While others can be asked in their place, stragglers cost less than waiting for them.
+        let needed = if panel.next < seats { 1 } else { quorum };
+        if grace.is_none() && candidates.len() >= needed && candidates.len() > expired {
+            let half = (run.started.elapsed() / 2).clamp(Duration::from_millis(250), Duration::from_secs(15));
             grace = Some(Instant::now() + run.plan.grace.unwrap_or(half));
         }
+        let reply = tokio::select! {
+            biased;
+            reply = panel.calls.next() => reply,
+            () = sleep_until(grace.unwrap_or(end)), if grace.is_some() => None,
+        };
+        match reply {
+            Some((i, reply)) => {
+                panel.open.retain(|o| *o != i);
+                if let Some(candidate) = settle(run, i, reply, strategy) {
+                    candidates.push(candidate);
+                    candidates.sort_by_key(|c| c.member);
+                }
+            }
+            None => {
+                (grace, expired) = (None, candidates.len());
+                if panel.next < seats {
+                    panel.ask(run, 1)?;
+                    continue;
+                }
+                // The others are not waited for; the anchor is, unless the caller set the quorum.
+                let anchor = panel.open.contains(&0) && run.plan.quorum.is_none();
+                if !anchor {
+                    break;
+                }
+                await_anchor(run, &mut panel, &mut candidates, strategy).await;
+                break;
+            }
+        }
     }
+    let Panel { calls, open, next, .. } = panel;
     drop(calls);
     for i in open {
         cancel(run, i, candidates.len());
     }
-    candidates.sort_by_key(|c| c.member);
+    for member in run.report.members[next..].iter_mut() {
+        member.status = MemberStatus::Skipped;
+        member.reason = Some("not asked: the answers before it were enough".to_owned());
+    }
     tell_losses(run, candidates.len());
     Ok(candidates)
+}
+
+/// Takes what comes until the anchor has answered or failed.
+async fn await_anchor(run: &mut Run, panel: &mut Panel, candidates: &mut Vec<Candidate>, strategy: &dyn Strategy) {
+    while panel.open.contains(&0)
+        && let Some((i, reply)) = panel.calls.next().await
+    {
+        panel.open.retain(|o| *o != i);
+        if let Some(candidate) = settle(run, i, reply, strategy) {
+            candidates.push(candidate);
+            candidates.sort_by_key(|c| c.member);
+        }
+    }
+}
+
+/// The calls under way.
+struct Panel {
+    end: Instant,
+    calls: FuturesUnordered<BoxFuture<'static, (usize, Reply)>>,
+    /// Seats whose calls are under way.
+    open: Vec<usize>,
+    /// The next seat to ask.
+    next: usize,
+}
+
+impl Panel {
+    /// Asks up to `count` more members that the cap allows.
+    fn ask(&mut self, run: &mut Run, count: usize) -> Result<()> {
+        let seats = run.plan.members.len();
+        let mut asked = 0;
+        while self.next < seats && asked < count {
+            let i = self.next;
+            self.next += 1;
+            if !affordable(run, i, &self.open)? {
+                continue;
+            }
+            asked += 1;
+            self.open.push(i);
+            let now = Instant::now();
+            let own = run.plan.members[i].member.timeout_ms.map(|t| now + Duration::from_millis(t));
+            let limit = own.map_or(self.end, |own| own.min(self.end));
+            let request = run.plan.member_request(i);
+            let (ask, cx) = (run.ask.clone(), run.context(Purpose::Member));
+            run.events.emit(FusionStep::MemberStarted { member: run.plan.members[i].id.clone() });
+            self.calls.push(async move { (i, ask::call(ask, request, cx, limit).await) }.boxed());
+        }
+        Ok(())
+    }
+}
+
+fn enough(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &Panel) -> bool {
+    !candidates.is_empty() && look(run, candidates, panel, |standing| strategy.enough(standing))
+}
+
+fn standing(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &Panel) -> usize {
+    if panel.next == run.plan.members.len() {
+        return 0;
+    }
+    let more = look(run, candidates, panel, |standing| strategy.more(standing));
+    // Somebody must be asked when nobody is.
+    if panel.open.is_empty() { more.max(1) } else { more }
+}
+
+fn look<T>(run: &Run, candidates: &[Candidate], panel: &Panel, see: impl FnOnce(&Standing<'_>) -> T) -> T {
+    let mut candidates = candidates.to_vec();
+    agreement::group_alike(&mut candidates);
+    let seats = run.plan.members.len();
+    // The slowest answer so far is what each further one may take.
+    let slowest = run.report.members.iter().map(|m| m.latency_ms).max().unwrap_or(0);
+    let one_by_one = Duration::from_millis(slowest) * (seats - panel.next) as u32;
+    see(&Standing {
+        weights: &run.weights(&candidates),
+        candidates: &candidates,
+        seats,
+        open: &panel.open,
+        unasked: seats - panel.next,
+        patient: Instant::now() + one_by_one <= panel.end,
+    })
 }
 
 fn blank(run: &Run, i: usize) -> MemberReport {
@@ -68,37 +182,27 @@ fn blank(run: &Run, i: usize) -> MemberReport {
     MemberReport { id: seat.id.clone(), model: seat.member.model.clone(), ..Default::default() }
 }
 
-/// The members that the cap allows, from the first on; the others are skipped.
-fn affordable(run: &mut Run) -> Result<Vec<usize>> {
-    let mut asked: Vec<usize> = Vec::new();
-    let mut requests = Vec::new();
-    for i in 0..run.plan.members.len() {
-        if run.plan.cap.is_none() {
-            asked.push(i);
-            continue;
-        }
-        requests.push(run.plan.member_request(i));
-        match run.unaffordable(&requests.iter().collect::<Vec<_>>()) {
-            None => asked.push(i),
-            Some(why) if i == 0 => {
-                let message = format!("the first member cannot be asked: {why}");
-                return Err(Error::new(ErrorKind::BudgetExceeded, message).with_param("max_cost_usd"));
-            }
-            Some(why) => {
-                requests.pop();
-                let member = &mut run.report.members[i];
-                member.status = MemberStatus::Skipped;
-                member.reason = Some(why.clone());
-                let id = member.id.clone();
-                run.degrade("budget", format!("{id} was not asked: {why}"), Some(ErrorKind::BudgetExceeded));
-            }
-        }
+/// Whether the cap allows a member beside the calls that are under way; if not, it is skipped.
+fn affordable(run: &mut Run, i: usize, open: &[usize]) -> Result<bool> {
+    if run.plan.cap.is_none() {
+        return Ok(true);
     }
-    Ok(asked)
+    let requests: Vec<_> = open.iter().chain([&i]).map(|i| run.plan.member_request(*i)).collect();
+    let Some(why) = run.unaffordable(&requests.iter().collect::<Vec<_>>()) else { return Ok(true) };
+    if i == 0 {
+        let message = format!("the first member cannot be asked: {why}");
+        return Err(Error::new(ErrorKind::BudgetExceeded, message).with_param("max_cost_usd"));
+    }
+    let member = &mut run.report.members[i];
+    member.status = MemberStatus::Skipped;
+    member.reason = Some(why.clone());
+    let id = member.id.clone();
+    run.degrade("budget", format!("{id} was not asked: {why}"), Some(ErrorKind::BudgetExceeded));
+    Ok(false)
 }
 
 /// Writes a member's reply into the report; gives its answer if it is usable.
-fn settle(run: &mut Run, i: usize, reply: Reply) -> Option<Candidate> {
+fn settle(run: &mut Run, i: usize, reply: Reply, strategy: &dyn Strategy) -> Option<Candidate> {
     let cost = run.book("members", &reply);
     let usable = match &reply.result {
         Ok(answer) => Some(candidate::usable(i, answer, run.plan.base.response_format.as_ref())),
@@ -120,6 +224,7 @@ fn settle(run: &mut Run, i: usize, reply: Reply) -> Option<Candidate> {
     let id = member.id.clone();
     let (step, candidate) = match usable {
         Some(Ok(candidate)) => {
+            let candidate = if strategy.reads_answers() { candidate.read(&run.plan.reader) } else { candidate };
             member.status = MemberStatus::Ok;
             member.flags = candidate.flags();
             let completion_tokens = member.usage.as_ref().map(|u| u.completion_tokens);

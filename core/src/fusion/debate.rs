@@ -80,9 +80,10 @@ async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate>
         let saw = saw[i].iter().map(|p| run.plan.members[firsts[*p].member].id.clone()).collect();
         if let Some(revised) = settle(run, &firsts[i], asked, saw) {
             // Its member no longer stands by the first answer, which stays in the running all the same.
-            candidates[i].votes = 0;
+            let seat = firsts[i].member;
+            candidates[i].voters.retain(|v| *v != seat);
             match candidates.iter_mut().find(|c| c.key == revised.key) {
-                Some(same) => same.votes += 1,
+                Some(same) => same.voters.push(seat),
                 None => candidates.push(revised),
             }
         }
@@ -186,5 +187,6 @@ fn revise(run: &Run, first: &Candidate, look: &SecondLook) -> Result<Candidate, 
     }
     let message =
         AssistantMessage { role: first.message.role.clone(), content: Some(look.answer.clone()), ..Default::default() };
-    Ok(Candidate { revised: true, ..Candidate::new(first.member, message, Some("stop".to_owned())) })
+    let candidate = Candidate::new(first.member, message, Some("stop".to_owned())).read(&run.plan.reader);
+    Ok(Candidate { revised: true, ..candidate })
 }

@@ -1,5 +1,6 @@
 //! `merge`: the judge compares the answers (held to a schema), then writes one from them. Two calls on top of the
-//! members', so N + 2 in all; the second is streamed to whoever listens.
+//! members', so N + 2 in all; the second is streamed to whoever listens. The guard adds two: the merged answer is compared
+//! with the best single one in both orders, and gives way if it loses both.
 //!
 //! Two calls instead of one that does both: the comparison can then be held to its schema by the vendor, which is what
 //! makes it readable with small models, and the answer's text needs no mark to be told from it.
@@ -28,6 +29,11 @@ impl Strategy for Merge {
         FusionMode::Merge
     }
 
+    /// Texts whose answers are the same may still differ in what is worth keeping.
+    fn reads_answers(&self) -> bool {
+        false
+    }
+
     fn combine<'a>(&'a self, run: &'a mut Run, candidates: Vec<Candidate>) -> BoxFuture<'a, Answer> {
         async move { merge(run, &candidates).await }.boxed()
     }
@@ -38,7 +44,8 @@ const ANALYSIS_TOKENS: u64 = 3072;
 /// A question of up to so many bytes is repeated to whoever writes.
 const SHORT_QUESTION: usize = 400;
 
-async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
+/// Merges the answers; where that cannot be done, one of them is chosen.
+pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
     if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
         run.degrade("synthesis", "tool calls cannot be merged; the judge picks one answer instead", None);
         return best_of::choose(run, candidates).await;
@@ -47,27 +54,34 @@ async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
     let analysis = shown.analysis_request(run);
     if let Some(why) = run.unaffordable(&[&analysis, &shown.synthesis_request(run, None)]) {
         run.degrade("budget", format!("no judge was asked: {why}"), None);
-        return Answer::local(candidates);
+        return run.decide(candidates);
     }
     let seen = analyse(run, &shown, analysis).await;
     let request = shown.synthesis_request(run, seen.as_ref());
     if let Some(why) = run.unaffordable(&[&request]) {
         run.degrade("budget", format!("nothing was merged: {why}"), None);
-        return Answer::local(candidates);
+        return run.decide(candidates);
     }
-    match synthesise(run, request, shown.ids()).await {
-        Ok((message, finish_reason, streamed)) => Answer {
-            source: FinalSource::Merged,
-            members: candidates.iter().map(|c| c.member).collect(),
-            method: "judge",
-            swap_consistent: None,
-            why: format!("the judge wrote it from {} answers", candidates.len()),
-            message,
-            finish_reason,
-            streamed,
-        },
+    // In `auto` nobody counts on a text that comes as it is written: most of its answers are a member's.
+    let streams = run.events.listened() && run.plan.mode == FusionMode::Merge;
+    let guard = run.plan.guard.unwrap_or(!streams);
+    match synthesise(run, request, shown.ids(), run.events.listened() && !guard).await {
+        Ok((message, finish_reason, streamed)) => {
+            let merged = Answer {
+                source: FinalSource::Merged,
+                members: candidates.iter().map(|c| c.member).collect(),
+                method: "judge",
+                swap_consistent: None,
+                why: format!("the judge wrote it from {} answers", candidates.len()),
+                message,
+                finish_reason,
+                streamed,
+                evidence: Vec::new(),
+            };
+            if guard { guarded(run, candidates, merged).await } else { merged }
+        }
         Err(fault) => {
-            let choice = Answer::local(candidates);
+            let choice = run.decide(candidates);
             let step = if fault.kind == Some(ErrorKind::DeadlineExceeded) { "deadline" } else { "synthesis" };
             run.degrade(step, format!("one member's answer instead of a merged one: {}", fault.cause), fault.kind);
             if fault.streamed {
@@ -75,6 +89,31 @@ async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
             }
             choice
         }
+    }
+}
+
+/// The merged answer, or the best single one if a judge prefers that in both orders.
+async fn guarded(run: &mut Run, candidates: &[Candidate], merged: Answer) -> Answer {
+    let best = run.decide(candidates);
+    let Some(single) = candidates.iter().find(|c| best.members.contains(&c.member)) else { return merged };
+    let written = Candidate::new(single.member, merged.message.clone(), merged.finish_reason.clone());
+    if written.text().trim() == single.text().trim() {
+        return merged;
+    }
+    let pair = [single.clone(), written];
+    let ids = [run.name_of(single), "(merged)".to_owned()];
+    let Some(verdicts) = best_of::verdicts(run, &pair, &ids, "the merged answer was not compared").await else {
+        return merged;
+    };
+    match verdicts.as_slice() {
+        [a, b] if a.best == 0 && b.best == 0 => Answer {
+            method: "guard",
+            swap_consistent: Some(true),
+            why: format!("a judge prefers it to the merged answer in both orders, though {}", best.why),
+            ..best
+        },
+        [a, b] => Answer { swap_consistent: Some(a.best == b.best), ..merged },
+        _ => merged,
     }
 }
 
@@ -178,12 +217,13 @@ async fn synthesise(
     run: &mut Run,
     mut request: ChatRequest,
     order: Vec<String>,
+    live: bool,
 ) -> Result<(AssistantMessage, Option<String>, bool), Fault> {
     let limit = run.judge_limit(run.deadline());
     let (reply, streamed) = loop {
         run.events.emit(FusionStep::JudgeStarted { purpose: "synthesis".to_owned() });
         let (ask, cx) = (run.ask.clone(), run.context(Purpose::Synthesis));
-        let (reply, streamed) = if run.events.listened() {
+        let (reply, streamed) = if live {
             let events = run.events.clone();
             ask::call_streamed(ask, request.clone(), cx, limit, &events).await
         } else {

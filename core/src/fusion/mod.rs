@@ -1,12 +1,13 @@
 //! Fusion: a pool of members in parallel, combined by a judge. Sees no socket, no key and no clock of its own.
 //!
-//! The way of a run: [`plan`] refuses what is wrong before anything is sent; [`collect`] asks all members at once; a
-//! [`strategy`] combines answers that differ; [`run`] keeps the books and writes the report. What a judge cannot do is
-//! decided without it and stands in `degraded`; a judge never makes a call fail.
+//! The way of a run: [`plan`] refuses what is wrong before anything is sent; [`collect`] asks the members, as many at once
+//! as the mode says; a [`strategy`] combines answers that differ; [`evidence`] says what speaks for each; [`run`] keeps the
+//! books and writes the report. What a judge cannot do is decided without it and stands in `degraded`; a judge never makes
+//! a call fail, and is not asked where it could not change the outcome.
 //!
-//! Waiting: until all members answered, or `quorum` usable answers and then `grace_ms`, or 70 % of the deadline. The
-//! anchor is the first member; ties and failures fall to its answer. It is not waited for any longer than the others,
-//! because a quorum says that speed matters more than one voice; if it has no answer, the next in the pool stands in.
+//! Waiting: until the mode needs no more answers, or all members answered, or a quorum of usable answers is there and then
+//! `grace_ms`, or 70 % of the deadline. The anchor is the first member; ties and failures fall to its answer, so it is
+//! waited for beyond the grace too, unless the caller set the quorum: that says that speed matters more than one voice.
 //!
 //! Chance: labels and orders come from `fastrand` (wyrand), seeded with FNV-1a of conversation, pool, mode and the
 //! caller's `seed`. The same answers give the same decision and report, times and run id apart.
@@ -24,23 +25,33 @@
 mod agreement;
 mod analysis;
 mod ask;
+mod auto;
 mod best_of;
+mod calibrate;
+mod calibration_text;
 mod candidate;
+mod canonical;
+mod cascade;
 mod chat_route;
 mod collect;
 mod debate;
 mod events;
+mod evidence;
+mod extract;
 mod judge;
+mod memory;
 mod merge;
 mod parse;
 mod plan;
 mod prompts;
+pub mod recorded;
 mod render;
 mod repair;
 mod run;
 mod shield;
 mod strategy;
 mod verdict;
+mod vote;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -51,9 +62,12 @@ use futures_util::stream::{BoxStream, Stream, StreamExt};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::types::{Config, FuseRequest, Fused, FusionEvent};
+use crate::types::{Feedback, FuseRequest, Fused, FusionEvent};
 
+pub use calibrate::calibrate;
+pub use calibration_text::labelled;
 pub use chat_route::{chat, chat_stream};
+pub use memory::Memory;
 
 use events::RunStream;
 use plan::Plan;
@@ -84,20 +98,29 @@ impl Stream for FusionStream {
 }
 
 /// Runs one fusion to its end.
-pub async fn fuse(engine: &Engine, config: &Config, request: FuseRequest) -> Result<Fused> {
-    run(engine, plan::from_fuse(request, config)?, false).execute().await
+pub async fn fuse(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -> Result<Fused> {
+    run(engine, memory, plan::from_fuse(request, engine.config())?, false).execute().await
 }
 
 /// Runs one fusion and tells its progress. Nothing is sent before the stream is polled.
 ///
 /// # Errors
 /// What is wrong with the request; failures of the run come as the stream's last item.
-pub async fn fuse_stream(engine: &Engine, config: &Config, request: FuseRequest) -> Result<FusionStream> {
-    Ok(stream(run(engine, plan::from_fuse(request, config)?, true)))
+pub async fn fuse_stream(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -> Result<FusionStream> {
+    Ok(stream(run(engine, memory, plan::from_fuse(request, engine.config())?, true)))
 }
 
-fn run(engine: &Engine, plan: Plan, listened: bool) -> Run {
-    Run::new(plan, Arc::new(engine.clone()), listened)
+/// Tells what became of a run, which moves the priors of its members and the trust in its judge.
+///
+/// # Errors
+/// `not_found` for a run that is not among the client's last 1024, or had its feedback; `invalid_request` when the outcome
+/// names a member that gave no answer, or calls a merged answer right or wrong.
+pub fn feedback(memory: &Memory, run_id: &str, outcome: &Feedback) -> Result<()> {
+    memory.feedback(run_id, outcome)
+}
+
+fn run(engine: &Engine, memory: &Arc<Memory>, plan: Plan, listened: bool) -> Run {
+    Run::new(plan, Arc::new(engine.clone()), memory.clone(), listened)
 }
 
 fn stream(run: Run) -> FusionStream {

@@ -14,6 +14,7 @@ use crate::types::{
     ProviderChoice, ProviderPreferences, Role, Tags,
 };
 
+use super::extract::Reader;
 use super::shield;
 
 /// Most members of a pool.
@@ -29,6 +30,10 @@ pub(crate) struct Plan {
     pub judge: Judge,
     /// As given by the caller.
     pub quorum: Option<usize>,
+    /// Reads closed answers out of texts.
+    pub reader: Arc<Reader>,
+    /// Whether a merged answer is compared with the best single one; by default where its text is not streamed.
+    pub guard: Option<bool>,
     pub grace: Option<Duration>,
     pub deadline: Duration,
     pub cap: Option<NanoUsd>,
@@ -136,6 +141,14 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         return Err(wrong("judge", "it names no model"));
     }
     refuse_virtual("the judge", &judge.model, judge.provider.as_ref())?;
+    let mode = options.mode.unwrap_or_default();
+    check_chances(&members, &judge, &from)?;
+    if mode == FusionMode::Cascade && members.len() < 3 {
+        return Err(wrong(
+            "pool",
+            "a cascade has at least two members before the last, which decides where they differ",
+        ));
+    }
     let quorum = options.quorum.map(|q| q as usize);
     if quorum.is_some_and(|q| q == 0 || q > members.len()) {
         return Err(wrong("quorum", &format!("it must be from 1 to the pool's size, {}", members.len())));
@@ -154,15 +167,18 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     let cap = cap.map_err(|e| Error::invalid_request(e.to_string()).with_param("max_cost_usd"))?;
 
     let warnings = warnings(&members, &judge, &base);
-    let seed = seed(&base, &members, options.mode.unwrap_or_default());
+    let reader = Arc::new(Reader::new(&base.messages, options.extract.as_ref())?);
+    let seed = seed(&base, &members, mode);
     let tags = base.tags.take().unwrap_or_default();
     base.model.clear();
     (base.fusion, base.n, base.stream, base.stream_options) = (None, None, None, None);
     Ok(Plan {
-        mode: options.mode.unwrap_or_default(),
+        mode,
         members: seats(members),
         judge,
         quorum,
+        reader,
+        guard: options.guard,
         grace: options.grace_ms.map(|ms| Duration::from_millis(ms.min(86_400_000))),
         deadline,
         cap,
@@ -208,6 +224,8 @@ fn pool(given: FusionOptions, config: &Config) -> Result<(FusionOptions, Vec<Mem
         quorum: given.quorum.or(defaults.quorum),
         grace_ms: given.grace_ms.or(defaults.grace_ms),
         deadline_ms: given.deadline_ms.or(defaults.deadline_ms),
+        extract: given.extract.or(defaults.extract),
+        guard: given.guard.or(defaults.guard),
         max_cost_usd: given.max_cost_usd.or(defaults.max_cost_usd),
     };
     Ok((options, members, path))
@@ -229,6 +247,21 @@ fn check_members(members: &[Member], from: &str) -> Result<()> {
             return refuse(format!("{from}[{i}].model"), "it names no model".to_owned());
         }
         refuse_virtual("a pool member", &member.model, member.provider.as_ref())?;
+    }
+    Ok(())
+}
+
+/// Chances are chances: of a member above 0 and below 1, of a judge not worse than a coin.
+fn check_chances(members: &[Member], judge: &Judge, from: &str) -> Result<()> {
+    for (i, member) in members.iter().enumerate() {
+        if member.prior.is_some_and(|p| !(p > 0.0 && p < 1.0)) {
+            let path = format!("{from}[{i}].prior");
+            let why = "it is a chance, above 0 and below 1";
+            return Err(if from == "pool" { wrong(&path, why) } else { Error::invalid_config(path, why) });
+        }
+    }
+    if judge.trust.is_some_and(|t| !(0.5..1.0).contains(&t)) {
+        return Err(wrong("judge.trust", "it is a chance, from 0.5 (a coin) to below 1"));
     }
     Ok(())
 }
@@ -346,6 +379,8 @@ const FIELDS: &[&str] = &[
     "grace_ms",
     "deadline_ms",
     "max_cost_usd",
+    "extract",
+    "guard",
     "messages",
     "temperature",
     "top_p",

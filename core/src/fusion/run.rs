@@ -9,18 +9,19 @@ use crate::engine::CallContext;
 use crate::error::{Error, ErrorKind, MemberFailure, Result};
 use crate::money::NanoUsd;
 use crate::types::{
-    AssistantMessage, ChatRequest, CostReport, Decision, Degraded, FinalSource, Fused, FusionReport, FusionStep,
-    MemberStatus, Purpose, REPORT_SCHEMA, Usage,
+    AssistantMessage, ChatRequest, CostReport, Decision, Degraded, Evidence, FinalSource, Fused, FusionMode,
+    FusionReport, FusionStep, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
 };
 
-use super::agreement;
 use super::ask::{Ask, Cost, Reply, ms};
 use super::candidate::Candidate;
-use super::collect;
 use super::events::Events;
-use super::plan::Plan;
+use super::evidence::{self, Weights};
+use super::memory::{Memory, Remembered, Said};
+use super::plan::{Plan, Seat};
 use super::prompts::PROMPT_VERSION;
-use super::strategy;
+use super::verdict::Choice;
+use super::{agreement, collect, strategy, vote};
 
 /// State of one run.
 pub(crate) struct Run {
@@ -30,6 +31,9 @@ pub(crate) struct Run {
     pub report: FusionReport,
     /// Decides labels and orders; the same for the same request.
     pub rng: fastrand::Rng,
+    /// The key of the answer that both orders of a judge chose.
+    pub judged: Option<String>,
+    memory: Arc<Memory>,
     pub started: Instant,
     run_id: String,
     usage: Usage,
@@ -47,6 +51,8 @@ pub(crate) struct Answer {
     pub finish_reason: Option<String>,
     /// Its text has been told as it came.
     pub streamed: bool,
+    /// What was weighed for it.
+    pub evidence: Vec<Evidence>,
 }
 
 impl Answer {
@@ -61,18 +67,13 @@ impl Answer {
             message: candidate.message.clone(),
             finish_reason: candidate.finish_reason.clone(),
             streamed: false,
+            evidence: Vec::new(),
         }
-    }
-
-    /// The choice that is made without a judge.
-    pub fn local(candidates: &[Candidate]) -> Self {
-        let choice = agreement::choose(candidates);
-        Self::verbatim(&candidates[choice.index], choice.method, None, choice.why)
     }
 }
 
 impl Run {
-    pub fn new(plan: Plan, ask: Arc<dyn Ask>, listened: bool) -> Self {
+    pub fn new(plan: Plan, ask: Arc<dyn Ask>, memory: Arc<Memory>, listened: bool) -> Self {
         let cx = CallContext::new(Purpose::Member, plan.tags.clone());
         let started = Instant::now();
         let report = FusionReport {
@@ -89,6 +90,8 @@ impl Run {
         Run {
             events: Events::new(cx.run_id.clone(), started, listened),
             rng: fastrand::Rng::with_seed(plan.seed),
+            judged: None,
+            memory,
             run_id: cx.run_id,
             usage: Usage::default(),
             plan,
@@ -106,24 +109,97 @@ impl Run {
             members: self.plan.ids(),
             judge: self.plan.judge.model.clone(),
         });
-        let candidates = collect::first_answers(&mut self, strategy.first_answers_share()).await?;
+        let mut candidates = collect::first_answers(&mut self, strategy).await?;
+        agreement::group_alike(&mut candidates);
+        self.tell_unread(&candidates);
         self.report.latency.members_ms = ms(self.started.elapsed());
+        let seen = candidates.clone();
         let answer = match candidates.as_slice() {
             [] => return Err(self.all_failed()),
             [only] => Answer::verbatim(only, "single_answer", None, "there was no other usable answer".to_owned()),
             all if agreement::all_agree(all) => {
-                let mut answer = Answer::verbatim(
-                    &all[agreement::stand_in(all)],
-                    "agreement",
-                    None,
-                    "all usable answers say the same, so no judge was asked".to_owned(),
-                );
+                let mut answer = self.chosen(all, strategy.without_judge(all, &self.weights(all)));
+                answer.method = "agreement";
+                answer.why = "all usable answers say the same, so no judge was asked".to_owned();
                 answer.members = all.iter().map(|c| c.member).collect();
                 answer
             }
             _ => strategy.combine(&mut self, candidates).await,
         };
+        self.remember(&seen, &answer);
         Ok(self.finish(answer))
+    }
+
+    /// What everyone's word weighs. The anchor of an open question is known to be the best; closed answers are counted
+    /// evenly, unless priors were given or learnt.
+    pub fn weights(&self, candidates: &[Candidate]) -> Weights {
+        let open = self.plan.mode == FusionMode::Auto && !vote::exact(&vote::electorate(candidates));
+        let models: Vec<&str> = self.plan.members.iter().map(|s| bare(&s.member.model)).collect();
+        let prior = |(i, seat): (usize, &Seat)| {
+            let default = if open && i == 0 { evidence::ANCHOR_PRIOR } else { evidence::PRIOR };
+            seat.member.prior.unwrap_or_else(|| self.memory.prior(&seat.member.model, default))
+        };
+        let judge = &self.plan.judge;
+        let trust = judge.trust.unwrap_or_else(|| self.memory.trust(&judge.model, evidence::TRUST));
+        Weights {
+            members: self.plan.members.iter().enumerate().map(prior).map(evidence::weight).collect(),
+            kin: models.iter().map(|m| models.iter().position(|o| o == m).unwrap_or(0)).collect(),
+            judge: evidence::log_odds(trust).max(0.0),
+        }
+    }
+
+    /// The answer that the mode chooses without a judge.
+    pub fn decide(&self, candidates: &[Candidate]) -> Answer {
+        let choice = strategy::of(self.plan.mode).without_judge(candidates, &self.weights(candidates));
+        self.chosen(candidates, choice)
+    }
+
+    /// A chosen candidate's answer, with what was weighed for it.
+    pub fn chosen(&self, candidates: &[Candidate], choice: Choice) -> Answer {
+        let shares = evidence::confidence(&choice.clusters);
+        let rows = choice.clusters.iter().zip(shares).map(|(cluster, confidence)| Evidence {
+            members: cluster.voters.iter().map(|v| self.plan.members[*v].id.clone()).collect(),
+            answer: candidates[cluster.candidates[0]].answer().map(str::to_owned),
+            prior: cluster.prior,
+            judge: cluster.judge,
+            confidence,
+        });
+        let evidence = rows.collect();
+        let answer = Answer::verbatim(&candidates[choice.index], choice.method, choice.swap_consistent, choice.why);
+        Answer { evidence, ..answer }
+    }
+
+    /// Answers out of which the caller's rule read nothing are compared as whole texts.
+    fn tell_unread(&mut self, candidates: &[Candidate]) {
+        if !self.plan.reader.is_explicit() {
+            return;
+        }
+        let unread: Vec<String> = candidates
+            .iter()
+            .filter(|c| !c.closed && c.tool_calls().is_empty())
+            .map(|c| self.plan.members[c.member].id.clone())
+            .collect();
+        if !unread.is_empty() {
+            self.warn(format!("unread: `extract` found nothing in the answers of {}", unread.join(", ")));
+        }
+    }
+
+    /// Keeps who said what, so that feedback on the run can be told apart.
+    fn remember(&self, candidates: &[Candidate], answer: &Answer) {
+        let chosen = answer.members.first().and_then(|m| candidates.iter().find(|c| c.member == *m));
+        let said = candidates.iter().map(|c| {
+            let seat = &self.plan.members[c.member];
+            Said { id: seat.id.clone(), model: seat.member.model.clone(), key: c.key.clone() }
+        });
+        self.memory.remember(
+            &self.run_id,
+            Remembered {
+                reader: self.plan.reader.clone(),
+                said: said.collect(),
+                chosen: chosen.filter(|_| answer.source == FinalSource::Member).map(|c| c.key.clone()),
+                judged: self.judged.clone().map(|key| (self.plan.judge.model.clone(), key)),
+            },
+        );
     }
 
     fn finish(mut self, answer: Answer) -> Fused {
@@ -137,6 +213,7 @@ impl Run {
         report.decision.method = answer.method.to_owned();
         report.decision.swap_consistent = answer.swap_consistent;
         report.decision.why = answer.why;
+        report.decision.evidence = answer.evidence;
         report.cost.anchor_nanos =
             report.members.first().filter(|m| m.status == MemberStatus::Ok).and_then(|m| m.cost_nanos);
         self.settle();
@@ -279,6 +356,11 @@ impl Run {
             )
         })
     }
+}
+
+/// A model's name without who serves it: the same model errs alike everywhere.
+fn bare(model: &str) -> &str {
+    model.rsplit('/').next().unwrap_or(model)
 }
 
 fn add_usage(sum: &mut Usage, more: &Usage) {

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::types::Scores;
 
 use super::agreement;
-use super::candidate::Candidate;
+use super::candidate::{Candidate, excerpt};
+use super::evidence::{self, Cluster, Weights};
 use super::parse::{self, Object, Step};
 
 /// One verdict, in places of the candidates.
@@ -119,7 +120,7 @@ fn highest(scores: &[Option<Scores>]) -> Option<usize> {
     at_top.next().is_none().then_some(first)
 }
 
-/// A choice made with the judge's verdicts.
+/// A choice, and what it rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Choice {
     /// Place among the candidates.
@@ -128,64 +129,52 @@ pub(crate) struct Choice {
     pub method: &'static str,
     pub swap_consistent: Option<bool>,
     pub why: String,
+    /// The answers with what speaks for them, the strongest first.
+    pub clusters: Vec<Cluster>,
 }
 
-/// Combines the verdicts of two opposite orders. The same choice twice stands. Two different choices mean that the order
-/// decided, not the answers: then the anchor's answer if it is one of the two, else the one of the two that more
-/// members give or that is more like the rest. One verdict alone stands; none at all leaves [`agreement::choose`].
-pub(crate) fn combine(verdicts: &[Verdict], candidates: &[Candidate]) -> Choice {
-    match verdicts {
-        [] => {
-            let local = agreement::choose(candidates);
-            Choice { index: local.index, method: local.method, swap_consistent: None, why: local.why }
-        }
-        [only] => Choice {
-            index: only.best,
-            method: "judge",
-            swap_consistent: None,
-            why: reason(only, "the judge chose it in its only verdict"),
-        },
-        [a, b, ..] if candidates[a.best].key == candidates[b.best].key => Choice {
-            // Equal answers: the one earlier in the pool.
-            index: a.best.min(b.best),
-            method: "judge",
-            swap_consistent: Some(true),
-            why: reason(a, "the judge chose it in both orders"),
-        },
-        [a, b, ..] => {
-            let anchor = agreement::stand_in(candidates);
-            if a.best == anchor || b.best == anchor {
-                return Choice {
-                    index: anchor,
-                    method: "anchor",
-                    swap_consistent: Some(false),
-                    why: "the judge's choice changed with the order of the answers; the anchor was one of the two"
-                        .to_owned(),
-                };
-            }
-            let mut pair = [a.best, b.best];
-            pair.sort_unstable();
-            let votes =
-                |i: usize| candidates.iter().filter(|c| c.key == candidates[i].key).map(|c| c.votes).sum::<u32>();
-            let likeness = |i: usize| {
-                let others = (0..candidates.len()).filter(|j| *j != i);
-                others.map(|j| agreement::similarity(candidates[i].text(), candidates[j].text())).sum::<f64>()
-            };
-            let order = votes(pair[0]).cmp(&votes(pair[1])).then(likeness(pair[0]).total_cmp(&likeness(pair[1])));
-            Choice {
-                index: if order.is_lt() { pair[1] } else { pair[0] },
-                method: "evidence",
-                swap_consistent: Some(false),
-                why:
-                    "the judge's choice changed with the order of the answers; of the two, the one closer to all others"
-                        .to_owned(),
-            }
-        }
+/// Chooses by the evidence: priors, votes, and up to two verdicts. Where nothing favours one of three or more free texts,
+/// the one most like the others is taken instead of the first, if it clearly is.
+pub(crate) fn decide(candidates: &[Candidate], weights: &Weights, verdicts: &[Verdict]) -> Choice {
+    let clusters = evidence::clusters(candidates, weights, verdicts);
+    let swap_consistent = match verdicts {
+        [a, b, ..] => Some(candidates[a.best].key == candidates[b.best].key),
+        _ => None,
+    };
+    let choice = |index, method, why| Choice { index, method, swap_consistent, why, clusters: clusters.clone() };
+    let Some(leader) = clusters.first() else { return choice(0, "anchor", String::new()) };
+    let shown = leader.candidates.iter().copied().find(|i| !candidates[*i].truncated).unwrap_or(leader.candidates[0]);
+    let second = clusters.get(1).map_or(0.0, Cluster::score);
+    let votes = leader.voters.len();
+    if leader.judge > 0.0 {
+        let why = verdicts.iter().find_map(|v| v.reason.clone()).unwrap_or_else(|| match swap_consistent {
+            Some(_) => "the judge chose it in both orders".to_owned(),
+            None => "the judge chose it in its only verdict".to_owned(),
+        });
+        return choice(shown, "judge", why);
     }
-}
-
-fn reason(verdict: &Verdict, otherwise: &str) -> String {
-    verdict.reason.clone().unwrap_or_else(|| otherwise.to_owned())
+    let unsure = match swap_consistent {
+        Some(false) => "the judge's choice changed with the order of the answers; ",
+        Some(true) => "the judge's choice weighs less than the priors; ",
+        None => "",
+    };
+    if evidence::more(leader.score(), second) && votes >= 2 {
+        let all: usize = clusters.iter().map(|c| c.voters.len()).sum();
+        let said = candidates[shown].answer().map(|a| format!(" ({})", excerpt(a, 60))).unwrap_or_default();
+        let why = format!("{unsure}{votes} of {all} members give the same answer{said}, more than any other");
+        return choice(shown, "evidence", why);
+    }
+    if clusters.iter().all(|c| c.judge == 0.0)
+        && !evidence::more(leader.score(), second)
+        && let Some(middle) = agreement::medoid(candidates, shown)
+    {
+        let why = format!("{unsure}no answer leads; this one is the most similar to all others");
+        return choice(middle, "evidence", why);
+    }
+    if leader.voters.contains(&0) {
+        return choice(shown, "anchor", format!("{unsure}nothing outweighs the anchor's answer"));
+    }
+    choice(shown, "evidence", format!("{unsure}its members have the highest prior, or stand first"))
 }
 
 /// Mean of the scores that each candidate got.
@@ -254,29 +243,62 @@ mod tests {
         assert_eq!(mean_scores(&[a], 1), None);
     }
 
+    fn choose(all: &[Candidate], verdicts: &[Verdict]) -> Choice {
+        decide(all, &Weights::even(all.len()), verdicts)
+    }
+
     #[test]
     fn the_same_choice_twice_stands() {
         let all = [says(0, "a"), says(1, "b"), says(2, "c")];
-        let choice = combine(&[chose(2), chose(2)], &all);
+        let choice = choose(&all, &[chose(2), chose(2)]);
         assert_eq!((choice.index, choice.method, choice.swap_consistent), (2, "judge", Some(true)));
     }
 
     #[test]
-    fn a_choice_that_follows_the_order_falls_to_the_anchor_or_the_evidence() {
+    fn a_choice_that_follows_the_order_is_no_evidence() {
         let all = [says(0, "a"), says(1, "b"), says(2, "c")];
-        let choice = combine(&[chose(2), chose(0)], &all);
+        let choice = choose(&all, &[chose(2), chose(1)]);
         assert_eq!((choice.index, choice.method, choice.swap_consistent), (0, "anchor", Some(false)));
         let all = [says(0, "a"), says(1, "b"), says(2, "c"), says(3, "c")];
-        let wide = |best| Verdict { best, scores: vec![None; 4], reason: None };
-        assert_eq!(combine(&[wide(1), wide(2)], &all).index, 2, "two members say c");
-        let all = [says(0, "x"), says(1, "b"), says(2, "c")];
-        assert_eq!(combine(&[chose(1), chose(2)], &all).index, 1, "a tie goes to the earlier one");
+        assert_eq!(choose(&all, &[chose(1), chose(2)]).index, 2, "two members say c");
     }
 
     #[test]
-    fn one_verdict_or_none() {
-        let all = [says(0, "a"), says(1, "b"), says(2, "b")];
-        assert_eq!((combine(&[chose(2)], &all).index, combine(&[chose(2)], &all).swap_consistent), (2, None));
-        assert_eq!((combine(&[], &all).index, combine(&[], &all).method), (1, "evidence"));
+    fn a_majority_wins_without_a_judge() {
+        let all = [says(0, "Basel"), says(1, "Bern"), says(2, "bern.")];
+        let choice = choose(&all, &[]);
+        assert_eq!((choice.index, choice.method, choice.swap_consistent), (1, "evidence", None));
+        assert_eq!(choice.clusters[0].voters, [1, 2]);
+    }
+
+    #[test]
+    fn ties_go_to_the_anchor_never_to_length() {
+        let all = [says(0, "Basel"), says(1, "Bern, because it is the seat of the federal authorities")];
+        assert_eq!(choose(&all, &[]).index, 0);
+        let pairs = [says(0, "a"), says(1, "b"), says(2, "b"), says(3, "a")];
+        assert_eq!((choose(&pairs, &[]).index, choose(&pairs, &[]).method), (0, "anchor"));
+        let mut cut = [says(0, "a"), says(1, "b")];
+        cut[0].truncated = true;
+        assert_eq!(choose(&cut, &[]).index, 1, "a text that was cut off is worth half");
+    }
+
+    #[test]
+    fn an_outlier_in_the_lead_gives_way_to_the_middle() {
+        let all = [
+            says(0, "zzz qqq xxx"),
+            says(1, "water boils at one hundred degrees at sea level"),
+            says(2, "water boils at one hundred degrees celsius"),
+        ];
+        assert_eq!((choose(&all, &[]).index, choose(&all, &[]).method), (1, "evidence"));
+        let mut weights = Weights::even(3);
+        weights.members[0] = evidence::weight(evidence::ANCHOR_PRIOR);
+        assert_eq!(decide(&all, &weights, &[]).method, "anchor", "not when the anchor is known to be better");
+    }
+
+    #[test]
+    fn one_verdict_breaks_a_tie() {
+        let all = [says(0, "a"), says(1, "b"), says(2, "c")];
+        let choice = choose(&all, &[chose(2)]);
+        assert_eq!((choice.index, choice.swap_consistent), (2, None));
     }
 }

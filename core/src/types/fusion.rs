@@ -12,11 +12,18 @@ use super::{AssistantMessage, ChatRequest, FusionReport, Usage};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FusionMode {
+    /// The first two members are asked; the others only where these disagree, and a judge only where the answers leave it
+    /// open.
+    #[default]
+    Auto,
+    /// The answer that most members give; nobody is waited for who cannot change it.
+    Vote,
+    /// All members but the last are asked; the last, which should be the strongest, decides alone unless they all agree.
+    Cascade,
     /// The judge picks the best answer; it is returned word for word.
     #[serde(alias = "best-of")]
     BestOf,
     /// The judge compares the answers and writes one from them.
-    #[default]
     Merge,
     /// Members that disagree see each other's answers once more, then the judge picks.
     Debate,
@@ -26,6 +33,9 @@ impl FusionMode {
     /// The name in requests and reports.
     pub fn as_str(self) -> &'static str {
         match self {
+            FusionMode::Auto => "auto",
+            FusionMode::Vote => "vote",
+            FusionMode::Cascade => "cascade",
             FusionMode::BestOf => "best_of",
             FusionMode::Merge => "merge",
             FusionMode::Debate => "debate",
@@ -38,7 +48,7 @@ impl FusionMode {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FusionOptions {
-    /// How the answers are combined; `merge` by default.
+    /// How the answers are combined; `auto` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<FusionMode>,
     /// The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
@@ -48,8 +58,9 @@ pub struct FusionOptions {
     /// Who judges; the anchor by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<Judge>,
-    /// Usable answers after which the rest, the anchor included, is not waited for any longer than `grace_ms`; all
-    /// members by default.
+    /// Usable answers after which the rest is not waited for any longer than `grace_ms`: two thirds of the members by
+    /// default, and then the anchor is waited for all the same, to the members' share of the deadline. A quorum that is
+    /// given counts for everyone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<u32>,
     /// How long stragglers are waited for after the quorum, milliseconds; half the time the quorum took by default,
@@ -59,11 +70,33 @@ pub struct FusionOptions {
     /// Deadline of the whole fusion, milliseconds; 120000 by default. Members get 70 % of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
+    /// How a closed answer is read out of a text; by default what the question asks for: a letter of its options, a number,
+    /// a JSON field `answer`, what is boxed or follows "the answer is", a literal, a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extract: Option<Extract>,
+    /// Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
+    /// orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
+    /// text back until it is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<bool>,
     /// Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
     /// or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
     /// flight is not cut, and calls whose price is unknown are not counted: a warning names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<String>,
+}
+
+/// Where a closed answer stands in a text: one of both.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Extract {
+    /// The last match of this regular expression; its first group, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regex: Option<String>,
+    /// A JSON pointer into the JSON object in the text, such as `/answer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
 }
 
 /// The members of a fusion.
@@ -125,6 +158,10 @@ pub struct Member {
     /// Deadline of this member, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// The chance that it is right, above 0 and below 1; 0.6 by default, of the anchor of an open question in `auto` 0.8.
+    /// `calibrate` measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<f64>,
 }
 
 /// Who judges, and by what.
@@ -149,6 +186,10 @@ pub struct Judge {
     /// Deadline of one judge call, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// The chance that a verdict it gives in both orders is right, from 0.5 (it is not asked) to below 1; 0.7 by default.
+    /// `calibrate` measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<f64>,
 }
 
 macro_rules! model_or_object {
@@ -255,6 +296,19 @@ pub struct Fused {
     pub usage: Usage,
     /// Who said what, how it was decided, what it cost.
     pub report: FusionReport,
+}
+
+/// What became of a fusion, as the caller found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Feedback {
+    /// Whether the answer was right.
+    Right(bool),
+    /// The right answer.
+    Answer(String),
+    /// Id of the member whose answer was best.
+    Member(String),
 }
 
 /// Labels of a call.

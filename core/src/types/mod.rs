@@ -5,6 +5,7 @@
 //! refuse unknown fields instead, naming the JSON path.
 
 pub mod bounds;
+pub mod calibration;
 pub mod chat;
 pub mod chunk;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod timeouts;
 pub mod usage;
 
 pub use bounds::*;
+pub use calibration::*;
 pub use chat::*;
 pub use chunk::*;
 pub use config::*;

@@ -77,6 +77,26 @@ pub struct Decision {
     pub swap_consistent: Option<bool>,
     /// The decision in one sentence.
     pub why: String,
+    /// The different answers with what speaks for each, the strongest first; empty when there was nothing to weigh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// What speaks for one of the answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Evidence {
+    /// Ids of the members that gave it or stand by it.
+    pub members: Vec<String>,
+    /// The closed answer that was read out of their texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Log-odds from the members' priors.
+    pub prior: f64,
+    /// Log-odds from the judge's verdicts.
+    pub judge: f64,
+    /// Share of the confidence, 0 to 1 (softmax of the sum of both).
+    pub confidence: f64,
 }
 
 /// How a member ended.
