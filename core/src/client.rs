@@ -9,8 +9,8 @@ use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, FusionStream};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, Feedback, FuseRequest, Fused,
-    ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, Feedback, FuseRequest,
+    Fused, ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.

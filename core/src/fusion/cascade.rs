@@ -38,6 +38,11 @@ impl Strategy for Cascade {
         there || (standing.candidates.len() == strong && agreement::all_agree(standing.candidates))
     }
 
+    /// The strong one, who decides.
+    fn awaited(&self, seats: usize) -> usize {
+        seats - 1
+    }
+
     fn without_judge(&self, candidates: &[Candidate], weights: &Weights) -> Choice {
         let strong = weights.members.len() - 1;
         let mut choice = decide(candidates, weights, &[]);

@@ -76,12 +76,11 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
                     panel.ask(run, 1)?;
                     continue;
                 }
-                // The others are not waited for; the anchor is, unless the caller set the quorum.
-                let anchor = panel.open.contains(&0) && run.plan.quorum.is_none();
-                if !anchor {
-                    break;
+                // The others are not waited for; the anchor is, unless the caller set the quorum, and always who decides.
+                let seat = strategy.awaited(seats);
+                if seat != 0 || run.plan.quorum.is_none() {
+                    await_seat(seat, run, &mut panel, &mut candidates, strategy).await;
                 }
-                await_anchor(run, &mut panel, &mut candidates, strategy).await;
                 break;
             }
         }
@@ -99,9 +98,15 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
     Ok(candidates)
 }
 
-/// Takes what comes until the anchor has answered or failed.
-async fn await_anchor(run: &mut Run, panel: &mut Panel, candidates: &mut Vec<Candidate>, strategy: &dyn Strategy) {
-    while panel.open.contains(&0)
+/// Takes what comes until this seat has answered or failed; nothing if it was not asked.
+async fn await_seat(
+    seat: usize,
+    run: &mut Run,
+    panel: &mut Panel,
+    candidates: &mut Vec<Candidate>,
+    strategy: &dyn Strategy,
+) {
+    while panel.open.contains(&seat)
         && let Some((i, reply)) = panel.calls.next().await
     {
         panel.open.retain(|o| *o != i);

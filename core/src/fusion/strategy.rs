@@ -56,6 +56,12 @@ pub(crate) trait Strategy: Sync {
         false
     }
 
+    /// The seat that is waited for when others no longer are: the anchor.
+    fn awaited(&self, seats: usize) -> usize {
+        let _ = seats;
+        0
+    }
+
     /// Whether an answer that could be read out of a text stands for the whole text.
     fn reads_answers(&self) -> bool {
         true
