@@ -5,6 +5,7 @@ pub mod faults;
 pub mod fixtures;
 pub mod native;
 pub mod parity;
+pub mod prices;
 pub mod replay;
 pub mod requests;
 pub mod switch;
