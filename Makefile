@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-routing bench-wires setup lint deny clean
+.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-routing bench-wires setup models lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make bench-wires   what each wire costs to write and read, beside its goals'
 	@echo 'make lint    formatting, and clippy with warnings denied'
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
+	@echo 'make models  bring the prices of core/data/models.json up to date from the packages that carry lists (ARGS="--litellm 1.109.1"; --write writes)'
 	@echo 'make setup   what `cargo test`, pytest and node --test need to be there: tools, the Python package, the Node addon'
 	@echo 'make clean   remove everything the above made inside this checkout'
 
@@ -48,6 +49,9 @@ setup:
 	@bash tests/setup/python.sh
 	@bash tests/setup/bind-python.sh
 	@bash tests/setup/bind-node.sh
+
+models:
+	@python3 tests/setup/models.py $(ARGS)
 
 lint:
 	@bash tests/setup/lint.sh

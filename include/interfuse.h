@@ -337,6 +337,19 @@ int32_t interfuse_usage(const interfuse_client *client,
                         interfuse_error **err);
 
 /**
+ * Takes the prices of a published list: LiteLLM's map, models.dev's api.json, the list of models of OpenRouter or of
+ * Hugging Face's router, or genai-prices' data.json, seen from its shape. They hold for calls that begin from now on;
+ * configured prices outrank them, and they outrank the catalogue's. `*loaded` becomes JSON that tells how many rows were
+ * taken and which were refused (free it with interfuse_string_free). A forked child starts without them.
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST for a document of no known form, or one of which no row can be taken.
+ */
+int32_t interfuse_load_prices(const interfuse_client *client,
+                              const char *list,
+                              char **loaded,
+                              interfuse_error **err);
+
+/**
  * The models of the catalogue with who serves them at what price, as a JSON list in `*models` (free it with
  * interfuse_string_free). Makes no connection.
  */

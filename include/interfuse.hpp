@@ -287,6 +287,10 @@ public:
     std::string explain(const std::string &request) const {
         return detail::give(interfuse_explain, handle_.get(), detail::text(request));
     }
+    /// Takes the prices of a published list; see interfuse_load_prices.
+    std::string load_prices(const std::string &list) const {
+        return detail::give(interfuse_load_prices, handle_.get(), detail::text(list));
+    }
     /// Sums over the ledger; one sum over everything without a query.
     std::string usage() const { return detail::give(interfuse_usage, handle_.get(), nullptr); }
     /// Sums over the ledger, as the query (JSON) asks.

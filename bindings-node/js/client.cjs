@@ -2,6 +2,7 @@
 'use strict'
 
 const { readFileSync } = require('node:fs')
+const { readFile } = require('node:fs/promises')
 
 const { answer } = require('./fetch.cjs')
 const { answering, withoutSources } = require('./keys.cjs')
@@ -92,6 +93,11 @@ class Interfuse {
   async usage({ by = [], since, until, where = {} } = {}) {
     const query = { by: typeof by === 'string' ? [by] : by, where, since_ms: moment(since), until_ms: moment(until) }
     return JSON.parse(told(() => this.#open().usage(JSON.stringify(query))))
+  }
+
+  async loadPrices(list) {
+    const text = list instanceof URL ? await readFile(list, 'utf8') : typeof list === 'string' ? list : Buffer.from(list).toString('utf8')
+    return JSON.parse(told(() => this.#open().loadPrices(text)))
   }
 
   async providers() {

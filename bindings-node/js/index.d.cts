@@ -12,6 +12,7 @@ import type {
   FuseRequest,
   Fused,
   FusionEvent,
+  LoadedPrices,
   Message,
   ModelInfo,
   ProviderConfig,
@@ -146,6 +147,13 @@ export class Interfuse {
 
   /** What this client's calls used and cost. */
   usage(options?: UsageOptions): Promise<UsageReport>
+
+  /**
+   * Takes the prices of a published list, given as text, as bytes, or as the `URL` of a file: LiteLLM's map, models.dev's
+   * `api.json`, the list of models of OpenRouter or of Hugging Face's router, or genai-prices' `data.json`. They hold for
+   * calls that begin from now on; configured prices outrank them, and they outrank the catalogue's.
+   */
+  loadPrices(list: string | Uint8Array | URL): Promise<LoadedPrices>
 
   readonly models: {
     /** Models of the catalogue, with who serves them at what price. Asks no vendor. */

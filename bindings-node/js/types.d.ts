@@ -721,8 +721,11 @@ export interface Config {
   providers?: { [key: string]: ProviderConfig }
   /** Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none. */
   pools?: { [key: string]: FusionOptions }
-  /** Prices that outrank the catalogue's, by `provider/model` as sent. */
-  prices?: { [key: string]: PriceConfig }
+  /**
+   * Prices that outrank every list's, by `provider/model` as sent: rows as in the catalogue, decimal texts in USD per
+   * million tokens or, where the name says so, per thousand.
+   */
+  prices?: { [key: string]: Price }
   /** How backends are chosen where a request does not say. */
   routing?: RoutingConfig
   /** Retries. */
@@ -827,20 +830,207 @@ export interface LimitConfig {
   concurrency?: number | null
 }
 
-/** Price of one model, decimal USD per million tokens as text ("0.15"). */
-export interface PriceConfig {
-  /** Prompt tokens. */
-  input: string
-  /** Completion tokens. */
-  output: string
-  /** Prompt tokens read from the vendor's cache; `input` by default. */
+/** What one provider asks for one model. A rate that is not known separately is absent, never zero. */
+export interface Price {
+  /** input, USD per million tokens. */
+  input?: string | null
+  /** cache read, USD per million tokens. */
   cache_read?: string | null
-  /** Prompt tokens written to the vendor's cache; `input` by default. */
+  /** cache write, USD per million tokens. */
   cache_write?: string | null
-  /** USD per request, beside its tokens; none by default. */
+  /** cache write 5m, USD per million tokens. */
+  cache_write_5m?: string | null
+  /** cache write 1h, USD per million tokens. */
+  cache_write_1h?: string | null
+  /** input audio, USD per million tokens. */
+  input_audio?: string | null
+  /** cache read audio, USD per million tokens. */
+  cache_read_audio?: string | null
+  /** input image, USD per million tokens. */
+  input_image?: string | null
+  /** cache read image, USD per million tokens. */
+  cache_read_image?: string | null
+  /** output, USD per million tokens. */
+  output?: string | null
+  /** reasoning, USD per million tokens. */
+  reasoning?: string | null
+  /** output audio, USD per million tokens. */
+  output_audio?: string | null
+  /** output image, USD per million tokens. */
+  output_image?: string | null
+  /** request, USD each. */
   request?: string | null
+  /** web search, USD per thousand. */
+  web_search_per_1000?: string | null
+  /** tool call, USD per thousand. */
+  tool_call_per_1000?: string | null
+  /** search unit, USD per thousand. */
+  search_unit_per_1000?: string | null
+  /** seconds, USD per thousand seconds. */
+  seconds_per_1000?: string | null
+  /** Rows that replace the base for the whole request once its prompt is long. */
+  long_context?: readonly LongContext[]
+  /** Batch lane. */
+  batch?: Lane | null
+  /** Other service tiers by the provider's word for them (`flex`, `priority`, `fast`); the tier that served counts. */
+  service_tiers?: { [key: string]: Lane }
+  /** Rates of Bedrock's geographic profiles, by prefix (`us`, `eu`), where they differ. */
+  geo?: { [key: string]: Lane }
+  /** Cheaper hours; the base is the dear ones. */
+  off_peak?: OffPeak | null
+  /** First moment the row holds, `2026-10-20` or `2026-10-20T16:00Z`. */
+  valid_from?: string | null
+  /** First moment the row holds no more. */
+  valid_until?: string | null
+  /** Rows that held, or will hold, at other times. */
+  history?: readonly Price[]
   /** USD per image of a prompt, where images are not counted as tokens. Only compared with `max_price.image`. */
   image?: string | null
+  /** Where the row comes from. */
+  source?: string | null
+  /** Date of the source, `YYYY-MM-DD`. */
+  as_of?: string | null
+}
+
+/** Rates for a long prompt; they hold for the whole request. */
+export interface LongContext {
+  /** Threshold: uncached, cached and written prompt tokens together. */
+  above_input_tokens: number
+  /** `true`: the row holds at the threshold already. */
+  inclusive?: boolean
+  /** input, USD per million tokens. */
+  input?: string | null
+  /** cache read, USD per million tokens. */
+  cache_read?: string | null
+  /** cache write, USD per million tokens. */
+  cache_write?: string | null
+  /** cache write 5m, USD per million tokens. */
+  cache_write_5m?: string | null
+  /** cache write 1h, USD per million tokens. */
+  cache_write_1h?: string | null
+  /** input audio, USD per million tokens. */
+  input_audio?: string | null
+  /** cache read audio, USD per million tokens. */
+  cache_read_audio?: string | null
+  /** input image, USD per million tokens. */
+  input_image?: string | null
+  /** cache read image, USD per million tokens. */
+  cache_read_image?: string | null
+  /** output, USD per million tokens. */
+  output?: string | null
+  /** reasoning, USD per million tokens. */
+  reasoning?: string | null
+  /** output audio, USD per million tokens. */
+  output_audio?: string | null
+  /** output image, USD per million tokens. */
+  output_image?: string | null
+  /** request, USD each. */
+  request?: string | null
+  /** web search, USD per thousand. */
+  web_search_per_1000?: string | null
+  /** tool call, USD per thousand. */
+  tool_call_per_1000?: string | null
+  /** search unit, USD per thousand. */
+  search_unit_per_1000?: string | null
+  /** seconds, USD per thousand seconds. */
+  seconds_per_1000?: string | null
+}
+
+/** Rates that replace the base's. */
+export interface Lane {
+  /** input, USD per million tokens. */
+  input?: string | null
+  /** cache read, USD per million tokens. */
+  cache_read?: string | null
+  /** cache write, USD per million tokens. */
+  cache_write?: string | null
+  /** cache write 5m, USD per million tokens. */
+  cache_write_5m?: string | null
+  /** cache write 1h, USD per million tokens. */
+  cache_write_1h?: string | null
+  /** input audio, USD per million tokens. */
+  input_audio?: string | null
+  /** cache read audio, USD per million tokens. */
+  cache_read_audio?: string | null
+  /** input image, USD per million tokens. */
+  input_image?: string | null
+  /** cache read image, USD per million tokens. */
+  cache_read_image?: string | null
+  /** output, USD per million tokens. */
+  output?: string | null
+  /** reasoning, USD per million tokens. */
+  reasoning?: string | null
+  /** output audio, USD per million tokens. */
+  output_audio?: string | null
+  /** output image, USD per million tokens. */
+  output_image?: string | null
+  /** request, USD each. */
+  request?: string | null
+  /** web search, USD per thousand. */
+  web_search_per_1000?: string | null
+  /** tool call, USD per thousand. */
+  tool_call_per_1000?: string | null
+  /** search unit, USD per thousand. */
+  search_unit_per_1000?: string | null
+  /** seconds, USD per thousand seconds. */
+  seconds_per_1000?: string | null
+  /** Its rows for long prompts. */
+  long_context?: readonly LongContext[]
+}
+
+/**
+ * Rates of the cheaper hours. Either their hours are stated (`hours_utc`) or the dear ones (`peak_hours_utc`). The moment
+ * at which the answer was complete decides; the end of a window is not in it.
+ */
+export interface OffPeak {
+  /** input, USD per million tokens. */
+  input?: string | null
+  /** cache read, USD per million tokens. */
+  cache_read?: string | null
+  /** cache write, USD per million tokens. */
+  cache_write?: string | null
+  /** cache write 5m, USD per million tokens. */
+  cache_write_5m?: string | null
+  /** cache write 1h, USD per million tokens. */
+  cache_write_1h?: string | null
+  /** input audio, USD per million tokens. */
+  input_audio?: string | null
+  /** cache read audio, USD per million tokens. */
+  cache_read_audio?: string | null
+  /** input image, USD per million tokens. */
+  input_image?: string | null
+  /** cache read image, USD per million tokens. */
+  cache_read_image?: string | null
+  /** output, USD per million tokens. */
+  output?: string | null
+  /** reasoning, USD per million tokens. */
+  reasoning?: string | null
+  /** output audio, USD per million tokens. */
+  output_audio?: string | null
+  /** output image, USD per million tokens. */
+  output_image?: string | null
+  /** request, USD each. */
+  request?: string | null
+  /** web search, USD per thousand. */
+  web_search_per_1000?: string | null
+  /** tool call, USD per thousand. */
+  tool_call_per_1000?: string | null
+  /** search unit, USD per thousand. */
+  search_unit_per_1000?: string | null
+  /** seconds, USD per thousand seconds. */
+  seconds_per_1000?: string | null
+  /** Its rows for long prompts. */
+  long_context?: readonly LongContext[]
+  /** Cheaper hours, `["14:00", "00:00"]` in UTC; a window may pass midnight. */
+  hours_utc?: readonly (readonly string[])[]
+  /** Dear hours, likewise. */
+  peak_hours_utc?: readonly (readonly string[])[]
+  /** Whether Saturdays and Sundays (UTC) have no dear hours. */
+  weekends_off_peak?: boolean
+  /** Further days (UTC) without dear hours: public holidays, as far as they were announced. */
+  holidays?: readonly string[]
+  /** Since when; before, the base holds at all hours. */
+  since?: string | null
 }
 
 /** How backends are chosen where a request does not say. */
@@ -1196,6 +1386,8 @@ export type CostSource =
   | 'provider'
   /** Usage times the price the user configured. */
   | 'configured'
+  /** Usage times the price of a list that was loaded. */
+  | 'live'
   /** Usage times the catalogue's price. */
   | 'catalog'
 
@@ -1994,6 +2186,17 @@ export interface LedgerRecord {
   cost_nanos?: number
   /** How the cost is known. */
   cost_source?: CostSource
+  /** What the units cost at the price known, nano-USD, whatever the provider states; absent when unknown. */
+  computed_nanos?: number
+  /** The price the units were computed at. */
+  price?: PriceRow
+  /** Units by class, each in exactly one; a class that is absent is not known. */
+  units?: { [key: string]: number | { [key: string]: number } }
+  /**
+   * What is odd about counts and cost, or missing: `ambiguous`, `cached_gt_prompt`, `drift`, `price_unknown`,
+   * `rate_missing:input_audio`, `tier_price_unknown:flex`, `usage_missing`, ...
+   */
+  flags?: string[]
   /** Duration, milliseconds. */
   latency_ms: number
   /** Time to the first content, milliseconds. */
@@ -2029,6 +2232,71 @@ export type Outcome =
   | 'interrupted'
   /** The caller or the engine cancelled it. */
   | 'cancelled'
+
+/** The price that one attempt was computed at, complete: with it and the record's units the amount follows again. */
+export interface PriceRow {
+  /** `provider/model@date@what replaced the base row` (`batch`, `flex`, `off_peak`, `above_272000`). */
+  id: string
+  /** Where it comes from. */
+  source?: string
+  /** Date of the source. */
+  as_of?: string
+  /** The rates that held. */
+  rates: Rates
+  /** Classes that had no rate of their own, and whose they were computed at. */
+  fallbacks?: { [key: string]: string }
+}
+
+export interface Rates {
+  /** input, USD per million tokens. */
+  input?: string
+  /** cache read, USD per million tokens. */
+  cache_read?: string
+  /** cache write, USD per million tokens. */
+  cache_write?: string
+  /** cache write 5m, USD per million tokens. */
+  cache_write_5m?: string
+  /** cache write 1h, USD per million tokens. */
+  cache_write_1h?: string
+  /** input audio, USD per million tokens. */
+  input_audio?: string
+  /** cache read audio, USD per million tokens. */
+  cache_read_audio?: string
+  /** input image, USD per million tokens. */
+  input_image?: string
+  /** cache read image, USD per million tokens. */
+  cache_read_image?: string
+  /** output, USD per million tokens. */
+  output?: string
+  /** reasoning, USD per million tokens. */
+  reasoning?: string
+  /** output audio, USD per million tokens. */
+  output_audio?: string
+  /** output image, USD per million tokens. */
+  output_image?: string
+  /** request, USD each. */
+  request?: string
+  /** web search, USD per thousand. */
+  web_search_per_1000?: string
+  /** tool call, USD per thousand. */
+  tool_call_per_1000?: string
+  /** search unit, USD per thousand. */
+  search_unit_per_1000?: string
+  /** seconds, USD per thousand seconds. */
+  seconds_per_1000?: string
+}
+
+/** What a price list held. */
+export interface LoadedPrices {
+  /** Whose form it has: `litellm`, `models.dev`, `openrouter`, `huggingface`, `genai-prices`. */
+  format: string
+  /** Rows taken. */
+  rows: number
+  /** Rows of providers that the catalogue does not know, or without a price. */
+  skipped: number
+  /** Rows left out, with their paths and what is wrong with them. */
+  refused: string[]
+}
 
 /** One model of the catalogue. */
 export interface ModelInfo {

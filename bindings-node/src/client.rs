@@ -126,6 +126,12 @@ impl NativeClient {
         sums.and_then(|report| json(&report)).map_err(|error| raise(&error))
     }
 
+    /// Takes the prices of a published list.
+    #[napi]
+    pub fn load_prices(&self, list: String) -> napi::Result<String> {
+        self.client.load_prices(list.as_bytes()).and_then(|loaded| json(&loaded)).map_err(|error| raise(&error))
+    }
+
     /// Models of the catalogue.
     #[napi]
     pub fn models(&self) -> napi::Result<String> {

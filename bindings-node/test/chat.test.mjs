@@ -100,6 +100,23 @@ test('a closed client says so', async () => {
   await assert.rejects(client.usage(), MisuseError)
 })
 
+test('a price list is taken as text, bytes or a file, and what is wrong in it is told', async (t) => {
+  const up = await upstream(t, [{ then: { answer: 'In Bern.', usage: { prompt_tokens: 7, completion_tokens: 3 } } }])
+  const client = new Interfuse({ config: up.config })
+  const cost = async () => (await client.chat.completions.create({ model: 'up/m', messages })).interfuse.cost_nanos
+  assert.equal(await cost(), undefined)
+  const entry = { litellm_provider: 'up', input_cost_per_token: 1e-6, output_cost_per_token: 2e-6 }
+  const list = JSON.stringify({ 'up/m': entry, 'up/n': { ...entry, input_cost_per_token: -1 } })
+  for (const form of [list, Buffer.from(list)]) {
+    const loaded = await client.loadPrices(form)
+    assert.equal(loaded.format, 'litellm')
+    assert.equal(loaded.rows, 1)
+    assert.match(loaded.refused[0], /^up\/n: input_cost_per_token/)
+  }
+  assert.equal(await cost(), 13_000)
+  await assert.rejects(client.loadPrices('{}'), /price list/)
+})
+
 test('providers and models are listed without keys', async () => {
   const client = new Interfuse({ config: { providers: { groq: { api_key: 'gsk-secret' } } } })
   const providers = await client.providers()

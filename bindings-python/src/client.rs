@@ -94,6 +94,13 @@ impl Native {
         to_python(py, &report.map_err(|e| raise(py, &e))?)
     }
 
+    /// Takes the prices of a published list.
+    fn load_prices<'py>(&self, py: Python<'py>, list: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let client = self.client(py)?;
+        let loaded = py.detach(|| client.load_prices(list));
+        to_python(py, &loaded.map_err(|e| raise(py, &e))?)
+    }
+
     fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &self.client(py)?.models().map_err(|e| raise(py, &e))?)
     }

@@ -119,6 +119,16 @@ def test_explain_sends_nothing(run: Any, tmp_path: Path) -> None:
     assert json.loads(run(*asked, "--json").stdout)["order"] == ["one/m"]
 
 
+def test_models_at_the_prices_of_a_list(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text('{"groq/openai/gpt-oss-20b": {"litellm_provider": "groq", "input_cost_per_token": 0.0000777}, "x": {"litellm_provider": "groq", "input_cost_per_token": -1}}')
+    done = run("models", "gpt-oss-20b", "--json", "--prices", str(file))
+    offers = {offer["provider"]: offer for model in json.loads(done.stdout) for offer in model["offers"]}
+    assert offers["groq"]["input_usd"] == "77.7"
+    assert "refused x: input_cost_per_token" in done.stderr
+    assert run("models", "--prices", str(tmp_path / "none.json")).returncode == 1
+
+
 def test_local_and_version(run: Any) -> None:
     assert run("--version").stdout == f"interfuse {interfuse.__version__}\n"
     assert run("local", "status").returncode in (0, 1)

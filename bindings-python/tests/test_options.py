@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -88,6 +89,23 @@ def test_closed_client() -> None:
     with pytest.raises(interfuse.MisuseError, match="closed"):
         client.chat(model="up/m-a", messages=HI)
     client.close()
+
+
+def test_price_lists(start: Start, tmp_path: Path) -> None:
+    up = start(answers("m-a", "In Bern."))
+    client = interfuse.Client(up.config)
+    assert client.chat(model="up/m-a", messages=HI).interfuse.cost_nanos is None
+    entry = {"litellm_provider": "up", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps({"up/m-a": entry, "up/m-b": {**entry, "input_cost_per_token": -1}}))
+    for source in (file, str(file), file.read_bytes()):
+        loaded = client.load_prices(source)
+        assert (loaded.format, loaded.rows) == ("litellm", 1) and "up/m-b" in loaded.refused[0]
+    answer = client.chat(model="up/m-a", messages=HI)
+    assert answer.usage is not None
+    assert answer.interfuse.cost_nanos == answer.usage.prompt_tokens * 1000 + answer.usage.completion_tokens * 2000
+    with pytest.raises(interfuse.BadRequestError, match="price list"):
+        client.load_prices(b"{}")
 
 
 def test_lists() -> None:

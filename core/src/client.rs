@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::KeySources;
-use crate::catalog::{self, Catalog};
+use crate::catalog::{self, Catalog, LoadedPrices};
 use crate::clock::SystemClock;
 use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
@@ -150,6 +150,16 @@ impl Client {
     /// `invalid_request` when `by` or `where` names nothing known.
     pub fn usage(&self, query: UsageQuery) -> Result<UsageReport> {
         self.0.engine.ledger().usage(&query)
+    }
+
+    /// Takes the prices of a published list: LiteLLM's map, models.dev's `api.json`, the list of models of OpenRouter or of
+    /// Hugging Face's router, or genai-prices' `data.json`, seen from its shape. They hold for calls that begin from now
+    /// on; configured prices outrank them, and they outrank the catalogue's.
+    ///
+    /// # Errors
+    /// `invalid_request` for a document of no known form, or one of which no row can be taken.
+    pub fn load_prices(&self, list: &[u8]) -> Result<LoadedPrices> {
+        self.0.engine.router().load_prices(list)
     }
 
     /// Models of the catalogue, with who serves them at what price.

@@ -47,35 +47,43 @@ impl NanoUsd {
     /// An amount a vendor states as a JSON number (`1.4175e-4`), read from its text and rounded half up to whole
     /// nano-USD. `None` when it is negative, not a number, or above [`NanoUsd::MAX`].
     pub fn from_stated(number: &str) -> Option<NanoUsd> {
-        let (mantissa, exponent) = match number.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (number, 0),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let digits: String = [whole, fraction].concat();
-        // Thirty significant digits are far more than an amount below MAX can show after rounding.
-        let digits = digits.trim_start_matches('0');
-        let kept = &digits[..digits.len().min(30)];
-        if kept.is_empty() {
-            return Some(NanoUsd::ZERO);
-        }
-        let value: u128 = kept.parse().ok()?;
-        let dropped = i32::try_from(digits.len() - kept.len()).ok()?;
-        let places = i32::try_from(fraction.len()).ok()?;
-        let shift = exponent.checked_sub(places)?.checked_add(dropped)?.checked_add(DECIMALS as i32)?;
-        let nanos = if shift >= 0 {
-            value.checked_mul(10u128.checked_pow(shift.unsigned_abs())?)?
-        } else {
-            match 10u128.checked_pow(shift.unsigned_abs()) {
-                Some(divisor) => value / divisor + u128::from(value % divisor >= divisor.div_ceil(2)),
-                None => 0,
-            }
-        };
-        u64::try_from(nanos).ok().and_then(Self::from_nanos)
+        scaled(number, DECIMALS).and_then(|nanos| u64::try_from(nanos).ok()).and_then(Self::from_nanos)
     }
+
+    /// The same in pico-USD, rounded half up to whole ones: the noise of binary floats is far below.
+    pub fn pico_from_stated(number: &str) -> Option<u128> {
+        scaled(number, DECIMALS + 3)
+    }
+}
+
+/// A JSON number times 10^`decimals`, rounded half up. `None` when it is negative, not a number, or too large.
+pub(crate) fn scaled(number: &str, decimals: u32) -> Option<u128> {
+    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (number, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let digits: String = [whole, fraction].concat();
+    // Thirty significant digits are far more than an amount can show after rounding.
+    let digits = digits.trim_start_matches('0');
+    let kept = &digits[..digits.len().min(30)];
+    if kept.is_empty() {
+        return Some(0);
+    }
+    let value: u128 = kept.parse().ok()?;
+    let dropped = i32::try_from(digits.len() - kept.len()).ok()?;
+    let places = i32::try_from(fraction.len()).ok()?;
+    let shift = exponent.checked_sub(places)?.checked_add(dropped)?.checked_add(decimals as i32)?;
+    if shift >= 0 {
+        return value.checked_mul(10u128.checked_pow(shift.unsigned_abs())?);
+    }
+    Some(match 10u128.checked_pow(shift.unsigned_abs()) {
+        Some(divisor) => value / divisor + u128::from(value % divisor >= divisor.div_ceil(2)),
+        None => 0,
+    })
 }
 
 impl TryFrom<u64> for NanoUsd {

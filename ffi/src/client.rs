@@ -279,6 +279,28 @@ pub unsafe extern "C" fn interfuse_usage(
     })
 }
 
+/// Takes the prices of a published list: LiteLLM's map, models.dev's api.json, the list of models of OpenRouter or of
+/// Hugging Face's router, or genai-prices' data.json, seen from its shape. They hold for calls that begin from now on;
+/// configured prices outrank them, and they outrank the catalogue's. `*loaded` becomes JSON that tells how many rows were
+/// taken and which were refused (free it with interfuse_string_free). A forked child starts without them.
+///
+/// Returns 0, or INTERFUSE_INVALID_REQUEST for a document of no known form, or one of which no row can be taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_load_prices(
+    client: *const interfuse_client,
+    list: *const c_char,
+    loaded: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(loaded, "loaded")?;
+        // SAFETY: NULL or a live handle, NULL or NUL-terminated, by contract.
+        let (client, list) = unsafe { (handle::look(client)?, text::read(list, "list")?) };
+        *place = text::json(&client.get()?.load_prices(list.as_bytes())?)?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
 /// The models of the catalogue with who serves them at what price, as a JSON list in `*models` (free it with
 /// interfuse_string_free). Makes no connection.
 #[unsafe(no_mangle)]

@@ -32,6 +32,14 @@ static void chat_answers(void) {
     CHECK(json_is(log, "/0/headers/authorization", "Bearer key-of-up"));
     free(log);
     interfuse_string_free(usage);
+    CHECK_STATUS(INTERFUSE_OK,
+                 interfuse_load_prices(client, "{\"up/x\": {\"litellm_provider\": \"up\", \"input_cost_per_token\": 1e-06}}", &usage, &err),
+                 err);
+    CHECK(json_is(usage, "/format", "litellm"));
+    CHECK(json_is(usage, "/rows", "1"));
+    interfuse_string_free(usage);
+    CHECK(interfuse_load_prices(client, "{}", &usage, &err) == INTERFUSE_INVALID_REQUEST);
+    interfuse_error_free(err);
     interfuse_string_free(response);
     interfuse_client_free(client);
     upstream_stop(&up);

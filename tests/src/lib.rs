@@ -6,6 +6,7 @@ pub mod fixtures;
 pub mod fuzz;
 pub mod native;
 pub mod parity;
+pub mod prices;
 pub mod recorded;
 pub mod replay;
 pub mod requests;

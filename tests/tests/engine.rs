@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use interfuse::types::{ChatRequest, Config, Message, UsageQuery};
+use interfuse::types::{ChatRequest, Config, CostSource, Message, UsageQuery};
 use interfuse::{Client, ErrorKind};
 use interfuse_tests::upstream::Upstream;
 use serde_json::{Value, json};
@@ -46,6 +46,28 @@ async fn collect(client: &Client, request: ChatRequest) -> (String, Option<inter
         }
     }
     (text, None, meta)
+}
+
+#[tokio::test]
+async fn a_loaded_price_outranks_the_catalogue_and_the_users_outranks_it() {
+    let usage = json!({"prompt_tokens": 1000, "completion_tokens": 10});
+    let up = upstream(json!([{"then": {"answer": "Hello.", "usage": usage}}])).await;
+    let client = client(up.base_url(), json!({"prices": {"up/m-b": {"input": "0.5", "output": "2"}}}));
+    let cost = async |model: &str| {
+        let meta = client.chat(ask(model)).await.unwrap().interfuse.unwrap();
+        (meta.cost_nanos, meta.cost_source)
+    };
+    assert_eq!(cost("up/m-a").await, (None, None), "unknown, not free");
+    let entry = json!({"litellm_provider": "up", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06});
+    let list =
+        json!({"up/m-a": entry, "up/m-b": entry, "up/m-c": {"litellm_provider": "up", "input_cost_per_token": -1}});
+    let loaded = client.load_prices(list.to_string().as_bytes()).unwrap();
+    assert_eq!((loaded.rows, loaded.refused.len()), (2, 1));
+    assert!(loaded.refused[0].starts_with("up/m-c: input_cost_per_token"), "{loaded}");
+    // The target is known already and must take the new price all the same.
+    assert_eq!(cost("up/m-a").await, (Some(1_020_000), Some(CostSource::Live)));
+    assert_eq!(cost("up/m-b").await, (Some(520_000), Some(CostSource::Configured)));
+    assert!(client.load_prices(b"{}").is_err());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Self, Unpack
 
     from . import types
-    from ._responses import Explanation, ModelInfo, ProviderInfo, UsageReport
+    from ._responses import Explanation, LoadedPrices, ModelInfo, ProviderInfo, UsageReport
 
 _OWN = "default"
 """Name of the provider that `base_url` without `provider` makes."""
@@ -178,6 +178,19 @@ class BaseClient:
             if moment is not None:
                 query[name] = int((moment if isinstance(moment, (int, float)) else moment.timestamp()) * 1000)
         return self._native.usage(query)
+
+    def load_prices(self, source: str | bytes | os.PathLike[str]) -> LoadedPrices:
+        """Takes the prices of a published list; they hold for calls that begin from now on. Returns what was taken, and
+        which rows were refused.
+
+        source: a file's path, or the document itself as bytes: LiteLLM's map, models.dev's ``api.json``, the list of models
+        of OpenRouter or of Hugging Face's router, or genai-prices' ``data.json``, seen from its shape. Configured prices
+        outrank it, and it outranks the catalogue's.
+        """
+        if not isinstance(source, bytes):
+            with open(source, "rb") as file:
+                source = file.read()
+        return self._native.load_prices(source)
 
     def providers(self) -> list[ProviderInfo]:
         """Backends, with whether a key was found and where; never the key."""

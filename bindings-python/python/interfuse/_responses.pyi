@@ -227,7 +227,7 @@ ErrorKind: TypeAlias = Literal[
 Dispatch: TypeAlias = Literal["not_sent", "uncertain", "output_seen"]
 """How far a request had got when its attempt ended; decides what may be tried again."""
 
-CostSource: TypeAlias = Literal["provider", "configured", "catalog"]
+CostSource: TypeAlias = Literal["provider", "configured", "live", "catalog"]
 """How a cost is known."""
 
 class RateLimit(Record):
@@ -995,6 +995,15 @@ class LedgerRecord(Record):
     """Nano-USD; absent when unknown."""
     cost_source: CostSource | None
     """How the cost is known."""
+    computed_nanos: int | None
+    """What the units cost at the price known, nano-USD, whatever the provider states; absent when unknown."""
+    price: PriceRow | None
+    """The price the units were computed at."""
+    units: dict[str, int | dict[str, int]] | None
+    """Units by class, each in exactly one; a class that is absent is not known."""
+    flags: list[str] | None
+    """What is odd about counts and cost, or missing: `ambiguous`, `cached_gt_prompt`, `drift`, `price_unknown`,
+    `rate_missing:input_audio`, `tier_price_unknown:flex`, `usage_missing`, ..."""
     latency_ms: int
     """Duration, milliseconds."""
     ttft_ms: int | None
@@ -1009,6 +1018,71 @@ Purpose: TypeAlias = Literal["chat", "member", "judge", "synthesis", "debate", "
 
 Outcome: TypeAlias = Literal["ok", "failed", "interrupted", "cancelled"]
 """How an attempt ended."""
+
+class PriceRow(Record):
+    """The price that one attempt was computed at, complete: with it and the record's units the amount follows again."""
+
+    id: str
+    """`provider/model@date@what replaced the base row` (`batch`, `flex`, `off_peak`, `above_272000`)."""
+    source: str | None
+    """Where it comes from."""
+    as_of: str | None
+    """Date of the source."""
+    rates: Rates
+    """The rates that held."""
+    fallbacks: dict[str, str] | None
+    """Classes that had no rate of their own, and whose they were computed at."""
+
+class Rates(Record):
+
+    input: str | None
+    """input, USD per million tokens."""
+    cache_read: str | None
+    """cache read, USD per million tokens."""
+    cache_write: str | None
+    """cache write, USD per million tokens."""
+    cache_write_5m: str | None
+    """cache write 5m, USD per million tokens."""
+    cache_write_1h: str | None
+    """cache write 1h, USD per million tokens."""
+    input_audio: str | None
+    """input audio, USD per million tokens."""
+    cache_read_audio: str | None
+    """cache read audio, USD per million tokens."""
+    input_image: str | None
+    """input image, USD per million tokens."""
+    cache_read_image: str | None
+    """cache read image, USD per million tokens."""
+    output: str | None
+    """output, USD per million tokens."""
+    reasoning: str | None
+    """reasoning, USD per million tokens."""
+    output_audio: str | None
+    """output audio, USD per million tokens."""
+    output_image: str | None
+    """output image, USD per million tokens."""
+    request: str | None
+    """request, USD each."""
+    web_search_per_1000: str | None
+    """web search, USD per thousand."""
+    tool_call_per_1000: str | None
+    """tool call, USD per thousand."""
+    search_unit_per_1000: str | None
+    """search unit, USD per thousand."""
+    seconds_per_1000: str | None
+    """seconds, USD per thousand seconds."""
+
+class LoadedPrices(Record):
+    """What a price list held."""
+
+    format: str
+    """Whose form it has: `litellm`, `models.dev`, `openrouter`, `huggingface`, `genai-prices`."""
+    rows: int
+    """Rows taken."""
+    skipped: int
+    """Rows of providers that the catalogue does not know, or without a price."""
+    refused: list[str]
+    """Rows left out, with their paths and what is wrong with them."""
 
 class ModelInfo(Record):
     """One model of the catalogue."""

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader left (`| head`); nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (InterfuseError, local.LocalUnavailable, ValueError) as e:
+    except (InterfuseError, local.LocalUnavailable, ValueError, OSError) as e:
         _complain(e)
         return 1
 
@@ -62,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
 
     def configured(found: argparse.ArgumentParser) -> None:
         found.add_argument("--config", metavar="FILE", help="TOML or JSON configuration; INTERFUSE_CONFIG by default")
+        found.add_argument(
+            "--prices", metavar="FILE", action="append", default=[],
+            help="a price list (of LiteLLM, models.dev, OpenRouter, Hugging Face or genai-prices) that outranks the built-in one",
+        )
 
     chat = command("chat", _chat, "Ask one model; its answer is printed as it comes.")
     asking(chat)
@@ -99,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _client(arguments: argparse.Namespace) -> Client:
+    client = Client(arguments.config)
+    for path in arguments.prices:
+        loaded = client.load_prices(path)
+        for why in loaded.refused:
+            print(f"{path}: refused {why}", file=sys.stderr)
+    return client
+
+
 def _chat(arguments: argparse.Namespace) -> int:
     if arguments.local:
         with local.LocalServer() as server:
@@ -106,7 +119,7 @@ def _chat(arguments: argparse.Namespace) -> int:
             return _print_chat(client, arguments, model=server.model, provider=local.PROVIDER)
     if not arguments.model:
         raise ValueError("which model? `--model openai/gpt-5-mini`, or `--local` for the small one on this machine")
-    return _print_chat(Client(arguments.config), arguments, model=arguments.model)
+    return _print_chat(_client(arguments), arguments, model=arguments.model)
 
 
 def _print_chat(client: Client, arguments: argparse.Namespace, **target: str) -> int:
@@ -172,7 +185,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
         # One word without a slash is no model: it names a pool of the configuration.
         request["pool"] = arguments.pool if len(pool) == 1 and "/" not in pool[0] else pool
     if not arguments.local:
-        return _print_fusion(Client(arguments.config), request, arguments.json)
+        return _print_fusion(_client(arguments), request, arguments.json)
     if arguments.pool or arguments.judge:
         raise ValueError("--local brings its own pool and judge; leave --pool and --judge out")
     print(
@@ -281,7 +294,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
 def _models(arguments: argparse.Namespace) -> int:
     words = [word.lower() for word in arguments.words]
-    found = [m for m in Client(arguments.config).models.list() if all(word in m.id.lower() for word in words)]
+    found = [m for m in _client(arguments).models.list() if all(word in m.id.lower() for word in words)]
     if arguments.json:
         print(json.dumps(found, indent=2))
         return 0
@@ -299,7 +312,7 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _providers(arguments: argparse.Namespace) -> int:
-    found = Client(arguments.config).providers()
+    found = _client(arguments).providers()
     if arguments.json:
         print(json.dumps(found, indent=2))
         return 0
@@ -316,7 +329,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     print(f"interfuse  {__version__}, Python {python}, {sys.platform}")
     named = arguments.config or os.environ.get("INTERFUSE_CONFIG")
     print(f"config     {named or 'none (vendors’ usual variables)'}")
-    providers = Client(arguments.config).providers()
+    providers = _client(arguments).providers()
     with_key = [p for p in providers if p.key_from]
     print(f"providers  {len(providers)} known, keys found for {len(with_key)}")
     for provider in with_key:

@@ -57,7 +57,10 @@ __all__ = [
     "CredentialConfig",
     "KeyConfig",
     "LimitConfig",
-    "PriceConfig",
+    "Price",
+    "LongContext",
+    "Lane",
+    "OffPeak",
     "RoutingConfig",
     "RetryConfig",
     "NetworkConfig",
@@ -685,8 +688,9 @@ class Config(TypedDict, total=False):
     """Backends by name: a catalogue id with changes, or an id of one's own with `base_url`."""
     pools: Mapping[str, FusionOptions]
     """Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none."""
-    prices: Mapping[str, PriceConfig]
-    """Prices that outrank the catalogue's, by `provider/model` as sent."""
+    prices: Mapping[str, Price]
+    """Prices that outrank every list's, by `provider/model` as sent: rows as in the catalogue, decimal texts in USD per
+    million tokens or, where the name says so, per thousand."""
     routing: RoutingConfig
     """How backends are chosen where a request does not say."""
     retries: RetryConfig
@@ -787,21 +791,209 @@ class LimitConfig(TypedDict, total=False):
     """Calls under way at once."""
 
 
-class PriceConfig(TypedDict, total=False):
-    """Price of one model, decimal USD per million tokens as text ("0.15")."""
+class Price(TypedDict, total=False):
+    """What one provider asks for one model. A rate that is not known separately is absent, never zero."""
 
-    input: Required[str]
-    """Prompt tokens."""
-    output: Required[str]
-    """Completion tokens."""
+    input: str | None
+    """input, USD per million tokens."""
     cache_read: str | None
-    """Prompt tokens read from the vendor's cache; `input` by default."""
+    """cache read, USD per million tokens."""
     cache_write: str | None
-    """Prompt tokens written to the vendor's cache; `input` by default."""
+    """cache write, USD per million tokens."""
+    cache_write_5m: str | None
+    """cache write 5m, USD per million tokens."""
+    cache_write_1h: str | None
+    """cache write 1h, USD per million tokens."""
+    input_audio: str | None
+    """input audio, USD per million tokens."""
+    cache_read_audio: str | None
+    """cache read audio, USD per million tokens."""
+    input_image: str | None
+    """input image, USD per million tokens."""
+    cache_read_image: str | None
+    """cache read image, USD per million tokens."""
+    output: str | None
+    """output, USD per million tokens."""
+    reasoning: str | None
+    """reasoning, USD per million tokens."""
+    output_audio: str | None
+    """output audio, USD per million tokens."""
+    output_image: str | None
+    """output image, USD per million tokens."""
     request: str | None
-    """USD per request, beside its tokens; none by default."""
+    """request, USD each."""
+    web_search_per_1000: str | None
+    """web search, USD per thousand."""
+    tool_call_per_1000: str | None
+    """tool call, USD per thousand."""
+    search_unit_per_1000: str | None
+    """search unit, USD per thousand."""
+    seconds_per_1000: str | None
+    """seconds, USD per thousand seconds."""
+    long_context: Sequence[LongContext]
+    """Rows that replace the base for the whole request once its prompt is long."""
+    batch: Lane | None
+    """Batch lane."""
+    service_tiers: Mapping[str, Lane]
+    """Other service tiers by the provider's word for them (`flex`, `priority`, `fast`); the tier that served counts."""
+    geo: Mapping[str, Lane]
+    """Rates of Bedrock's geographic profiles, by prefix (`us`, `eu`), where they differ."""
+    off_peak: OffPeak | None
+    """Cheaper hours; the base is the dear ones."""
+    valid_from: str | None
+    """First moment the row holds, `2026-10-20` or `2026-10-20T16:00Z`."""
+    valid_until: str | None
+    """First moment the row holds no more."""
+    history: Sequence[Price]
+    """Rows that held, or will hold, at other times."""
     image: str | None
     """USD per image of a prompt, where images are not counted as tokens. Only compared with `max_price.image`."""
+    source: str | None
+    """Where the row comes from."""
+    as_of: str | None
+    """Date of the source, `YYYY-MM-DD`."""
+
+
+class LongContext(TypedDict, total=False):
+    """Rates for a long prompt; they hold for the whole request."""
+
+    above_input_tokens: Required[int]
+    """Threshold: uncached, cached and written prompt tokens together."""
+    inclusive: bool
+    """`true`: the row holds at the threshold already."""
+    input: str | None
+    """input, USD per million tokens."""
+    cache_read: str | None
+    """cache read, USD per million tokens."""
+    cache_write: str | None
+    """cache write, USD per million tokens."""
+    cache_write_5m: str | None
+    """cache write 5m, USD per million tokens."""
+    cache_write_1h: str | None
+    """cache write 1h, USD per million tokens."""
+    input_audio: str | None
+    """input audio, USD per million tokens."""
+    cache_read_audio: str | None
+    """cache read audio, USD per million tokens."""
+    input_image: str | None
+    """input image, USD per million tokens."""
+    cache_read_image: str | None
+    """cache read image, USD per million tokens."""
+    output: str | None
+    """output, USD per million tokens."""
+    reasoning: str | None
+    """reasoning, USD per million tokens."""
+    output_audio: str | None
+    """output audio, USD per million tokens."""
+    output_image: str | None
+    """output image, USD per million tokens."""
+    request: str | None
+    """request, USD each."""
+    web_search_per_1000: str | None
+    """web search, USD per thousand."""
+    tool_call_per_1000: str | None
+    """tool call, USD per thousand."""
+    search_unit_per_1000: str | None
+    """search unit, USD per thousand."""
+    seconds_per_1000: str | None
+    """seconds, USD per thousand seconds."""
+
+
+class Lane(TypedDict, total=False):
+    """Rates that replace the base's."""
+
+    input: str | None
+    """input, USD per million tokens."""
+    cache_read: str | None
+    """cache read, USD per million tokens."""
+    cache_write: str | None
+    """cache write, USD per million tokens."""
+    cache_write_5m: str | None
+    """cache write 5m, USD per million tokens."""
+    cache_write_1h: str | None
+    """cache write 1h, USD per million tokens."""
+    input_audio: str | None
+    """input audio, USD per million tokens."""
+    cache_read_audio: str | None
+    """cache read audio, USD per million tokens."""
+    input_image: str | None
+    """input image, USD per million tokens."""
+    cache_read_image: str | None
+    """cache read image, USD per million tokens."""
+    output: str | None
+    """output, USD per million tokens."""
+    reasoning: str | None
+    """reasoning, USD per million tokens."""
+    output_audio: str | None
+    """output audio, USD per million tokens."""
+    output_image: str | None
+    """output image, USD per million tokens."""
+    request: str | None
+    """request, USD each."""
+    web_search_per_1000: str | None
+    """web search, USD per thousand."""
+    tool_call_per_1000: str | None
+    """tool call, USD per thousand."""
+    search_unit_per_1000: str | None
+    """search unit, USD per thousand."""
+    seconds_per_1000: str | None
+    """seconds, USD per thousand seconds."""
+    long_context: Sequence[LongContext]
+    """Its rows for long prompts."""
+
+
+class OffPeak(TypedDict, total=False):
+    """Rates of the cheaper hours. Either their hours are stated (`hours_utc`) or the dear ones (`peak_hours_utc`). The moment
+    at which the answer was complete decides; the end of a window is not in it."""
+
+    input: str | None
+    """input, USD per million tokens."""
+    cache_read: str | None
+    """cache read, USD per million tokens."""
+    cache_write: str | None
+    """cache write, USD per million tokens."""
+    cache_write_5m: str | None
+    """cache write 5m, USD per million tokens."""
+    cache_write_1h: str | None
+    """cache write 1h, USD per million tokens."""
+    input_audio: str | None
+    """input audio, USD per million tokens."""
+    cache_read_audio: str | None
+    """cache read audio, USD per million tokens."""
+    input_image: str | None
+    """input image, USD per million tokens."""
+    cache_read_image: str | None
+    """cache read image, USD per million tokens."""
+    output: str | None
+    """output, USD per million tokens."""
+    reasoning: str | None
+    """reasoning, USD per million tokens."""
+    output_audio: str | None
+    """output audio, USD per million tokens."""
+    output_image: str | None
+    """output image, USD per million tokens."""
+    request: str | None
+    """request, USD each."""
+    web_search_per_1000: str | None
+    """web search, USD per thousand."""
+    tool_call_per_1000: str | None
+    """tool call, USD per thousand."""
+    search_unit_per_1000: str | None
+    """search unit, USD per thousand."""
+    seconds_per_1000: str | None
+    """seconds, USD per thousand seconds."""
+    long_context: Sequence[LongContext]
+    """Its rows for long prompts."""
+    hours_utc: Sequence[Sequence[str]]
+    """Cheaper hours, `["14:00", "00:00"]` in UTC; a window may pass midnight."""
+    peak_hours_utc: Sequence[Sequence[str]]
+    """Dear hours, likewise."""
+    weekends_off_peak: bool
+    """Whether Saturdays and Sundays (UTC) have no dear hours."""
+    holidays: Sequence[str]
+    """Further days (UTC) without dear hours: public holidays, as far as they were announced."""
+    since: str | None
+    """Since when; before, the base holds at all hours."""
 
 
 class RoutingConfig(TypedDict, total=False):

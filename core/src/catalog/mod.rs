@@ -5,6 +5,7 @@
 
 mod address;
 mod embeddings;
+mod lists;
 pub(crate) mod models;
 pub(crate) mod nearest;
 mod prices;
@@ -18,11 +19,13 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use crate::types::{Class, Lane, LoadedPrices, LongContext, OffPeak, Price, Rate, Rates};
 pub use address::expand;
 pub use embeddings::EmbeddingApi;
+pub use lists::PriceBook;
 pub use models::{Confidence, Model, Models, Offer, OfferStatus, Profile, Source};
 use nearest::did_you_mean;
-pub use prices::{BatchRates, Cost, LongContext, OffPeak, Price, Rate, Rates, TokenClasses};
+pub use prices::{Circumstances, Cost, Selected, Unpriced, cost_at};
 pub use providers::{Api, Auth, Derived, Env, Identity, Provider, ProviderKind, ProviderStatus, Providers};
 pub use resolve::{Resolution, Resolved};
 pub use target::{Policy, is_virtual};
@@ -42,6 +45,8 @@ pub struct Catalog {
     providers: Option<Arc<Providers>>,
     /// `None`: the embedded document.
     models: Option<Arc<Models>>,
+    /// Prices of lists that were loaded; they outrank those of the models.
+    live: Option<Arc<PriceBook>>,
 }
 
 impl Catalog {
@@ -57,7 +62,7 @@ impl Catalog {
     pub fn from_documents(providers_toml: Option<&str>, models_json: Option<&str>) -> Result<Catalog> {
         let providers = providers_toml.map(Providers::parse).transpose()?.map(Arc::new);
         let models = models_json.map(Models::parse).transpose()?.map(Arc::new);
-        Ok(Catalog { providers, models })
+        Ok(Catalog { providers, models, live: None })
     }
 
     /// This catalogue with one more provider; a row of the same id is replaced.
@@ -66,7 +71,27 @@ impl Catalog {
     /// `invalid_config` when the row is faulty or one of its names belongs to another row.
     pub fn with_provider(&self, row: Provider) -> Result<Catalog> {
         let providers = Some(Arc::new(self.table()?.with(row)?));
-        Ok(Catalog { providers, models: self.models.clone() })
+        Ok(Catalog { providers, ..self.clone() })
+    }
+
+    /// Takes the prices of a published list: LiteLLM's map, models.dev's `api.json`, the list of models of OpenRouter or of
+    /// Hugging Face's router, or genai-prices' `data.json`; which one it is, is seen from its shape. They outrank the
+    /// catalogue's own, and of two lists the one loaded later.
+    ///
+    /// # Errors
+    /// `invalid_request` for a document of no known form, or one of which no row can be taken; single rows that are
+    /// negative, no numbers or in another unit are left out and told.
+    pub fn load_prices(&mut self, list: &[u8]) -> Result<LoadedPrices> {
+        let (book, loaded) = lists::read(self, list)?;
+        let mut all = self.live.as_deref().cloned().unwrap_or_default();
+        all.extend(book);
+        self.live = Some(Arc::new(all));
+        Ok(loaded)
+    }
+
+    /// A loaded list's price for a model, both named as in requests.
+    pub fn live_price(&self, provider: &str, model: &str) -> Option<&Arc<Price>> {
+        self.live.as_ref()?.get(provider, model)
     }
 
     /// All providers, in the document's order.

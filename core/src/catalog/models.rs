@@ -9,8 +9,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::prices::Price;
 use crate::error::{Error, Result};
+use crate::types::Price;
 
 /// One model, wherever it is served.
 #[derive(Debug, Clone, Deserialize)]
@@ -354,7 +354,11 @@ impl<'de> Deserialize<'de> for Offers {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Offers, A::Error> {
                 let mut pairs: Vec<(String, Arc<Offer>)> = Vec::with_capacity(8);
-                while let Some((provider, offer)) = map.next_entry::<String, Offer>()? {
+                while let Some((provider, mut offer)) = map.next_entry::<String, Offer>()? {
+                    if let Some(price) = &mut offer.price {
+                        price.source.get_or_insert_with(|| offer.source.clone());
+                        price.as_of.get_or_insert_with(|| offer.as_of.clone());
+                    }
                     if pairs.iter().any(|(p, _)| *p == provider) {
                         return Err(serde::de::Error::custom(format!("provider `{provider}` twice")));
                     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::catalog::{Catalog, MODELS_JSON};
+use crate::catalog::{Catalog, Class, LongContext, MODELS_JSON, Rates};
 
 #[test]
 fn every_embedded_row_parses_and_is_sound() {
@@ -31,9 +31,15 @@ fn every_embedded_row_parses_and_is_sound() {
             }
             let Some(price) = &offer.price else { continue };
             priced += 1;
-            assert!(price.cache_read.is_none_or(|r| r <= price.input), "{at}: cached tokens dearer than fresh ones");
-            assert!(price.long_context.iter().all(|t| t.input >= price.input && t.above_input_tokens > 0), "{at}");
-            assert!(price.batch.is_none_or(|b| b.input <= price.input), "{at}");
+            let rate = |rates: &Rates, class| rates.get(class);
+            let input = rate(&price.rates, Class::Input).unwrap();
+            let cached = rate(&price.rates, Class::CacheRead);
+            assert!(cached.is_none_or(|r| r <= input), "{at}: cached tokens dearer than fresh ones");
+            let long = |t: &LongContext| rate(&t.rates, Class::Input) >= Some(input) && t.above_input_tokens > 0;
+            assert!(price.long_context.iter().all(long), "{at}");
+            let batch = price.batch.as_ref().and_then(|b| rate(&b.rates, Class::Input));
+            assert!(batch.is_none_or(|b| b <= input), "{at}");
+            assert!(price.source.is_some() && price.as_of.is_some(), "{at}: a price without a source");
         }
     }
     assert!(priced > 900, "{priced}");
@@ -68,7 +74,8 @@ fn faults_name_row_and_field() {
     for (from, to, parts) in [
         (r#""input": "1""#, r#""input": "1e3""#, &["models.v/m.serves", "1e3"][..]),
         (r#""input": "1""#, r#""input": 1"#, &["models.v/m.serves", "string"]),
-        (r#""input": "1", "#, "", &["models.v/m.serves", "input"]),
+        (r#""input": "1""#, r#""inputs": "1""#, &["models.v/m.serves", "inputs"]),
+        (r#""input": "1""#, r#""input": "0.000001""#, &["models.v/m.serves", "input", "another unit"]),
         (r#""vendor": "v""#, r#""vendr": "v""#, &["models.v/m", "vendr"]),
         (r#""high""#, r#""hihg""#, &["models.v/m.serves", "hihg"]),
         (r#"["m"]"#, r#"["V/M"]"#, &["models.v/m.aliases", "already"]),

@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use super::models::{Model, Models, Offer, OfferStatus};
 use super::nearest::{did_you_mean, nearest};
-use super::prices::Price;
 use super::providers::{Provider, ProviderKind, ProviderStatus};
 use super::target::{Policy, is_virtual, split_head, split_suffix};
 use super::{Catalog, Confidence};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::Price;
 
 /// One backend that can serve a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,10 +78,17 @@ impl Catalog {
         }
     }
 
-    /// The catalogue's price for a model at a provider; both by any of their names. `None`: unknown.
+    /// The price for a model at a provider, both by any of their names: a loaded list's, else the catalogue's. `None`:
+    /// unknown.
     pub fn price(&self, provider: &str, model: &str) -> Option<&Price> {
         let row = self.provider(provider).ok()?;
-        let (_, offer, priced) = find(self.models().ok()?, row, model)?;
+        let found = find(self.models().ok()?, row, model);
+        let sent = found.as_ref().filter(|(_, _, priced)| *priced).map(|(_, offer, _)| offer.id.as_str());
+        let live = |model: &str| self.live_price(&row.id, model);
+        if let Some(live) = live(model).or_else(|| live(sent?)) {
+            return Some(live);
+        }
+        let (_, offer, priced) = found?;
         offer.price.as_ref().filter(|_| priced)
     }
 

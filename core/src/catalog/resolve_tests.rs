@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::catalog::Class;
 
 /// Real providers, made-up models: every case of the grammar once.
 const MODELS: &str = r#"{"schema": 1, "as_of": "2026-01-01", "sources": [], "models": [
@@ -181,7 +182,7 @@ fn errors_say_what_to_do() {
 #[test]
 fn prices_hold_only_for_what_they_were_quoted_for() {
     let c = small();
-    let input = |model: &str, provider: &str| c.price(provider, model).map(|p| p.input.to_string());
+    let input = |model: &str, provider: &str| Some(c.price(provider, model)?.rates.get(Class::Input)?.to_string());
     assert_eq!(input("openai/shut-1", "openai").as_deref(), Some("1"));
     assert_eq!(input("shut-1-2026-01-01", "openai").as_deref(), Some("1"), "the same version, spelt out");
     assert_eq!(input("shut-1-fast", "openai"), None, "another lane at another price");

@@ -14,10 +14,11 @@ use super::limits::{Attempted, Limits};
 use super::operation::{Answer, Came, Operation};
 use super::{Call, CallLog, Served};
 use crate::backend::{Api, Host};
+use crate::catalog::Circumstances;
 use crate::clock::Clock;
 use crate::error::{Attempt, AttemptKind, Dispatch, Error, ErrorKind, Result};
 use crate::http::{self as net, HttpRequest, HttpResponse};
-use crate::ledger::Priced;
+use crate::ledger::{self, Priced};
 use crate::money::NanoUsd;
 use crate::routing::Target;
 use crate::types::quirks::ServedBy;
@@ -121,7 +122,7 @@ pub(super) async fn make<O: Operation>(call: &Call<'_, O>, trial: Trial) -> Trie
             // What never left this machine costs nothing, nor does what was refused; anything else may have been billed.
             let refused = !booking.output && body.status.is_some_and(|s| s >= 400);
             if matches!(attempt.dispatch, Some(Dispatch::NotSent)) || refused {
-                booking.usage(None, Priced { cost: Some(NanoUsd::ZERO), source: None });
+                booking.usage(None, Priced { cost: Some(NanoUsd::ZERO), ..Priced::default() });
             }
             let cost = booking.cost();
             attempt.cost_nanos = cost.map(NanoUsd::nanos);
@@ -276,10 +277,29 @@ pub(super) fn note_served_by(into: &mut Option<String>, told: Option<&ServedBy>,
     }
 }
 
-/// Cost of what a target answered.
-pub(super) fn price(target: &Target, quirks: &Quirks, usage: Option<&Usage>, extra: &Extra) -> Priced {
-    let price = target.price.as_ref().map(|(price, source)| (price, *source));
-    Priced::of(usage, extra, quirks.cost.as_ref(), price)
+/// Cost of what a target answered just now, served in the tier that the answer names.
+pub(super) fn price(
+    target: &Target,
+    quirks: &Quirks,
+    usage: Option<&Usage>,
+    extra: &Extra,
+    service_tier: Option<&str>,
+    now_ms: u64,
+) -> Priced {
+    let answer = ledger::Answer {
+        usage,
+        extra,
+        wire: target.api.protocol.name(),
+        stated: quirks.cost.as_ref(),
+        target: (target.endpoint.id(), &target.model),
+        circumstances: Circumstances {
+            service_tier,
+            batch: false,
+            geo: target.model.split_once('.').map(|(geo, _)| geo),
+            completed_ms: now_ms,
+        },
+    };
+    Priced::of(&answer, target.price.as_ref().map(|(price, source)| (price, *source)))
 }
 
 /// An error found in an answer, with what shows its cause.

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ledger::Priced;
 use crate::money::NanoUsd;
 use crate::routing::{Flight, Passes, Sample, Target};
-use crate::types::{LedgerRecord, Outcome, Piece, Usage};
+use crate::types::{LedgerRecord, Outcome, Piece, Usage, UsageVector};
 
 /// An attempt that is not booked yet.
 pub(super) struct Booking {
@@ -52,6 +52,10 @@ impl Booking {
             usage: None,
             cost_nanos: None,
             cost_source: None,
+            computed_nanos: None,
+            price: None,
+            units: UsageVector::default(),
+            flags: Vec::new(),
             latency_ms: 0,
             ttft_ms: None,
             cached: false,
@@ -80,6 +84,11 @@ impl Booking {
         self.started
     }
 
+    /// The time now, milliseconds since 1970-01-01 UTC.
+    pub fn now_ms(&self) -> u64 {
+        self.engine.clock().unix_ms()
+    }
+
     /// Notes the time to the first output.
     pub fn first_output(&mut self) -> Option<u64> {
         self.output = true;
@@ -98,6 +107,10 @@ impl Booking {
             record.usage = usage.cloned();
             record.cost_nanos = priced.cost.map(NanoUsd::nanos);
             record.cost_source = priced.source;
+            record.computed_nanos = priced.computed.map(NanoUsd::nanos);
+            record.price = priced.row;
+            record.units = priced.units;
+            record.flags = priced.flags;
         }
     }
 
@@ -153,6 +166,10 @@ pub(super) fn kept(engine: &Engine, cx: &CallContext, by: &Piece, usage: Option<
         usage: usage.cloned(),
         cost_nanos: Some(0),
         cost_source: None,
+        computed_nanos: None,
+        price: None,
+        units: UsageVector::default(),
+        flags: Vec::new(),
         latency_ms: 0,
         ttft_ms: None,
         cached: true,

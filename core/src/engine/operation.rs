@@ -82,11 +82,11 @@ impl<P: ?Sized> Came<'_, P> {
     }
 
     /// Notes what a complete answer used and cost, and who gave it.
-    fn note(&mut self, usage: Option<&Usage>, extra: &Extra) {
+    fn note(&mut self, usage: Option<&Usage>, extra: &Extra, service_tier: Option<&str>) {
         let quirks = self.api.quirks();
         note_served_by(&mut self.served.served_by, quirks.served_by.as_ref(), extra);
-        self.served.priced = price(self.target, quirks, usage, extra);
-        self.booking.usage(usage, self.served.priced);
+        self.served.priced = price(self.target, quirks, usage, extra, service_tier, self.booking.now_ms());
+        self.booking.usage(usage, self.served.priced.clone());
     }
 }
 
@@ -168,7 +168,7 @@ impl Operation for Chat<'_> {
         }
         let mut answer = came.decoded(|reply, wire| protocol.decode(reply, wire)).await?;
         complete(&mut answer.id, &mut answer.model, &mut answer.created, came.target, came.now);
-        came.note(answer.usage.as_ref(), &answer.extra);
+        came.note(answer.usage.as_ref(), &answer.extra, answer.service_tier.as_deref());
         stop::cut(&mut answer, self.0, protocol);
         held::check(self.0, &answer, &came.wire)?;
         Ok(Whole { answer, served: came.served })
@@ -262,7 +262,7 @@ impl Operation for Embeddings<'_> {
             embeddings::complete(protocol.decode(reply, wire)?, self.0, wire)
         };
         let answer = came.decoded(decode).await?;
-        came.note(answer.usage.as_ref().map(Usage::from).as_ref(), &answer.extra);
+        came.note(answer.usage.as_ref().map(Usage::from).as_ref(), &answer.extra, None);
         Ok(Whole { answer, served: came.served })
     }
 }

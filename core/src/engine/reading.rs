@@ -119,7 +119,7 @@ impl Open {
     pub fn made(&mut self, mut booking: Booking, deadline: Instant, timeout: Duration) {
         // Usage may have come before the booking was here.
         if let Some(usage) = &self.usage {
-            booking.usage(Some(usage), self.served.priced);
+            booking.usage(Some(usage), self.served.priced.clone());
         }
         self.booking = Some(booking);
         self.patience.call = Some((deadline, timeout));
@@ -152,7 +152,7 @@ impl Open {
                 all.add(&chunk);
             }
             if let Some(usage) = &self.usage {
-                booking.usage(Some(usage), self.served.priced);
+                booking.usage(Some(usage), self.served.priced.clone());
             }
             if let Some(error) = self.failed.take() {
                 return Err(error);
@@ -315,9 +315,11 @@ impl Open {
             note_served_by(&mut self.served.served_by, self.target.api.quirks().served_by.as_ref(), &chunk.extra);
         }
         if let Some(usage) = &chunk.usage {
-            let priced = price(&self.target, self.target.api.quirks(), Some(usage), &chunk.extra);
+            let (quirks, tier) = (self.target.api.quirks(), chunk.service_tier.as_deref());
+            let now = self.booking.as_ref().map_or(self.created * 1000, Booking::now_ms);
+            let priced = price(&self.target, quirks, Some(usage), &chunk.extra, tier, now);
             if let Some(booking) = &mut self.booking {
-                booking.usage(Some(usage), priced);
+                booking.usage(Some(usage), priced.clone());
             }
             self.served.priced = priced;
             self.usage = Some(usage.clone());

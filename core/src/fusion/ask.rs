@@ -8,11 +8,13 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
-use crate::catalog::TokenClasses;
+use crate::catalog::Circumstances;
 use crate::engine::{CallContext, ChatStream, Engine};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
 use crate::routing::{ASSUMED_ANSWER, prompt_bytes};
-use crate::types::{ChatCompletion, ChatRequest, ProviderPreferences, ResponseMeta, StreamOptions, Terms, Usage};
+use crate::types::{
+    ChatCompletion, ChatRequest, Class, ProviderPreferences, ResponseMeta, StreamOptions, Terms, Usage, UsageVector,
+};
 use crate::wire::Assembler;
 
 use super::events::Events;
@@ -48,8 +50,12 @@ impl Ask for Engine {
         let plan = self.router().plan(&Terms { within, ..request.terms() }, request).ok()?;
         let (price, _) = plan.routes.first()?.target.price.as_ref()?;
         let output = request.max_completion_tokens.or(request.max_tokens).unwrap_or(ASSUMED_ANSWER);
-        let tokens = TokenClasses { input: prompt_bytes(request) / 3 + 1, output, ..Default::default() };
-        price.cost(&tokens).map(|cost| cost.amount.nanos())
+        let mut units = UsageVector::default();
+        units.estimate(Class::Input, prompt_bytes(request) / 3 + 1);
+        units.estimate(Class::Output, output);
+        units.report(Class::Request, 1);
+        let now = Circumstances { completed_ms: self.clock().unix_ms(), ..Default::default() };
+        price.cost(&units, &now).ok().map(|cost| cost.amount.nanos())
     }
 }
 

@@ -192,7 +192,7 @@ impl LedgerStore for MemoryLedger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Usage;
+    use crate::types::{PriceRow, Usage};
 
     fn record(at_ms: u64, project: &str, cost: Option<u64>) -> LedgerRecord {
         LedgerRecord {
@@ -209,6 +209,10 @@ mod tests {
             usage: Some(Usage { prompt_tokens: 10, completion_tokens: 1, total_tokens: 11, ..Default::default() }),
             cost_nanos: cost,
             cost_source: None,
+            computed_nanos: cost,
+            price: cost.map(|_| PriceRow { id: "p/m@2026-01-01".into(), ..Default::default() }),
+            units: Default::default(),
+            flags: Vec::new(),
             latency_ms: 1,
             ttft_ms: None,
             cached: false,
@@ -221,7 +225,7 @@ mod tests {
         let ledger = MemoryLedger::new(3);
         let ids = ["0192F3A4-5B6C-7D8E-9F01-23456789ABCD", "0192f3a4-5b6c-7d8e-9f01-23456789abcd", "run 7"];
         let booked: Vec<_> =
-            ids.iter().map(|id| LedgerRecord { run_id: (*id).into(), ..record(1, "a", None) }).collect();
+            ids.iter().map(|id| LedgerRecord { run_id: (*id).into(), ..record(1, "a", Some(1)) }).collect();
         booked.iter().for_each(|record| ledger.record(record.clone()).unwrap());
         assert_eq!(ledger.records(), booked);
         let by_run = UsageQuery { by: vec!["run_id".into()], ..Default::default() };

@@ -3,9 +3,11 @@
 mod cost;
 mod memory;
 mod row;
+mod usage;
 
-pub use cost::{Priced, total};
+pub use cost::{Answer, Exact, Priced, Stated, recompute, total};
 pub use memory::MemoryLedger;
+pub use usage::Counted;
 
 use crate::error::Result;
 use crate::types::{LedgerRecord, UsageQuery, UsageReport};

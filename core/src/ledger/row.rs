@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::types::LedgerRecord;
+use crate::types::{LedgerRecord, PriceRow};
 
 /// How many names are shared; more than that means that the names are made up.
 const NAMES: usize = 1024;
 
-/// Names of providers and models, each kept once.
+/// Names of providers and models and the prices they had, each kept once.
 #[derive(Default)]
-pub(super) struct Names(HashSet<Arc<str>>);
+pub(super) struct Names {
+    names: HashSet<Arc<str>>,
+    prices: HashSet<Arc<PriceRow>>,
+}
 
 impl Names {
     /// The shared name; mostly it is the one that the latest record has.
@@ -21,14 +24,29 @@ impl Names {
         if let Some(latest) = latest.filter(|latest| ***latest == *name) {
             return latest.clone();
         }
-        if let Some(known) = self.0.get(name.as_str()) {
+        if let Some(known) = self.names.get(name.as_str()) {
             return known.clone();
         }
         let name: Arc<str> = name.into();
-        if self.0.len() < NAMES {
-            self.0.insert(name.clone());
+        if self.names.len() < NAMES {
+            self.names.insert(name.clone());
         }
         name
+    }
+
+    /// The shared price.
+    fn price(&mut self, price: PriceRow, latest: Option<&Arc<PriceRow>>) -> Arc<PriceRow> {
+        if let Some(latest) = latest.filter(|latest| ***latest == price) {
+            return latest.clone();
+        }
+        if let Some(known) = self.prices.get(&price) {
+            return known.clone();
+        }
+        let price = Arc::new(price);
+        if self.prices.len() < NAMES {
+            self.prices.insert(price.clone());
+        }
+        price
     }
 }
 
@@ -64,6 +82,7 @@ pub(super) struct Row {
     model_sent: Arc<str>,
     id: Id,
     run_id: Id,
+    price: Option<Arc<PriceRow>>,
 }
 
 impl Row {
@@ -76,6 +95,7 @@ impl Row {
             model_sent: names.share(take(&mut record.model_sent), latest.map(|row| &row.model_sent)),
             id: Id::new(take(&mut record.id)),
             run_id: Id::new(take(&mut record.run_id)),
+            price: record.price.take().map(|p| names.price(p, latest.and_then(|row| row.price.as_ref()))),
             rest: record,
         }
     }
@@ -92,6 +112,7 @@ impl Row {
             provider: self.provider.to_string(),
             model: self.model.to_string(),
             model_sent: self.model_sent.to_string(),
+            price: self.price.as_deref().cloned(),
             ..self.rest.clone()
         }
     }

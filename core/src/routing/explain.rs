@@ -84,14 +84,14 @@ impl Router {
         reasons.extend(unusable.iter().map(|e| e.message().to_owned()));
         let mut message = format!("nobody can serve `{asked}`: {}", reasons.join("; "));
         let dear = out.iter().filter(|(.., filter)| *filter == Filter::MaxPrice).map(|(offered, ..)| *offered);
-        if let Some((offered, price)) = filter::cheapest(dear) {
+        if let Some((offered, (input, output))) =
+            filter::cheapest(dear).and_then(|(offered, price)| Some((offered, price.token_rates(0)?)))
+        {
             message.push_str(&format!(
-                ". The cheapest offer that only `max_price` leaves out is {}/{}, at {} USD per million prompt tokens and {} USD \
-                 per million completion tokens",
+                ". The cheapest offer that only `max_price` leaves out is {}/{}, at {input} USD per million prompt tokens and \
+                 {output} USD per million completion tokens",
                 offered.target.endpoint.id(),
                 offered.target.model,
-                price.input,
-                price.output
             ));
         }
         let mut error = Error::new(kind, message).with_model(asked);

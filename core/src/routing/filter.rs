@@ -5,7 +5,7 @@ use std::fmt;
 use super::Router;
 use super::need::{Need, NotTaken};
 use super::offered::Offered;
-use crate::catalog::{Price, Rate};
+use crate::catalog::{Class, Price, Rate};
 use crate::error::{Error, Result};
 use crate::types::{DataCollection, MaxPrice, ProviderPreferences, Quantization, Usd};
 
@@ -203,16 +203,17 @@ fn dearer(max: &MaxPrice, offered: &Offered, need: &dyn Need) -> Option<Dearer> 
     }
     let Some((price, _)) = &offered.target.price else { return Some(Dearer::NoPrice) };
     let prompt = if price.long_context.is_empty() { 0 } else { need.prompt_tokens() };
-    let (input, output) = price.rates(prompt);
+    let Some((input, output)) = price.token_rates(prompt) else { return Some(Dearer::NoPrice) };
     for (most, rate, what) in [(max.prompt, input, "prompt"), (max.completion, output, "completion")] {
         if let Some(most) = most
-            && u128::from(rate.pico_per_token()) * PER_MILLION > u128::from(most.pico())
+            && u128::from(rate.pico()) * PER_MILLION > u128::from(most.pico())
         {
             return Some(Dearer::Tokens(what, rate, most));
         }
     }
     let image = max.image.filter(|_| need.has_images());
-    for (most, fee, what) in [(max.request, price.request, "request"), (image, price.image, "image")] {
+    let request = price.rates.get(Class::Request).map(|rate| Usd::from_pico(rate.pico()));
+    for (most, fee, what) in [(max.request, request, "request"), (image, price.image, "image")] {
         match (most, fee) {
             (Some(most), Some(fee)) if fee > most => return Some(Dearer::Fee(what, fee, most)),
             (Some(_), None) => return Some(Dearer::NoFee(what)),
@@ -226,8 +227,11 @@ fn dearer(max: &MaxPrice, offered: &Offered, need: &dyn Need) -> Option<Dearer> 
 pub(super) fn cheapest<'a>(offers: impl Iterator<Item = &'a Offered>) -> Option<(&'a Offered, &'a Price)> {
     let priced = offers.filter_map(|offered| Some((offered, &offered.target.price.as_ref()?.0)));
     // Three prompt tokens and one completion token: what most requests are nearest to.
-    let sum = |price: &Price| 3 * u128::from(price.input.pico_per_token()) + u128::from(price.output.pico_per_token());
-    priced.min_by_key(|(_, price)| sum(price))
+    let sum = |price: &Price| {
+        let (input, output) = price.token_rates(0)?;
+        Some(3 * u128::from(input.pico()) + u128::from(output.pico()))
+    };
+    priced.min_by_key(|(_, price)| sum(price).unwrap_or(u128::MAX))
 }
 
 fn word(quantization: &Quantization) -> String {

@@ -3,7 +3,7 @@
 use super::Router;
 use crate::catalog::Resolved;
 use crate::error::Result;
-use crate::types::{ModelInfo, ModelOffer, ProviderInfo};
+use crate::types::{Class, ModelInfo, ModelOffer, ProviderInfo};
 
 impl Router {
     /// Models of the catalogue that some backend serves, with prices and whether its key is there.
@@ -32,9 +32,12 @@ impl Router {
 
     fn offer(&self, found: Resolved) -> ModelOffer {
         let ready = self.endpoint(&found.provider_id).is_ok_and(|e| e.ready());
+        let loaded = self.loaded_price(&found.provider_id, &found.model_id);
+        let price = loaded.as_ref().or(found.price());
+        let usd = |class| price.and_then(|p| p.rates.get(class)).map(|rate| rate.to_string());
         ModelOffer {
-            input_usd: found.price().map(|p| p.input.to_string()),
-            output_usd: found.price().map(|p| p.output.to_string()),
+            input_usd: usd(Class::Input),
+            output_usd: usd(Class::Output),
             provider: found.provider_id,
             model: found.model_id,
             ready,

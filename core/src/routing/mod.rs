@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::{Api, Endpoint, Endpoints};
-use crate::catalog::{Catalog, Price};
+use crate::catalog::{Catalog, LoadedPrices, Price};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{Config, CostSource, Explanation, Fallbacks, LimitConfig, ProviderChoice, Terms};
@@ -157,6 +157,8 @@ pub struct Router {
     pub endpoints: Endpoints,
     /// The user's prices, by `provider/model` as sent.
     prices: BTreeMap<String, Price>,
+    /// The same catalogue with the price lists loaded since.
+    lists: Mutex<Catalog>,
     /// The user's policy.
     policy: &'static Policy,
     /// The user's fallback models.
@@ -179,13 +181,8 @@ impl Router {
     /// A router over these backends.
     ///
     /// # Errors
-    /// `invalid_config` with the path of a price that is none, a policy that is none, a fallback that leads nowhere or back.
+    /// `invalid_config` with the path of a policy that is none, a fallback that leads nowhere or back.
     pub fn new(catalog: &Catalog, endpoints: Endpoints, config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        let prices = config
-            .prices
-            .iter()
-            .map(|(name, price)| Ok((name.clone(), Price::configured(price, &format!("prices.{name}"))?)))
-            .collect::<Result<_>>()?;
         let mut catalog = catalog.clone();
         for row in endpoints.own() {
             catalog = catalog.with_provider(row.clone())?;
@@ -197,9 +194,10 @@ impl Router {
         };
         Ok(Router {
             fallbacks: FallbackTable::new(&catalog, &routing.fallbacks)?,
+            lists: Mutex::new(catalog.clone()),
             catalog,
             endpoints,
-            prices,
+            prices: config.prices.clone(),
             policy,
             explain: routing.explain == Some(true),
             seeded: routing.seed.map(|seed| Mutex::new(fastrand::Rng::with_seed(seed))),
@@ -208,6 +206,24 @@ impl Router {
             tracks: Mutex::default(),
             gates: Mutex::default(),
         })
+    }
+
+    /// Takes the prices of a published list; they hold for calls that begin from now on.
+    ///
+    /// # Errors
+    /// See [`Catalog::load_prices`].
+    pub fn load_prices(&self, list: &[u8]) -> Result<LoadedPrices> {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = lists.load_prices(list)?;
+        // Targets carry their prices.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(loaded)
+    }
+
+    /// A loaded list's price.
+    fn loaded_price(&self, provider: &str, model: &str) -> Option<Price> {
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.live_price(provider, model).map(|price| Price::clone(price))
     }
 
     /// Where a request may go, in the order to be tried.

@@ -185,6 +185,7 @@ impl Router {
         let own = if self.prices.is_empty() { None } else { self.prices.get(&format!("{}/{id}", endpoint.id())) };
         let price = own
             .map(|p| (p.clone(), CostSource::Configured))
+            .or_else(|| self.loaded_price(endpoint.id(), id).map(|p| (p, CostSource::Live)))
             .or_else(|| found.price().map(|p| (p.clone(), CostSource::Catalog)));
         let track = self.track(endpoint.id(), id);
         // Names that no row of the catalogue explains do not need its models read.

@@ -59,6 +59,11 @@ impl Usd {
             .map_err(|why| format!("`{text}` is not an amount in USD: {why}; write it like \"0.15\""))
     }
 
+    /// From an amount in 1e-12 USD.
+    pub fn from_pico(pico: u64) -> Usd {
+        Usd(pico)
+    }
+
     /// The amount in 1e-12 USD.
     pub fn pico(self) -> u64 {
         self.0

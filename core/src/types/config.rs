@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataCollection, FusionOptions, Quantization, RoutingConfig, Tags, TimeoutConfig};
+use super::{DataCollection, FusionOptions, Price, Quantization, RoutingConfig, Tags, TimeoutConfig};
 use crate::error::{Error, Result};
 
 /// Configuration of a client (TOML or JSON, or built in code).
@@ -18,9 +18,10 @@ pub struct Config {
     /// Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pools: BTreeMap<String, FusionOptions>,
-    /// Prices that outrank the catalogue's, by `provider/model` as sent.
+    /// Prices that outrank every list's, by `provider/model` as sent: rows as in the catalogue, decimal texts in USD per
+    /// million tokens or, where the name says so, per thousand.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub prices: BTreeMap<String, PriceConfig>,
+    pub prices: BTreeMap<String, Price>,
     /// How backends are chosen where a request does not say.
     #[serde(default)]
     pub routing: RoutingConfig,
@@ -288,29 +289,6 @@ impl std::fmt::Debug for ProviderConfig {
             .field("quantization", &self.quantization)
             .finish()
     }
-}
-
-/// Price of one model, decimal USD per million tokens as text ("0.15").
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct PriceConfig {
-    /// Prompt tokens.
-    pub input: String,
-    /// Completion tokens.
-    pub output: String,
-    /// Prompt tokens read from the vendor's cache; `input` by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_read: Option<String>,
-    /// Prompt tokens written to the vendor's cache; `input` by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write: Option<String>,
-    /// USD per request, beside its tokens; none by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<String>,
-    /// USD per image of a prompt, where images are not counted as tokens. Only compared with `max_price.image`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
 }
 
 /// Retries: full jitter between 0 and `min(base * 2^n, max)`, the vendor's Retry-After first.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CostSource, ErrorKind, Usage};
+use super::{CostSource, ErrorKind, Rates, Usage, UsageVector};
 
 /// What an attempt was made for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,6 +75,19 @@ pub struct LedgerRecord {
     /// How the cost is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_source: Option<CostSource>,
+    /// What the units cost at the price known, nano-USD, whatever the provider states; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed_nanos: Option<u64>,
+    /// The price the units were computed at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceRow>,
+    /// Units by class, each in exactly one; a class that is absent is not known.
+    #[serde(default, skip_serializing_if = "UsageVector::is_empty")]
+    pub units: UsageVector,
+    /// What is odd about counts and cost, or missing: `ambiguous`, `cached_gt_prompt`, `drift`, `price_unknown`,
+    /// `rate_missing:input_audio`, `tier_price_unknown:flex`, `usage_missing`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
     /// Duration, milliseconds.
     pub latency_ms: u64,
     /// Time to the first content, milliseconds.
@@ -86,6 +99,25 @@ pub struct LedgerRecord {
     /// The caller's labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+}
+
+/// The price that one attempt was computed at, complete: with it and the record's units the amount follows again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PriceRow {
+    /// `provider/model@date@what replaced the base row` (`batch`, `flex`, `off_peak`, `above_272000`).
+    pub id: String,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Date of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
+    /// The rates that held.
+    pub rates: Rates,
+    /// Classes that had no rate of their own, and whose they were computed at.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fallbacks: BTreeMap<String, String>,
 }
 
 /// A question to the ledger.

@@ -54,3 +54,24 @@ pub struct ProviderInfo {
     /// Whether calls can be made: a key was found or none is needed.
     pub ready: bool,
 }
+
+/// What a price list held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LoadedPrices {
+    /// Whose form it has: `litellm`, `models.dev`, `openrouter`, `huggingface`, `genai-prices`.
+    pub format: String,
+    /// Rows taken.
+    pub rows: u64,
+    /// Rows of providers that the catalogue does not know, or without a price.
+    pub skipped: u64,
+    /// Rows left out, with their paths and what is wrong with them.
+    pub refused: Vec<String>,
+}
+
+impl std::fmt::Display for LoadedPrices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let LoadedPrices { format, rows, skipped, refused } = self;
+        write!(f, "{rows} prices in the form of {format}, {skipped} rows skipped, {} refused", refused.len())
+    }
+}

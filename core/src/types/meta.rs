@@ -13,6 +13,8 @@ pub enum CostSource {
     Provider,
     /// Usage times the price the user configured.
     Configured,
+    /// Usage times the price of a list that was loaded.
+    Live,
     /// Usage times the catalogue's price.
     Catalog,
 }

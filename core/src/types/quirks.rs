@@ -157,6 +157,20 @@ pub struct StatedCost {
     pub path: String,
     /// Unit of the number there.
     pub unit: CostUnit,
+    /// Where the response says that a key of the caller's own at the vendor was used, so that the number is a fee only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_key: Option<OwnKeyCost>,
+}
+
+/// A router's fee beside the vendor's own bill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OwnKeyCost {
+    /// Dotted path of what is `true` then.
+    pub flag: String,
+    /// Dotted path of what the vendor bills, in the same unit.
+    pub upstream: String,
 }
 
 /// Unit of a stated price.

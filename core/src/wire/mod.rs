@@ -21,6 +21,7 @@ pub mod openai_chat;
 pub mod openai_responses;
 pub mod state;
 pub mod stop;
+pub mod usage;
 
 use http::HeaderMap;
 

@@ -2,7 +2,8 @@
 
 use interfuse::types::{
     ChatCompletion, ChatCompletionChunk, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, ErrorBody,
-    FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, ModelInfo, ProviderInfo, UsageQuery, UsageReport,
+    FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, LoadedPrices, ModelInfo, ProviderInfo, UsageQuery,
+    UsageReport,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -51,6 +52,7 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     responses.subschema_for::<FusionEvent>();
     responses.subschema_for::<UsageReport>();
     responses.subschema_for::<LedgerRecord>();
+    responses.subschema_for::<LoadedPrices>();
     responses.subschema_for::<ModelInfo>();
     responses.subschema_for::<ProviderInfo>();
     responses.subschema_for::<ErrorBody>();

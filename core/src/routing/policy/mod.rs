@@ -66,7 +66,7 @@ impl<'a> Asked<'a> {
         let (price, _) = offered.target.price.as_ref()?;
         let prompt = *self.prompt.get_or_init(|| self.need.prompt_tokens());
         let cached = observed.cached_share.map_or(0, |share| (prompt as f64 * share.clamp(0.0, 1.0)) as u64);
-        Some(price.expected(prompt, cached, self.output_tokens(offered.max_output), self.unix))
+        price.expected(prompt, cached, self.output_tokens(offered.max_output), self.unix)
     }
 }
 

@@ -20,6 +20,7 @@ mod stream_tests;
 use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
 use crate::error::Result;
 use crate::types::{ChatCompletion, ChatRequest};
+pub(super) use usage::read as counts;
 
 /// The wire.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use crate::types::{CompletionTokensDetails, Extra, PromptTokensDetails, Usage};
 
 /// Counts in OpenAI's terms: the vendor's `input_tokens` leaves out what was read from and written to its cache. Which
 /// part was written for how long stands in the details under the vendor's names. `None` where nothing is counted.
-pub(super) fn read(mut raw: Extra) -> Option<Usage> {
+pub(in crate::wire) fn read(mut raw: Extra) -> Option<Usage> {
     let count = |raw: &mut Extra, name: &str| raw.remove(name).and_then(|n| n.as_u64());
     let input = count(&mut raw, "input_tokens");
     let output = count(&mut raw, "output_tokens");

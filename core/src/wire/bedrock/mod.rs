@@ -15,6 +15,7 @@ mod turns;
 use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
 use crate::error::{Error, Result};
 use crate::types::{ChatCompletion, ChatRequest};
+pub(super) use response::usage as counts;
 
 pub use arn::check_model;
 

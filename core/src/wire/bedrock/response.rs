@@ -262,7 +262,7 @@ pub(super) fn finish_reason(
 }
 
 /// Token counts: Bedrock counts what was read from and written to the cache beside the rest of the prompt.
-pub(super) fn usage(mut told: Extra) -> Option<Usage> {
+pub(in crate::wire) fn usage(mut told: Extra) -> Option<Usage> {
     let mut count = |names: &[&str]| {
         let values: Vec<Value> = names.iter().filter_map(|name| told.remove(*name)).collect();
         values.iter().find_map(|value| value.as_u64().or_else(|| value.as_f64().map(|f| f as u64)))
@@ -270,12 +270,16 @@ pub(super) fn usage(mut told: Extra) -> Option<Usage> {
     let (input, output) = (count(&["inputTokens"]), count(&["outputTokens"]));
     let read = count(&["cacheReadInputTokens", "cacheReadInputTokenCount"]);
     let written = count(&["cacheWriteInputTokens", "cacheWriteInputTokenCount"]);
-    count(&["totalTokens"]);
+    let total = count(&["totalTokens"]);
     if input.is_none() && output.is_none() {
         return None;
     }
     let prompt = input.unwrap_or(0) + read.unwrap_or(0) + written.unwrap_or(0);
     let completion = output.unwrap_or(0);
+    // A total that is not the sum is for the ledger to judge.
+    if let Some(total) = total.filter(|total| *total != prompt + completion) {
+        told.insert("totalTokens".to_owned(), total.into());
+    }
     let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
     told.retain(|_, value| !empty(value));
     let details = PromptTokensDetails { cached_tokens: read, cache_write_tokens: written, ..Default::default() };

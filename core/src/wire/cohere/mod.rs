@@ -17,6 +17,7 @@ mod tools;
 use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
 use crate::error::{Error, Result};
 use crate::types::{ChatCompletion, ChatRequest};
+pub(super) use raw::usage as counts;
 
 /// The wire.
 #[derive(Debug, Clone, Copy)]

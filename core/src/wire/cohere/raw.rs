@@ -111,7 +111,7 @@ pub(super) fn arguments(told: String) -> String {
 
 /// Usage in OpenAI's terms: the tokens that were really read and written; those billed, without the vendor's own
 /// template, stay in `billed_units`, and count only where nothing else is told.
-pub(super) fn usage(raw: Value) -> Option<Usage> {
+pub(in crate::wire) fn usage(raw: Value) -> Option<Usage> {
     let Value::Object(mut fields) = raw else { return None };
     let number = |fields: &Extra, of: &str, name: &str| fields.get(of)?.get(name)?.as_u64();
     let of = if fields.get("tokens").is_some_and(Value::is_object) { "tokens" } else { "billed_units" };

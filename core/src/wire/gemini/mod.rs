@@ -26,6 +26,7 @@ mod usage;
 use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
 use crate::error::{Error, Result};
 use crate::types::{ChatCompletion, ChatRequest};
+pub(super) use usage::read as counts;
 
 /// The wire.
 #[derive(Debug, Clone, Copy)]

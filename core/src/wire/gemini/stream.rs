@@ -275,7 +275,13 @@ impl StreamDecoder for Decoder {
                 self.emitter.end(state.index, finish::word(reason, state.calls > 0), Some(reason), out);
             }
         }
-        if let Some(usage) = self.usage.take() {
+        if let Some(mut usage) = self.usage.take() {
+            // Searches are billed, and stand beside the answer, not among its counts.
+            let queries = |state: &State| state.grounding.as_ref()?.get("webSearchQueries")?.as_array().map(Vec::len);
+            let searches: usize = self.candidates.iter().filter_map(queries).sum();
+            if searches > 0 {
+                usage.extra.insert("web_search_queries".to_owned(), searches.into());
+            }
             self.emitter.usage(usage, out);
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::types::{CompletionTokensDetails, Extra, PromptTokensDetails, Usage};
 
 /// Usage in OpenAI's terms; `None` where no tokens are told. What has no place there stays in `extra`.
-pub(super) fn read(raw: Value) -> Option<Usage> {
+pub(in crate::wire) fn read(raw: Value) -> Option<Usage> {
     let Value::Object(mut fields) = raw else { return None };
     let number = |fields: &Extra, name: &str| fields.get(name).and_then(Value::as_u64);
     let prompt = number(&fields, "promptTokenCount");

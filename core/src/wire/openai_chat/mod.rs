@@ -9,6 +9,7 @@ mod stream;
 use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
 use crate::error::Result;
 use crate::types::{ChatCompletion, ChatRequest};
+pub(super) use raw::counts;
 
 /// The wire.
 #[derive(Debug, Clone, Copy)]

@@ -390,6 +390,11 @@ pub(super) fn usage(body: &mut Body, quirks: &Quirks) -> Option<Usage> {
     read_usage(told.0?, quirks)
 }
 
+/// Counts on their own.
+pub(in crate::wire) fn counts(told: &Value, quirks: &Quirks) -> Option<Usage> {
+    read_usage(Told::deserialize(told).ok()?.0?, quirks)
+}
+
 /// Reads counts; a number that is missing, null or not a whole number is not reported.
 fn read_usage(counts: Counts, quirks: &Quirks) -> Option<Usage> {
     let number = |told: Option<Number>| told.and_then(|n| n.0);
@@ -407,8 +412,11 @@ fn read_usage(counts: Counts, quirks: &Quirks) -> Option<Usage> {
         completion_tokens_details: counts.completion_tokens_details.and_then(details::<CompletionTokensDetails>),
         extra: counts.extra,
     };
-    if quirks.reasoning_outside && usage.total_tokens > usage.prompt_tokens {
-        usage.completion_tokens = usage.total_tokens - usage.prompt_tokens;
+    // Reasoning that is not among the answer's tokens, where the sum says so or the number is not told at all. Of sums
+    // that do not hold nothing is made: the ledger flags them.
+    let beside = usage.total_tokens.saturating_sub(usage.prompt_tokens.saturating_add(usage.completion_tokens));
+    if quirks.reasoning_outside && beside > 0 && usage.reasoning_tokens().is_none_or(|told| told == beside) {
+        usage.completion_tokens += beside;
     }
     Some(usage)
 }

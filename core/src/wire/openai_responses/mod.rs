@@ -15,6 +15,7 @@ mod stream_tests;
 use super::{Encoded, Framing, Protocol, Reply, StreamDecoder, WireTarget};
 use crate::error::Result;
 use crate::types::{ChatCompletion, ChatRequest};
+pub(super) use raw::usage as counts;
 
 /// The wire.
 #[derive(Debug, Clone, Copy)]

@@ -76,7 +76,7 @@ pub(super) fn end(response: &mut Response, called: bool, target: &WireTarget<'_>
 }
 
 /// Counts under Chat Completions' names; the rules are the same.
-pub(super) fn usage(mut raw: Extra) -> Option<Usage> {
+pub(in crate::wire) fn usage(mut raw: Extra) -> Option<Usage> {
     let mut count = |name: &str| raw.remove(name).and_then(|n| n.as_u64());
     let (input, output, total) = (count("input_tokens"), count("output_tokens"), count("total_tokens"));
     if input.is_none() && output.is_none() {
@@ -87,8 +87,11 @@ pub(super) fn usage(mut raw: Extra) -> Option<Usage> {
         prompt_tokens,
         completion_tokens,
         total_tokens: total.unwrap_or(prompt_tokens + completion_tokens),
-        prompt_tokens_details: details(&mut raw, "input_tokens_details"),
-        completion_tokens_details: details(&mut raw, "output_tokens_details"),
+        // Realtime sessions leave out an s.
+        prompt_tokens_details: details(&mut raw, "input_tokens_details")
+            .or_else(|| details(&mut raw, "input_token_details")),
+        completion_tokens_details: details(&mut raw, "output_tokens_details")
+            .or_else(|| details(&mut raw, "output_token_details")),
         extra: said(raw).collect(),
     })
 }
