@@ -50,7 +50,8 @@ pub(super) async fn enter(way: &mut Way, pool_wait: Option<Duration>, need: &dyn
         let now = Instant::now();
         let routes = &way.plan.routes;
         // Until when the soonest is sick, and what the soonest has room for.
-        let (mut sick, mut full): (Option<(Duration, usize)>, Option<(Full, Arc<Gate>, usize)>) = (None, None);
+        let mut sick: Option<(Duration, usize)> = None;
+        let mut full: Option<(Full, Arc<Gate>, usize)> = None;
         let mut found = None;
         for place in way.course.open(routes) {
             match admit(&routes[place].target, now, need, false) {

@@ -174,8 +174,11 @@ pub struct Router {
     /// What is remembered of targets, by backend and model as sent.
     tracks: Mutex<HashMap<(String, String), Arc<Track>>>,
     /// Gates of keys and backends, by backend and name of the key; without a name: of the backend.
-    gates: Mutex<HashMap<(String, Option<String>), Arc<Gate>>>,
+    gates: Mutex<HashMap<GateName, Arc<Gate>>>,
 }
+
+/// A backend, and one of its keys.
+type GateName = (String, Option<String>);
 
 impl Router {
     /// A router over these backends.

@@ -7,7 +7,7 @@ use crate::types::{ChatRequest, Config};
 use serde_json::{Value, json};
 
 pub(super) fn router(config: Value) -> Result<Router> {
-    let config: Config = serde_json::from_value(config).unwrap();
+    let config = Config::parse(&config.to_string())?;
     let catalog = Catalog::builtin();
     let endpoints = Endpoints::new(&config, &catalog, Default::default())?;
     Router::new(&catalog, endpoints, &config, Arc::new(SystemClock))
@@ -184,8 +184,8 @@ fn a_configuration_that_makes_no_sense_is_refused_where_it_stands() {
         (json!({"routing": {"policy": "fastets"}}), "routing.policy", "did you mean `fastest`?"),
         (json!({"providers": {"groq": {"weight": -1}}}), "providers.groq.weight", "-1"),
         (json!({"providers": {"groq": {"weight": 1e9}}}), "providers.groq.weight", "1000000"),
-        (json!({"prices": {"groq/m": {"input": "-1", "output": "1"}}}), "prices.groq/m.input", "-1"),
-        (json!({"prices": {"groq/m": {"input": "1", "output": "1", "request": "x"}}}), "prices.groq/m.request", "x"),
+        (json!({"prices": {"groq/m": {"input": "-1", "output": "1"}}}), "prices.groq/m", "input: `-1`"),
+        (json!({"prices": {"groq/m": {"input": "1", "output": "1", "request": "x"}}}), "prices.groq/m", "request: `x`"),
         (json!({"routing": {"fallbacks": {"groq/m": {"any": ["groq/m"]}}}}), "routing.fallbacks.groq/m.any", "circle"),
     ] {
         let error = four(more).err().unwrap();

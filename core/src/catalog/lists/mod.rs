@@ -111,11 +111,14 @@ impl Reader<'_> {
     }
 }
 
+/// A known form: its name, what recognises it, what reads it.
+type Form = (&'static str, fn(&Value) -> bool, fn(&mut Reader<'_>, &Value));
+
 /// Reads a document of any known form.
 pub(super) fn read(catalog: &Catalog, bytes: &[u8]) -> Result<(PriceBook, LoadedPrices)> {
     let fault = |why: String| Error::invalid_request(format!("the price list: {why}")).with_param("prices");
     let document: Value = serde_json::from_slice(bytes).map_err(|e| fault(format!("not JSON: {e}")))?;
-    let readers: [(&str, fn(&Value) -> bool, fn(&mut Reader<'_>, &Value)); 5] = [
+    let readers: [Form; 5] = [
         ("genai-prices", genai::fits, genai::read),
         ("huggingface", huggingface::fits, huggingface::read),
         ("openrouter", openrouter::fits, openrouter::read),
