@@ -29,6 +29,9 @@ const STREAMS_KIB: i64 = 64 << 10;
 
 type Outcome = Result<(), String>;
 
+/// One part of the program, of so many calls.
+type Part = fn(&Server, usize) -> Outcome;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,8 +58,7 @@ fn run() -> Outcome {
         }
     }
     let server = Server::start().map_err(|e| format!("the server does not start: {e}"))?;
-    let parts: [(usize, fn(&Server, usize) -> Outcome); 3] =
-        [(calls, many_calls), (cancels, cancelled_calls), (streams, slow_streams)];
+    let parts: [(usize, Part); 3] = [(calls, many_calls), (cancels, cancelled_calls), (streams, slow_streams)];
     // One after the other, and all of them, so that one run shows everything.
     let faults: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).filter_map(|(count, part)| part(&server, *count).err()).collect();
