@@ -7,7 +7,7 @@ use crate::types::{ChatRequest, Config};
 use serde_json::{Value, json};
 
 pub(super) fn router(config: Value) -> Result<Router> {
-    let config: Config = serde_json::from_value(config).unwrap();
+    let config = Config::parse(&config.to_string())?;
     let catalog = Catalog::builtin();
     let endpoints = Endpoints::new(&config, &catalog, Default::default())?;
     Router::new(&catalog, endpoints, &config, Arc::new(SystemClock))
