@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Usd;
@@ -224,6 +224,54 @@ impl fmt::Display for InUnit {
     }
 }
 
+/// A visitor of objects that hold rates by class beside fields of their own.
+macro_rules! fields {
+    ($visit:ident, $type:ident, $expecting:literal, {$($field:ident),*}) => {
+        impl<'de> Visitor<'de> for $visit {
+            type Value = $type;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($expecting)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$type, A::Error> {
+                let mut found = $type::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    if let Some(class) = Class::of_rate(&name) {
+                        if let Some(rate) = map.next_value_seed(RateOf(class))? {
+                            found.rates.set(class, rate);
+                        }
+                        continue;
+                    }
+                    match name.as_str() {
+                        $(stringify!($field) => found.$field = map.next_value()?,)*
+                        _ => {
+                            let known = Class::ALL.iter().map(|class| class.rate_name());
+                            let known: Vec<&str> = known.chain([$(stringify!($field)),*]).collect();
+                            let why = format!("unknown field `{name}`; there are {}", known.join(", "));
+                            return Err(A::Error::custom(why));
+                        }
+                    }
+                }
+                Ok(found)
+            }
+        }
+    };
+}
+
+/// Reads objects of a type so.
+macro_rules! rated {
+    ($type:ident, $expecting:literal, {$($field:ident),*}) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                struct Visit;
+                fields!(Visit, $type, $expecting, {$($field),*});
+                d.deserialize_map(Visit)
+            }
+        }
+    };
+}
+
 /// Rates by class. A class without a rate is not known separately, never free. In documents: decimal texts, USD per
 /// million tokens or, where the name ends so, per thousand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -262,39 +310,32 @@ impl Serialize for Rates {
 
 impl<'de> Deserialize<'de> for Rates {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct ByClass;
-
-        impl<'de> Visitor<'de> for ByClass {
-            type Value = Rates;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("prices by class, as texts")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Rates, A::Error> {
-                let mut rates = Rates::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    let class = Class::of_rate(&name).ok_or_else(|| {
-                        let known: Vec<&str> = Class::ALL.iter().map(|c| c.rate_name()).collect();
-                        A::Error::custom(format!("unknown field `{name}`; prices are {}", known.join(", ")))
-                    })?;
-                    let text: Option<String> = map
-                        .next_value()
-                        .map_err(|e| A::Error::custom(format!("{name}: {e}; write a price as text, like \"0.15\"")))?;
-                    let Some(text) = text else { continue };
-                    let rate = Rate::parse_for(class, &text);
-                    rates.set(class, rate.map_err(|why| A::Error::custom(format!("{name}: {why}")))?);
-                }
-                Ok(rates)
-            }
+        #[derive(Default)]
+        struct Only {
+            rates: Rates,
         }
 
-        d.deserialize_map(ByClass)
+        struct Visit;
+        fields!(Visit, Only, "prices by class, as texts", {});
+        Ok(d.deserialize_map(Visit)?.rates)
+    }
+}
+
+/// The price of a class in its unit; what is wrong with it is told where it stands.
+struct RateOf(Class);
+
+impl<'de> DeserializeSeed<'de> for RateOf {
+    type Value = Option<Rate>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Option<Rate>, D::Error> {
+        let text = Option::<String>::deserialize(d)
+            .map_err(|e| D::Error::custom(format!("{e}; write a price as text, like \"0.15\"")))?;
+        text.map(|text| Rate::parse_for(self.0, &text).map_err(D::Error::custom)).transpose()
     }
 }
 
 /// What one provider asks for one model. A rate that is not known separately is absent, never zero.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
     /// The standard on-demand tier, in the dear hours where hours differ.
@@ -337,7 +378,7 @@ pub struct Price {
 }
 
 /// Rates that replace the base's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Lane {
     /// Its rates.
@@ -349,7 +390,7 @@ pub struct Lane {
 }
 
 /// Rates for a long prompt; they hold for the whole request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LongContext {
     /// Threshold: uncached, cached and written prompt tokens together.
@@ -364,7 +405,7 @@ pub struct LongContext {
 
 /// Rates of the cheaper hours. Either their hours are stated (`hours_utc`) or the dear ones (`peak_hours_utc`). The moment
 /// at which the answer was complete decides; the end of a window is not in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OffPeak {
     /// Its rates.
@@ -390,6 +431,24 @@ pub struct OffPeak {
     /// Since when; before, the base holds at all hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Moment>,
+}
+
+rated!(Price, "a price row", {
+    long_context, batch, service_tiers, geo, off_peak, valid_from, valid_until, history, image, source, as_of
+});
+rated!(Lane, "the rates of a lane", { long_context });
+rated!(OffPeak, "the rates of cheaper hours", {
+    long_context, hours_utc, peak_hours_utc, weekends_off_peak, holidays, since
+});
+
+impl<'de> Deserialize<'de> for LongContext {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visit;
+        fields!(Visit, LongContext, "rates for long prompts", { above_input_tokens, inclusive });
+        let row = d.deserialize_map(Visit)?;
+        // Without a threshold every prompt would be long.
+        if row.above_input_tokens == 0 { Err(D::Error::missing_field("above_input_tokens")) } else { Ok(row) }
+    }
 }
 
 /// A moment in UTC, written as a date (its first instant) or with a time.
@@ -536,9 +595,15 @@ mod tests {
         let why = Rate::parse("0.000002").unwrap_err();
         assert!(why.contains("another unit"), "{why}");
         let e = serde_json::from_value::<Price>(json!({"input": "1", "cache_read": "-0.1"})).unwrap_err();
-        assert!(e.to_string().contains("cache_read") && e.to_string().contains("-0.1"), "{e}");
+        assert!(e.to_string().contains("-0.1"), "{e}");
+        let row = r#"{"a": {"input": "1", "long_context": [{"above_input_tokens": 1, "cache_read": "-0.1"}]}}"#;
+        let mut de = serde_json::Deserializer::from_str(row);
+        let e = serde_path_to_error::deserialize::<_, BTreeMap<String, Price>>(&mut de).unwrap_err();
+        assert_eq!(e.path().to_string(), "a.long_context[0].cache_read");
         let e = serde_json::from_value::<Price>(json!({"input": 0.1})).unwrap_err();
         assert!(e.to_string().contains("as text"), "{e}");
+        let e = serde_json::from_value::<Price>(json!({"long_context": [{"input": "1"}]})).unwrap_err();
+        assert!(e.to_string().contains("above_input_tokens"), "{e}");
         let e = serde_json::from_value::<Price>(json!({"inputs": "1"})).unwrap_err();
         assert!(e.to_string().contains("inputs"), "{e}");
     }
