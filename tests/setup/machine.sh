@@ -11,7 +11,7 @@ have_cc()         { echo '#include <stdio.h>' | cc -xc -fsyntax-only - 2>/dev/nu
 have_cxx()        { echo '#include <string>' | c++ -xc++ -fsyntax-only - 2>/dev/null; }
 have_python()     { bash "$SETUP/python.sh" --find >/dev/null 2>&1; }
 have_node()       { at_least 20 "$(node --version 2>/dev/null)" && npm --version >/dev/null 2>&1; }
-have_cmake()      { command -v cmake >/dev/null; }
+have_cmake()      { command -v cmake >/dev/null && { command -v make || command -v ninja; } >/dev/null; }
 have_clang()      { command -v clang++ >/dev/null; }
 have_valgrind()   { command -v valgrind >/dev/null; }
 have_curlheader() { echo '#include <curl/curl.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
