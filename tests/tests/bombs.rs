@@ -1,7 +1,7 @@
 //! Answers, requests and documents made to exhaust memory: each is refused before it takes twice the limit it runs into.
 //! Peaks are the operating system's, so each bomb has a process of its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 #![cfg(target_os = "linux")]
 
 use std::process::Command;

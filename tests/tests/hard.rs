@@ -1,6 +1,6 @@
 //! A client that runs for long, in short: the program `soak` with fewer calls; and a runtime that ends with calls in flight.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 #![cfg(target_os = "linux")]
 
 use std::process::Command;

@@ -11,6 +11,8 @@
 //! - in an outage of all backends, attempts are at most 1.2 times the calls, once the breakers have learnt;
 //! - a backend that was down is asked again within 30 s of its recovery.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -184,8 +184,8 @@ fn a_configuration_that_makes_no_sense_is_refused_where_it_stands() {
         (json!({"routing": {"policy": "fastets"}}), "routing.policy", "did you mean `fastest`?"),
         (json!({"providers": {"groq": {"weight": -1}}}), "providers.groq.weight", "-1"),
         (json!({"providers": {"groq": {"weight": 1e9}}}), "providers.groq.weight", "1000000"),
-        (json!({"prices": {"groq/m": {"input": "-1", "output": "1"}}}), "prices.groq/m", "input: `-1`"),
-        (json!({"prices": {"groq/m": {"input": "1", "output": "1", "request": "x"}}}), "prices.groq/m", "request: `x`"),
+        (json!({"prices": {"groq/m": {"input": "-1", "output": "1"}}}), "prices.groq/m.input", "-1"),
+        (json!({"prices": {"groq/m": {"input": "1", "output": "1", "request": "x"}}}), "prices.groq/m.request", "x"),
         (json!({"routing": {"fallbacks": {"groq/m": {"any": ["groq/m"]}}}}), "routing.fallbacks.groq/m.any", "circle"),
     ] {
         let error = four(more).err().unwrap();
