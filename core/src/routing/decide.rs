@@ -136,7 +136,7 @@ impl Router {
                     decision.left_out.push((offered, group.on, filter));
                     continue;
                 }
-                let observed = offered.target.track.observed(now);
+                let observed = offered.track.observed(now);
                 let costs = policy.costs || terms.explain || self.explain;
                 let cost = if costs { decision.asked.cost(offered, &observed) } else { None };
                 decision.candidates.push(Candidate { offered, cost, observed });

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Router;
 use super::need::{Need, NotTaken};
-use super::offered::Offered;
+use super::offered::{Offered, hashed};
 use crate::catalog::{Class, Price, Rate};
 use crate::error::{Error, Result};
 use crate::types::{DataCollection, MaxPrice, ProviderPreferences, Quantization, Usd};
@@ -44,12 +44,14 @@ impl Filter {
 #[derive(Debug, Clone, Copy)]
 struct Slug<'a> {
     id: &'a str,
+    /// The same as a number: most comparisons end there.
+    provider: u64,
     detail: Option<&'a str>,
 }
 
 impl Slug<'_> {
     fn matches(&self, offered: &Offered) -> bool {
-        if self.id != offered.target.endpoint.id() {
+        if self.provider != offered.provider || self.id != offered.target.endpoint.id() {
             return false;
         }
         let Some(detail) = self.detail else { return true };
@@ -80,7 +82,7 @@ impl<'a> Filters<'a> {
             let slug = |name: &'a String| {
                 let (base, detail) = name.split_once('/').map_or((name.as_str(), None), |(b, d)| (b, Some(d)));
                 let row = router.catalog.provider(base).map_err(|e| e.with_param(format!("provider.{field}")))?;
-                Ok(Slug { id: &row.id, detail })
+                Ok(Slug { id: &row.id, provider: hashed(&row.id), detail })
             };
             names.iter().map(slug).collect()
         };
@@ -201,7 +203,7 @@ fn dearer(max: &MaxPrice, offered: &Offered, need: &dyn Need) -> Option<Dearer> 
     if *max == MaxPrice::default() {
         return None;
     }
-    let Some((price, _)) = &offered.target.price else { return Some(Dearer::NoPrice) };
+    let Some(price) = &offered.price else { return Some(Dearer::NoPrice) };
     let prompt = if price.long_context.is_empty() { 0 } else { need.prompt_tokens() };
     let Some((input, output)) = price.token_rates(prompt) else { return Some(Dearer::NoPrice) };
     for (most, rate, what) in [(max.prompt, input, "prompt"), (max.completion, output, "completion")] {

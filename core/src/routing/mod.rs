@@ -294,7 +294,7 @@ impl Router {
             return Ok(None);
         }
         let now = tokio::time::Instant::now();
-        let healthy = |o: &Offered| o.target.track.observed(now).health == Health::Closed;
+        let healthy = |o: &Offered| o.track.observed(now).health == Health::Closed;
         let ready = || offers.list.iter().filter(|o| o.ready);
         if ready().next().is_none() || !ready().all(healthy) {
             return Ok(None);

@@ -32,6 +32,11 @@ pub struct Offered {
     pub facts: Facts,
     /// Tells targets apart; the same in every process.
     pub hash: u64,
+    /// Tells providers apart faster than their names do.
+    pub(super) provider: u64,
+    // The target's own, here for decisions to find without following it.
+    pub(super) track: Arc<Track>,
+    pub(super) price: Option<Price>,
 }
 
 impl Offered {
@@ -207,6 +212,9 @@ impl Router {
             reasoning: canonical.and_then(|m| m.reasoning) == Some(true),
             facts,
             hash: hash.finish(),
+            provider: hashed(endpoint.id()),
+            track: track.clone(),
+            price: price.as_ref().map(|(price, _)| price.clone()),
             target: self.target(endpoint, found, asked, price, track),
         }
     }
@@ -215,4 +223,11 @@ impl Router {
 /// Whether something is known of how a server deviates: of a server of the user's own only what it is said to be like.
 fn described(row: &Provider) -> bool {
     row.kind != ProviderKind::Local || row.wire != "openai-chat" || row.quirks != Quirks::default()
+}
+
+/// A name as a number.
+pub(super) fn hashed(name: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    name.hash(&mut hash);
+    hash.finish()
 }

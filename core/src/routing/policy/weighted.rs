@@ -12,7 +12,7 @@ pub(super) fn score(all: &[Candidate<'_>], _: &Asked<'_>, rng: &mut fastrand::Rn
     scores.extend(all.iter().map(|candidate| {
         let weight = candidate.offered.weight();
         // In (0, 1]: the logarithm of 0 is none.
-        let drawn = 1.0 - rng.f64();
-        if weight > 0.0 { ((-drawn.ln() / weight * SCALE) as u64).min(MOST) } else { UNKNOWN }
+        let drawn = 1.0 - rng.f32();
+        if weight > 0.0 { ((f64::from(-drawn.ln()) / weight * SCALE) as u64).min(MOST) } else { UNKNOWN }
     }));
 }
