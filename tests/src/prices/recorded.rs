@@ -236,7 +236,7 @@ impl Told {
         let read = tokens(Class::Input) * base + weight(Class::CacheRead);
         let whole = |amount: u128, of: u128| match of {
             0 => (amount == 0).then_some(0),
-            of => (amount % of == 0).then_some(amount / of),
+            of => amount.is_multiple_of(of).then_some(amount / of),
         };
         let output = whole(self.output, answer)?;
         let (input, cache) = [

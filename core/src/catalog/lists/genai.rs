@@ -53,8 +53,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Value) {
                 reader.skipped += 1;
                 continue;
             }
-            let read =
-                row(model).and_then(|row| Ok(row.map(|row| Ok::<_, String>((rule(model)?, row))).transpose()?));
+            let read = row(model).and_then(|row| row.map(|row| Ok::<_, String>((rule(model)?, row))).transpose());
             match read {
                 Ok(Some((rule, row))) => {
                     let row = Arc::new(row);

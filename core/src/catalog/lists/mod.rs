@@ -111,18 +111,21 @@ impl Reader<'_> {
     }
 }
 
+/// Whose form it is, whether a document has it, and what reads it.
+type Form = (&'static str, fn(&Value) -> bool, fn(&mut Reader<'_>, &Value));
+
 /// Reads a document of any known form.
 pub(super) fn read(catalog: &Catalog, bytes: &[u8]) -> Result<(PriceBook, LoadedPrices)> {
     let fault = |why: String| Error::invalid_request(format!("the price list: {why}")).with_param("prices");
     let document: Value = serde_json::from_slice(bytes).map_err(|e| fault(format!("not JSON: {e}")))?;
-    let readers: [(&str, fn(&Value) -> bool, fn(&mut Reader<'_>, &Value)); 5] = [
+    let forms: [Form; 5] = [
         ("genai-prices", genai::fits, genai::read),
         ("huggingface", huggingface::fits, huggingface::read),
         ("openrouter", openrouter::fits, openrouter::read),
         ("models.dev", models_dev::fits, models_dev::read),
         ("litellm", litellm::fits, litellm::read),
     ];
-    let Some((format, _, fill)) = readers.into_iter().find(|(_, fits, _)| fits(&document)) else {
+    let Some((format, _, fill)) = forms.into_iter().find(|(_, fits, _)| fits(&document)) else {
         let why = "neither LiteLLM's map, models.dev's api.json, a list of models of OpenRouter or Hugging Face, nor \
                    genai-prices' data.json";
         return Err(fault(why.to_owned()));
