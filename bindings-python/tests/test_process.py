@@ -6,9 +6,12 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -129,3 +132,51 @@ def test_process_ends_with_blocking_calls_in_daemon_threads(start: Start) -> Non
         json.dumps(up.config),
     )
     assert (done.returncode, done.stdout) == (0, "In \n"), done.stderr
+
+
+class TwoEach:
+    """A server that answers two requests on each connection and then closes it without a word."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.closed = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.base_url = "http://{}:{}/v1".format(*self._listener.getsockname())
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        message = {"index": 0, "message": {"role": "assistant", "content": "In Bern."}, "finish_reason": "stop"}
+        body = json.dumps({"id": "x", "choices": [message]})
+        while True:
+            connection, _ = self._listener.accept()
+            self.connections += 1
+            with connection, connection.makefile("rb") as lines:
+                for _ in range(2):
+                    length = 0
+                    while (line := lines.readline().lower()) not in (b"\r\n", b""):
+                        if line.startswith(b"content-length:"):
+                            length = int(line.split(b":")[1])
+                    lines.read(length)
+                    connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            self.closed.set()
+
+
+def test_blocking_calls_in_a_row_share_a_connection_and_notice_when_it_was_closed() -> None:
+    server = TwoEach()
+    client = interfuse.Client(base_url=server.base_url, api_key="k", max_retries=0)
+    for _ in range(3):
+        for _ in range(2):
+            assert client.chat(model="m", messages=HI).choices[0].message.content == "In Bern."
+        assert server.closed.wait(GUARD)
+        server.closed.clear()
+    assert server.connections == 3
+
+
+def test_blocking_calls_side_by_side(start: Start) -> None:
+    up = start(answers("m-a", "In Bern.", delay_ms=200))
+    client = interfuse.Client(up.config)
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(client.chat, model="up/m-a", messages=HI) for _ in range(8)]
+        assert {call.result(GUARD).choices[0].message.content for call in asked} == {"In Bern."}
+    # All at once: had one waited for another, fewer connections would have done.
+    assert up.get("/__stats")["connections"] >= 8
