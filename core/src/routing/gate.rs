@@ -138,7 +138,13 @@ impl Drop for Pass {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn limits(config: Value) -> LimitConfig {
+        serde_json::from_value(config).unwrap()
+    }
 
     fn gates(key: LimitConfig, backend: LimitConfig) -> Gates {
         Gates { key: Gate::new(Some(&key)), backend: Some(Gate::new(Some(&backend))) }
@@ -148,8 +154,8 @@ mod tests {
     fn a_call_passes_both_gates_or_neither() {
         let now = Instant::now();
         let all = gates(
-            LimitConfig { requests_per_minute: Some(10), tokens_per_minute: Some(50), concurrency: Some(2) },
-            LimitConfig { concurrency: Some(1), ..Default::default() },
+            limits(json!({"requests_per_minute": 10, "tokens_per_minute": 50, "concurrency": 2})),
+            limits(json!({"concurrency": 1})),
         );
         let first = all.enter(now, || 5).unwrap();
         for _ in 0..100 {
@@ -167,7 +173,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_woken_when_a_place_is_free() {
-        let all = gates(LimitConfig { concurrency: Some(1), ..Default::default() }, LimitConfig::default());
+        let all = gates(limits(json!({"concurrency": 1})), LimitConfig::default());
         let first = all.enter(Instant::now(), || 0).unwrap();
         let waits = tokio::spawn({
             let all = all.clone();

@@ -1,6 +1,7 @@
 //! How much may be asked at once and per minute: of a key, or of a backend. As configured, and as the vendor told with its
 //! answers. Pure: every function takes the time.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -35,9 +36,9 @@ impl Limits {
     /// The limits of a configuration.
     pub fn new(config: &LimitConfig) -> Self {
         Limits {
-            requests: config.requests_per_minute.map(Bucket::per_minute),
-            tokens: config.tokens_per_minute.map(Bucket::per_minute),
-            concurrency: config.concurrency,
+            requests: config.requests_per_minute.map(|n| Bucket::per_minute(n.get())),
+            tokens: config.tokens_per_minute.map(|n| Bucket::per_minute(n.get())),
+            concurrency: config.concurrency.map(NonZeroU32::get),
             ..Default::default()
         }
     }
@@ -166,9 +167,14 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU64;
 
     fn limits(requests: Option<u64>, tokens: Option<u64>, concurrency: Option<u32>) -> Limits {
-        Limits::new(&LimitConfig { requests_per_minute: requests, tokens_per_minute: tokens, concurrency })
+        Limits::new(&LimitConfig {
+            requests_per_minute: requests.and_then(NonZeroU64::new),
+            tokens_per_minute: tokens.and_then(NonZeroU64::new),
+            concurrency: concurrency.and_then(NonZeroU32::new),
+        })
     }
 
     #[test]

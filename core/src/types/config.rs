@@ -1,6 +1,7 @@
 //! The one configuration document. Never read implicitly; unknown fields are refused with their JSON path.
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
@@ -199,13 +200,13 @@ impl std::fmt::Debug for KeyConfig {
 pub struct LimitConfig {
     /// Requests per minute; a minute's worth may go at once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests_per_minute: Option<u64>,
+    pub requests_per_minute: Option<NonZeroU64>,
     /// Tokens per minute, prompt and answer together, estimated before the call and corrected after it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_minute: Option<u64>,
+    pub tokens_per_minute: Option<NonZeroU64>,
     /// Calls under way at once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u32>,
+    pub concurrency: Option<NonZeroU32>,
 }
 
 /// Who calls, at vendors that take identities in place of keys.
