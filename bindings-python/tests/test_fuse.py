@@ -47,28 +47,28 @@ def check(f: Any) -> None:
 
 
 def test_fuse(up: Upstream) -> None:
-    f = interfuse.Client(up.config).fuse("What is the capital of Switzerland?", pool=POOL, judge="up/m-j")
+    f = interfuse.Client(up.config).fuse("What is the capital of Switzerland?", pool=POOL, judge="up/m-j", mode="merge")
     check(f)
     check(pickle.loads(pickle.dumps(f)))
 
 
 def test_stream_of_events(up: Upstream) -> None:
     client = interfuse.Client(up.config)
-    events = list(client.fuse(messages=[{"role": "user", "content": "Capital?"}], pool=POOL, judge="up/m-j", stream=True))
+    events = list(client.fuse(messages=[{"role": "user", "content": "Capital?"}], pool=POOL, judge="up/m-j", mode="merge", stream=True))
     kinds = [event.type for event in events]
     assert kinds[0] == "run_started" and kinds[-1] == "run_done" and kinds.count("member_done") == 2
     last = events[-1]
     assert last.type == "run_done"
     check(last.result)
-    text = "".join(event.text for event in client.fuse_stream("Capital?", pool=POOL, judge="up/m-j") if event.type == "final_delta")
+    text = "".join(event.text for event in client.fuse_stream("Capital?", pool=POOL, judge="up/m-j", mode="merge") if event.type == "final_delta")
     assert text == last.result.text
 
 
 def test_asyncio(up: Upstream) -> None:
     async def main() -> None:
         async with interfuse.AsyncClient(up.config) as client:
-            check(await client.fuse("Capital?", pool=POOL, judge="up/m-j"))
-            async for event in await client.fuse_stream("Capital?", pool=POOL, judge="up/m-j"):
+            check(await client.fuse("Capital?", pool=POOL, judge="up/m-j", mode="merge"))
+            async for event in await client.fuse_stream("Capital?", pool=POOL, judge="up/m-j", mode="merge"):
                 if event.type == "run_done":
                     check(event.result)
 
@@ -100,7 +100,7 @@ def test_command(up: Upstream, run: Any) -> None:
     assert "The federal city is Bern." in done.stdout
     assert "answered after" in done.stderr and "\r" not in done.stderr
 
-    done = run("fuse", "What is the capital?", "--pool", ",".join(POOL), "--judge", "up/m-j", "--json", up=up)
+    done = run("fuse", "What is the capital?", "--pool", ",".join(POOL), "--judge", "up/m-j", "--mode", "merge", "--json", up=up)
     assert json.loads(done.stdout)["text"] == "The federal city is Bern."
 
     done = run("fuse", "What is the capital?", "--pool", "up/m-bad,up/m-bad", "--judge", "up/m-j", up=up)

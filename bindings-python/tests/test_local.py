@@ -180,7 +180,7 @@ def test_three_members_and_a_judge_fuse_a_real_answer_for_nothing(server: local.
     assert fused.text.strip()
     assert [(m.id, m.status) for m in fused.report.members] == [("plain", "ok"), ("teacher", "ok"), ("sceptic", "ok")]
     assert all(m.content and m.usage and m.usage.completion_tokens for m in fused.report.members)
-    assert {judge.purpose for judge in fused.report.judges} == {"analysis", "synthesis"}
+    assert {judge.purpose for judge in fused.report.judges} == {"analysis", "synthesis", "verdict"}
     assert fused.report.cost.unknown_calls == 0
     assert fused.report.cost.total_nanos == 0
 
