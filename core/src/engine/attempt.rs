@@ -310,16 +310,16 @@ pub(super) fn told(mut error: Error, id: Option<&String>, body: &[u8]) -> Error 
     error
 }
 
+/// The error of an answer that is too large to be held.
+pub(super) fn too_large() -> Error {
+    let why = format!("the answer is larger than {} MiB and was not read further", net::MAX_RESPONSE >> 20);
+    Error::new(ErrorKind::Decode, why)
+}
+
 /// A body of bounded size, in one piece; a single piece is not copied.
 pub(super) async fn read_whole(response: &mut HttpResponse, seen: &mut u64) -> Result<Bytes> {
     let announced =
         response.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    let too_large = || {
-        Error::new(
-            ErrorKind::Decode,
-            format!("the answer is larger than {} MiB and was not read further", net::MAX_RESPONSE >> 20),
-        )
-    };
     if announced.is_some_and(|n| n > net::MAX_RESPONSE) {
         return Err(too_large());
     }

@@ -13,7 +13,7 @@ use futures_util::stream::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Served;
-use super::attempt::{complete, note_served_by, price};
+use super::attempt::{complete, note_served_by, price, too_large};
 use super::booking::Booking;
 use super::limits::Limits;
 use super::seam::Seam;
@@ -163,6 +163,9 @@ impl Open {
             let read = self.read().await;
             booking.bytes = self.bytes;
             read?;
+            if self.bytes > MAX_RESPONSE as u64 {
+                return Err(too_large());
+            }
         }
     }
 
