@@ -30,6 +30,9 @@ fn built() -> PathBuf {
 /// An upstream that plays the four vendors, and the configuration that leads to it.
 async fn vendors() -> (Upstream, PathBuf, tempfile::TempDir) {
     let up = Upstream::start(json!({"routes": [
+        {"when": {"body": {"response_format": {"json_schema": {"name": "verdict"}}}}, "then": {
+            "answer": "{\"best\": \"{{best}}\", \"reason\": \"{{best}} says both.\"}",
+            "capture": {"best": "\"answer\":\"(\\w+)\",\"text\":\"Botanically yes"}}},
         {"when": {"body_contains": "json_schema"}, "then": {"answer": "{\"consensus\": [\"fruit\"], \"contradictions\": [], \"partial_coverage\": [], \"unique_insights\": [], \"blind_spots\": []}"}},
         {"when": {"path": "/mistral/chat/completions"}, "then": {"answer": "Botanically yes, in the kitchen no."}},
         {"when": {"path": "/openai/chat/completions"}, "then": {"answer": "Yes, a berry."}},
@@ -59,7 +62,7 @@ async fn run(mut command: Command) -> String {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}\n{}", said, String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("Botanically yes, in the kitchen no."), "{said}");
-    assert_eq!(up.log().len(), 5, "three members, an analysis, the merged text");
+    assert_eq!(up.log().len(), 7, "three members, an analysis, the merged text, two verdicts that it is the best");
     said
 }
 

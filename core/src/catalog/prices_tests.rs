@@ -1,3 +1,5 @@
+//! Prices: how rows are read, tiers, lanes, hours, and the one rounding.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What answers cost, and what records carry of it.
+
 use serde_json::json;
 
 use super::*;

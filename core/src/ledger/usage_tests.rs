@@ -1,3 +1,5 @@
+//! From what vendors count to disjoint classes, and their sums.
+
 use serde_json::json;
 
 use super::*;
