@@ -94,7 +94,8 @@ def test_closed_client() -> None:
 def test_price_lists(start: Start, tmp_path: Path) -> None:
     up = start(answers("m-a", "In Bern."))
     client = interfuse.Client(up.config)
-    assert client.chat(model="up/m-a", messages=HI).interfuse.cost_nanos is None
+    before = client.chat(model="up/m-a", messages=HI).interfuse
+    assert before is not None and before.cost_nanos is None
     entry = {"litellm_provider": "up", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}
     file = tmp_path / "prices.json"
     file.write_text(json.dumps({"up/m-a": entry, "up/m-b": {**entry, "input_cost_per_token": -1}}))
@@ -102,7 +103,7 @@ def test_price_lists(start: Start, tmp_path: Path) -> None:
         loaded = client.load_prices(source)
         assert (loaded.format, loaded.rows) == ("litellm", 1) and "up/m-b" in loaded.refused[0]
     answer = client.chat(model="up/m-a", messages=HI)
-    assert answer.usage is not None
+    assert answer.usage is not None and answer.interfuse is not None
     assert answer.interfuse.cost_nanos == answer.usage.prompt_tokens * 1000 + answer.usage.completion_tokens * 2000
     with pytest.raises(interfuse.BadRequestError, match="price list"):
         client.load_prices(b"{}")

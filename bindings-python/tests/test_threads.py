@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from conftest import GUARD, Start
 
@@ -23,7 +24,7 @@ def test_64_threads_share_a_client(start: Start) -> None:
         together.wait(GUARD)
         mine: list[str | None] = []
         for call in range(CALLS):
-            messages = [{"role": "user", "content": f"number {thread * CALLS + call}"}]
+            messages: Any = [{"role": "user", "content": f"number {thread * CALLS + call}"}]
             if call % 4 == 3:
                 # Half-read and dropped: the others must not notice.
                 next(iter(client.chat(model="up/m", messages=messages, stream=True)))
