@@ -37,29 +37,14 @@ pub(super) struct Booking {
 
 impl Booking {
     pub fn open(engine: &Engine, cx: &CallContext, target: &Target, number: u32, entry: Entry) -> Self {
-        let tags = engine.tags(cx);
         let record = LedgerRecord {
-            id: crate::ids::new(),
-            run_id: cx.run_id.clone(),
-            at_ms: engine.clock().unix_ms(),
-            purpose: cx.purpose,
             provider: target.endpoint.id().to_owned(),
             model: target.model_asked.clone(),
             model_sent: target.model.clone(),
             attempt: number,
             outcome: Outcome::Cancelled,
             error: Some(ErrorKind::Cancelled),
-            usage: None,
-            cost_nanos: None,
-            cost_source: None,
-            computed_nanos: None,
-            price: None,
-            units: UsageVector::default(),
-            flags: Vec::new(),
-            latency_ms: 0,
-            ttft_ms: None,
-            cached: false,
-            tags,
+            ..begun(engine, cx)
         };
         Booking {
             engine: engine.clone(),
@@ -153,18 +138,32 @@ impl Booking {
 /// Books a kept answer that was given again.
 pub(super) fn kept(engine: &Engine, cx: &CallContext, by: &Piece, usage: Option<&Usage>) {
     let record = LedgerRecord {
+        provider: by.provider.clone(),
+        model: by.model.clone(),
+        model_sent: by.model.clone(),
+        usage: usage.cloned(),
+        cost_nanos: Some(0),
+        cached: true,
+        ..begun(engine, cx)
+    };
+    record_in(engine, record);
+}
+
+/// What every record of a call has when it begins: nobody was asked yet.
+fn begun(engine: &Engine, cx: &CallContext) -> LedgerRecord {
+    LedgerRecord {
         id: crate::ids::new(),
         run_id: cx.run_id.clone(),
         at_ms: engine.clock().unix_ms(),
         purpose: cx.purpose,
-        provider: by.provider.clone(),
-        model: by.model.clone(),
-        model_sent: by.model.clone(),
+        provider: String::new(),
+        model: String::new(),
+        model_sent: String::new(),
         attempt: 0,
         outcome: Outcome::Ok,
         error: None,
-        usage: usage.cloned(),
-        cost_nanos: Some(0),
+        usage: None,
+        cost_nanos: None,
         cost_source: None,
         computed_nanos: None,
         price: None,
@@ -172,10 +171,9 @@ pub(super) fn kept(engine: &Engine, cx: &CallContext, by: &Piece, usage: Option<
         flags: Vec::new(),
         latency_ms: 0,
         ttft_ms: None,
-        cached: true,
+        cached: false,
         tags: engine.tags(cx),
-    };
-    record_in(engine, record);
+    }
 }
 
 fn record_in(engine: &Engine, record: LedgerRecord) {
