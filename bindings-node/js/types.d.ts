@@ -2164,6 +2164,8 @@ export interface LedgerRecord {
   id: string
   /** Id of the call or fusion it belongs to. */
   run_id: string
+  /** Id of the record of the call's first attempt, on those that follow it. */
+  parent?: string
   /** Milliseconds since 1970-01-01 UTC at the attempt's start. */
   at_ms: number
   /** What it was made for. */
@@ -2174,8 +2176,20 @@ export interface LedgerRecord {
   model: string
   /** Model id as sent to the provider. */
   model_sent: string
+  /** Model as the answer names it; absent where none came. */
+  model_served?: string
+  /** Who really served, where the provider passes requests on and says so. */
+  served_by?: string
+  /** Name of the key that paid, where the provider has several; never the key. */
+  key?: string
+  /** The vendor's id of the request, from its headers. */
+  request_id?: string
+  /** The vendor's id of the answer, from its body (a generation's id). */
+  response_id?: string
   /** Number of the attempt within its call, from 1. */
   attempt: number
+  /** Why it was made; absent for the first attempt of a call. */
+  kind?: AttemptKind
   /** How it ended. */
   outcome: Outcome
   /** Kind of failure. */
@@ -2186,6 +2200,8 @@ export interface LedgerRecord {
   cost_nanos?: number
   /** How the cost is known. */
   cost_source?: CostSource
+  /** How sure the cost is. */
+  confidence: Confidence
   /** What the units cost at the price known, nano-USD, whatever the provider states; absent when unknown. */
   computed_nanos?: number
   /** The price the units were computed at. */
@@ -2232,6 +2248,15 @@ export type Outcome =
   | 'interrupted'
   /** The caller or the engine cancelled it. */
   | 'cancelled'
+
+/** How sure a cost is. */
+export type Confidence =
+  /** The provider stated it, or it follows from counts that the provider reported. */
+  | 'reported'
+  /** It follows from counts of which some are estimates. */
+  | 'estimated'
+  /** There is no cost: the counts or the price are not known. */
+  | 'unknown'
 
 /** The price that one attempt was computed at, complete: with it and the record's units the amount follows again. */
 export interface PriceRow {

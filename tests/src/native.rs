@@ -160,6 +160,7 @@ fn spoken<'a>(dialect: &'a dyn Dialect, exchange: &Exchange) -> &'a dyn Dialect 
     };
     match dialect.wire() {
         "openai-chat" if exchange.url.is_empty() && responses() => &openai_responses::OpenAiResponses,
+        "openai-chat" if exchange.path().ends_with("/responses") => &openai_responses::OpenAiResponses,
         _ => dialect,
     }
 }

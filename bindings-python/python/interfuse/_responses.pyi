@@ -973,6 +973,8 @@ class LedgerRecord(Record):
     """Unique id (UUID v7)."""
     run_id: str
     """Id of the call or fusion it belongs to."""
+    parent: str | None
+    """Id of the record of the call's first attempt, on those that follow it."""
     at_ms: int
     """Milliseconds since 1970-01-01 UTC at the attempt's start."""
     purpose: Purpose
@@ -983,8 +985,20 @@ class LedgerRecord(Record):
     """Model as the caller asked for it."""
     model_sent: str
     """Model id as sent to the provider."""
+    model_served: str | None
+    """Model as the answer names it; absent where none came."""
+    served_by: str | None
+    """Who really served, where the provider passes requests on and says so."""
+    key: str | None
+    """Name of the key that paid, where the provider has several; never the key."""
+    request_id: str | None
+    """The vendor's id of the request, from its headers."""
+    response_id: str | None
+    """The vendor's id of the answer, from its body (a generation's id)."""
     attempt: int
     """Number of the attempt within its call, from 1."""
+    kind: AttemptKind | None
+    """Why it was made; absent for the first attempt of a call."""
     outcome: Outcome
     """How it ended."""
     error: ErrorKind | None
@@ -995,6 +1009,8 @@ class LedgerRecord(Record):
     """Nano-USD; absent when unknown."""
     cost_source: CostSource | None
     """How the cost is known."""
+    confidence: Confidence
+    """How sure the cost is."""
     computed_nanos: int | None
     """What the units cost at the price known, nano-USD, whatever the provider states; absent when unknown."""
     price: PriceRow | None
@@ -1018,6 +1034,9 @@ Purpose: TypeAlias = Literal["chat", "member", "judge", "synthesis", "debate", "
 
 Outcome: TypeAlias = Literal["ok", "failed", "interrupted", "cancelled"]
 """How an attempt ended."""
+
+Confidence: TypeAlias = Literal["reported", "estimated", "unknown"]
+"""How sure a cost is."""
 
 class PriceRow(Record):
     """The price that one attempt was computed at, complete: with it and the record's units the amount follows again."""

@@ -8,7 +8,7 @@ use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
-use super::booking::Booking;
+use super::booking::{Booking, Opening};
 use super::entry::Entry;
 use super::limits::{Attempted, Limits};
 use super::operation::{Answer, Came, Operation};
@@ -59,7 +59,8 @@ impl Trial {
             ms: 0,
             cost_nanos: None,
         };
-        let booking = Booking::open(call.engine, call.cx, &target, number, entry);
+        let opening = Opening { target: &target, number, kind, first: &call.way.log.first };
+        let booking = Booking::open(call.engine, call.cx, opening, entry);
         Trial { place, number, target, attempt, booking }
     }
 
@@ -186,6 +187,7 @@ async fn exchange<O: Operation>(
         request_id,
         ..Default::default()
     };
+    booking.asked(served.request_id.as_ref());
     if let Some(limit) = &served.rate_limit {
         target.gates.key.told(Instant::now(), limit);
     }

@@ -1,7 +1,7 @@
 //! One ledger record per attempt, whatever becomes of it: a dropped attempt books itself as cancelled.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ledger::Priced;
 use crate::money::NanoUsd;
 use crate::routing::{Flight, Passes, Sample, Target};
-use crate::types::{LedgerRecord, Outcome, Piece, Usage, UsageVector};
+use crate::types::{AttemptKind, Confidence, LedgerRecord, Outcome, Piece, Usage};
 
 /// An attempt that is not booked yet.
 pub(super) struct Booking {
@@ -35,16 +35,32 @@ pub(super) struct Booking {
     shown: Option<Arc<AtomicBool>>,
 }
 
+/// What an attempt is.
+pub(super) struct Opening<'a> {
+    pub target: &'a Target,
+    /// Counts the attempts of the call.
+    pub number: u32,
+    pub kind: Option<AttemptKind>,
+    /// Id of the record of the call's first attempt; set by it.
+    pub first: &'a OnceLock<String>,
+}
+
 impl Booking {
-    pub fn open(engine: &Engine, cx: &CallContext, target: &Target, number: u32, entry: Entry) -> Self {
+    pub fn open(engine: &Engine, cx: &CallContext, opening: Opening<'_>, entry: Entry) -> Self {
+        let Opening { target, number, kind, first } = opening;
+        let begun = begun(engine, cx);
+        let id = first.get_or_init(|| begun.id.clone());
         let record = LedgerRecord {
+            parent: (*id != begun.id).then(|| id.clone()),
             provider: target.endpoint.id().to_owned(),
             model: target.model_asked.clone(),
             model_sent: target.model.clone(),
+            key: target.endpoint.key.as_ref().map(|key| key.name.clone()),
             attempt: number,
+            kind,
             outcome: Outcome::Cancelled,
             error: Some(ErrorKind::Cancelled),
-            ..begun(engine, cx)
+            ..begun
         };
         Booking {
             engine: engine.clone(),
@@ -92,10 +108,33 @@ impl Booking {
             record.usage = usage.cloned();
             record.cost_nanos = priced.cost.map(NanoUsd::nanos);
             record.cost_source = priced.source;
+            record.confidence = priced.confidence();
             record.computed_nanos = priced.computed.map(NanoUsd::nanos);
             record.price = priced.row;
             record.units = priced.units;
             record.flags = priced.flags;
+        }
+    }
+
+    /// Notes the vendor's id of the request.
+    pub fn asked(&mut self, request_id: Option<&String>) {
+        if let Some(record) = &mut self.record {
+            record.request_id = request_id.cloned();
+        }
+    }
+
+    /// Notes what the answer says of itself, once.
+    pub fn answers(&mut self, id: &str, model: &str) {
+        if let Some(record) = self.record.as_mut().filter(|record| record.response_id.is_none()) {
+            record.response_id = Some(id.to_owned());
+            record.model_served = Some(model.to_owned());
+        }
+    }
+
+    /// Notes who really served.
+    pub fn served_by(&mut self, served_by: Option<&String>) {
+        if let Some(record) = &mut self.record {
+            record.served_by = served_by.cloned();
         }
     }
 
@@ -143,6 +182,7 @@ pub(super) fn kept(engine: &Engine, cx: &CallContext, by: &Piece, usage: Option<
         model_sent: by.model.clone(),
         usage: usage.cloned(),
         cost_nanos: Some(0),
+        confidence: Confidence::Reported,
         cached: true,
         ..begun(engine, cx)
     };
@@ -156,23 +196,8 @@ fn begun(engine: &Engine, cx: &CallContext) -> LedgerRecord {
         run_id: cx.run_id.clone(),
         at_ms: engine.clock().unix_ms(),
         purpose: cx.purpose,
-        provider: String::new(),
-        model: String::new(),
-        model_sent: String::new(),
-        attempt: 0,
-        outcome: Outcome::Ok,
-        error: None,
-        usage: None,
-        cost_nanos: None,
-        cost_source: None,
-        computed_nanos: None,
-        price: None,
-        units: UsageVector::default(),
-        flags: Vec::new(),
-        latency_ms: 0,
-        ttft_ms: None,
-        cached: false,
         tags: engine.tags(cx),
+        ..LedgerRecord::default()
     }
 }
 

@@ -15,7 +15,7 @@ mod reading;
 mod seam;
 mod stream;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
@@ -271,6 +271,8 @@ struct CallLog {
     deadline: Instant,
     timeout: Duration,
     attempts: Vec<Attempt>,
+    /// Id of the record of the first attempt.
+    first: OnceLock<String>,
     /// Cost of each attempt, unknown ones included.
     costs: Vec<Option<NanoUsd>>,
     /// Who gave the pieces of an answer that was continued; empty when it was not.
@@ -296,6 +298,7 @@ impl Way {
             deadline,
             timeout,
             attempts: Vec::new(),
+            first: OnceLock::new(),
             costs: Vec::new(),
             pieces: Vec::new(),
             explanation: plan.explanation.take(),

@@ -86,6 +86,7 @@ impl<P: ?Sized> Came<'_, P> {
         let quirks = self.api.quirks();
         note_served_by(&mut self.served.served_by, quirks.served_by.as_ref(), extra);
         self.served.priced = price(self.target, quirks, usage, extra, service_tier, self.booking.now_ms());
+        self.booking.served_by(self.served.served_by.as_ref());
         self.booking.usage(usage, self.served.priced.clone());
     }
 }
@@ -168,6 +169,7 @@ impl Operation for Chat<'_> {
         }
         let mut answer = came.decoded(|reply, wire| protocol.decode(reply, wire)).await?;
         complete(&mut answer.id, &mut answer.model, &mut answer.created, came.target, came.now);
+        came.booking.answers(&answer.id, &answer.model);
         came.note(answer.usage.as_ref(), &answer.extra, answer.service_tier.as_deref());
         stop::cut(&mut answer, self.0, protocol);
         held::check(self.0, &answer, &came.wire)?;

@@ -117,6 +117,7 @@ impl Open {
 
     /// The attempt counts as made; the rest is read under the call's own deadline, which an outer timer no longer holds.
     pub fn made(&mut self, mut booking: Booking, deadline: Instant, timeout: Duration) {
+        booking.served_by(self.served.served_by.as_ref());
         // Usage may have come before the booking was here.
         if let Some(usage) = &self.usage {
             booking.usage(Some(usage), self.served.priced.clone());
@@ -137,6 +138,9 @@ impl Open {
         if let Some(error) = self.failed.take_if(|_| !self.saw_output) {
             return Err(error);
         }
+        if let Some(first) = self.ready.front() {
+            booking.answers(&first.id, &first.model);
+        }
         self.served.ttft_ms = booking.first_output();
         Ok(())
     }
@@ -149,9 +153,11 @@ impl Open {
                 self.served.ttft_ms = booking.first_output();
             }
             while let Some(chunk) = self.ready.pop_front() {
+                booking.answers(&chunk.id, &chunk.model);
                 all.add(&chunk);
             }
             if let Some(usage) = &self.usage {
+                booking.served_by(self.served.served_by.as_ref());
                 booking.usage(Some(usage), self.served.priced.clone());
             }
             if let Some(error) = self.failed.take() {

@@ -7,7 +7,7 @@ use super::usage::Counted;
 use crate::catalog::{Circumstances, Cost, Price, Unpriced, cost_at};
 use crate::money::NanoUsd;
 use crate::types::quirks::{CostUnit, StatedCost};
-use crate::types::{CostSource, Extra, LedgerRecord, PriceRow, Usage, UsageVector};
+use crate::types::{Confidence, CostSource, Extra, LedgerRecord, PriceRow, Usage, UsageVector};
 
 /// The provider states less or more than its units cost at the price known.
 pub const DRIFT: &str = "drift";
@@ -33,6 +33,18 @@ pub struct Priced {
     pub units: UsageVector,
     /// What is odd or missing.
     pub flags: Vec<String>,
+}
+
+impl Priced {
+    /// How sure the cost is.
+    pub fn confidence(&self) -> Confidence {
+        match (self.cost, self.source) {
+            (None, _) => Confidence::Unknown,
+            (Some(_), Some(CostSource::Provider)) => Confidence::Reported,
+            (Some(_), _) if self.units.estimated() => Confidence::Estimated,
+            (Some(_), _) => Confidence::Reported,
+        }
+    }
 }
 
 /// Amounts in pico-USD.

@@ -110,6 +110,11 @@ fn value_of(row: &Row, name: &str) -> Option<String> {
 }
 
 impl State {
+    /// Whether every record since then is still whole.
+    fn reaches(&self, since_ms: Option<u64>) -> bool {
+        self.folded_until_ms.is_none_or(|folded| since_ms.is_some_and(|since| since > folded))
+    }
+
     /// Adds a record to the sums that stay of it.
     fn fold(&mut self, row: Row) {
         let sums = Sums::of(&row.rest);
@@ -124,11 +129,6 @@ impl MemoryLedger {
     /// A ledger that keeps at most `max_records` whole records.
     pub fn new(max_records: usize) -> Self {
         MemoryLedger { max_records, state: Mutex::default() }
-    }
-
-    /// The records kept, oldest first.
-    pub fn records(&self) -> Vec<LedgerRecord> {
-        self.lock().records.iter().map(Row::record).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -170,23 +170,37 @@ impl LedgerStore for MemoryLedger {
                 add(&|name| group.value(name), *sums);
             }
         }
-        for row in &state.records {
-            let at_ms = row.rest.at_ms;
-            if query.since_ms.is_some_and(|t| at_ms < t) || query.until_ms.is_some_and(|t| at_ms >= t) {
-                continue;
-            }
+        for row in state.records.iter().filter(|row| in_time(query, row)) {
             add(&|name| value_of(row, name), Sums::of(&row.rest));
         }
-        let complete = match (timed, state.folded_until_ms) {
-            (true, Some(folded)) => query.since_ms.is_some_and(|since| since > folded),
-            _ => true,
-        };
+        let complete = !timed || state.reaches(query.since_ms);
         Ok(UsageReport {
             rows: groups.into_iter().map(|(group, sums)| sums.row(group)).collect(),
             total: total.row(BTreeMap::new()),
             complete,
         })
     }
+
+    fn records(&self, query: &UsageQuery, each: &mut dyn FnMut(&LedgerRecord) -> Result<()>) -> Result<bool> {
+        // Copied first: whoever is told of a record may take long, or book one.
+        let (chosen, complete): (Vec<_>, _) = {
+            let state = self.lock();
+            let chosen = state.records.iter().filter(|row| chooses(query, row)).map(Row::record).collect();
+            (chosen, state.reaches(query.since_ms))
+        };
+        chosen.iter().try_for_each(each)?;
+        Ok(complete)
+    }
+}
+
+fn in_time(query: &UsageQuery, row: &Row) -> bool {
+    let at_ms = row.rest.at_ms;
+    query.since_ms.is_none_or(|since| at_ms >= since) && query.until_ms.is_none_or(|until| at_ms < until)
+}
+
+/// Whether a question is about this record.
+fn chooses(query: &UsageQuery, row: &Row) -> bool {
+    in_time(query, row) && query.filter.iter().all(|(name, want)| value_of(row, name).as_ref() == Some(want))
 }
 
 #[cfg(test)]
@@ -199,25 +213,29 @@ mod tests {
             id: at_ms.to_string(),
             run_id: "r".into(),
             at_ms,
-            purpose: Purpose::Chat,
             provider: "p".into(),
             model: "m".into(),
             model_sent: "m".into(),
             attempt: 1,
             outcome: if cost.is_some() { Outcome::Ok } else { Outcome::Failed },
-            error: None,
             usage: Some(Usage { prompt_tokens: 10, completion_tokens: 1, total_tokens: 11, ..Default::default() }),
             cost_nanos: cost,
-            cost_source: None,
             computed_nanos: cost,
             price: cost.map(|_| PriceRow { id: "p/m@2026-01-01".into(), ..Default::default() }),
-            units: Default::default(),
-            flags: Vec::new(),
             latency_ms: 1,
-            ttft_ms: None,
-            cached: false,
             tags: BTreeMap::from([("project".to_owned(), project.to_owned())]),
+            ..LedgerRecord::default()
         }
+    }
+
+    fn all(ledger: &MemoryLedger) -> Vec<LedgerRecord> {
+        let mut records = Vec::new();
+        let each = &mut |record: &LedgerRecord| {
+            records.push(record.clone());
+            Ok(())
+        };
+        ledger.records(&UsageQuery::default(), each).unwrap();
+        records
     }
 
     #[test]
@@ -227,10 +245,32 @@ mod tests {
         let booked: Vec<_> =
             ids.iter().map(|id| LedgerRecord { run_id: (*id).into(), ..record(1, "a", Some(1)) }).collect();
         booked.iter().for_each(|record| ledger.record(record.clone()).unwrap());
-        assert_eq!(ledger.records(), booked);
+        assert_eq!(all(&ledger), booked);
         let by_run = UsageQuery { by: vec!["run_id".into()], ..Default::default() };
         let runs = ledger.usage(&by_run).unwrap().rows;
         assert_eq!(runs.iter().filter_map(|row| row.group["run_id"].as_deref()).collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
+    fn records_are_read_by_time_and_label_and_whether_any_is_gone_is_told() {
+        let ledger = MemoryLedger::new(3);
+        for (at, project) in [(1, "a"), (2, "b"), (3, "a")] {
+            ledger.record(record(at, project, Some(1))).unwrap();
+        }
+        let read = |query: &UsageQuery| {
+            let mut times = Vec::new();
+            let complete = ledger.records(query, &mut |record: &LedgerRecord| {
+                times.push(record.at_ms);
+                Ok(())
+            });
+            (times, complete.unwrap())
+        };
+        let of_a = UsageQuery { filter: BTreeMap::from([("project".into(), "a".into())]), ..Default::default() };
+        assert_eq!(read(&of_a), (vec![1, 3], true));
+        assert_eq!(read(&UsageQuery { since_ms: Some(2), until_ms: Some(3), ..Default::default() }), (vec![2], true));
+        ledger.record(record(4, "a", None)).unwrap();
+        assert_eq!(read(&of_a), (vec![3, 4], false));
+        assert_eq!(read(&UsageQuery { since_ms: Some(2), ..Default::default() }), (vec![2, 3, 4], true));
     }
 
     #[test]
@@ -238,7 +278,7 @@ mod tests {
         let ledger = MemoryLedger::new(0);
         ledger.record(record(1, "a", Some(5))).unwrap();
         ledger.record(record(2, "a", Some(7))).unwrap();
-        assert_eq!(ledger.records(), []);
+        assert_eq!(all(&ledger), []);
         assert_eq!(ledger.usage(&UsageQuery::default()).unwrap().total.cost_nanos, 12);
     }
 

@@ -25,4 +25,19 @@ pub trait LedgerStore: Send + Sync {
     /// # Errors
     /// `storage`, or `invalid_request` for a question the store cannot answer.
     fn usage(&self, query: &UsageQuery) -> Result<UsageReport>;
+
+    /// Hands the records that a question's times and filter choose to `each`, one by one, oldest first, until it fails;
+    /// what the question groups by is not looked at. Returns whether all that were booked are still there to be read.
+    ///
+    /// # Errors
+    /// `storage`, `invalid_request` for a question the store cannot answer, or the error of `each`.
+    fn records(&self, query: &UsageQuery, each: &mut dyn FnMut(&LedgerRecord) -> Result<()>) -> Result<bool>;
+
+    /// Returns when everything booked before is as safe as the store can make it.
+    ///
+    /// # Errors
+    /// `storage` when some of it could not be kept.
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
 }

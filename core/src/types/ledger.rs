@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CostSource, ErrorKind, Rates, Usage, UsageVector};
+use super::{AttemptKind, CostSource, ErrorKind, Rates, Usage, UsageVector};
 
 /// What an attempt was made for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,11 +27,12 @@ pub enum Purpose {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It answered.
+    #[default]
     Ok,
     /// It failed.
     Failed,
@@ -41,14 +42,31 @@ pub enum Outcome {
     Cancelled,
 }
 
+/// How sure a cost is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// The provider stated it, or it follows from counts that the provider reported.
+    Reported,
+    /// It follows from counts of which some are estimates.
+    Estimated,
+    /// There is no cost: the counts or the price are not known.
+    #[default]
+    Unknown,
+}
+
 /// One attempt, as booked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LedgerRecord {
     /// Unique id (UUID v7).
     pub id: String,
     /// Id of the call or fusion it belongs to.
     pub run_id: String,
+    /// Id of the record of the call's first attempt, on those that follow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Milliseconds since 1970-01-01 UTC at the attempt's start.
     pub at_ms: u64,
     /// What it was made for.
@@ -59,8 +77,26 @@ pub struct LedgerRecord {
     pub model: String,
     /// Model id as sent to the provider.
     pub model_sent: String,
+    /// Model as the answer names it; absent where none came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_served: Option<String>,
+    /// Who really served, where the provider passes requests on and says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<String>,
+    /// Name of the key that paid, where the provider has several; never the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The vendor's id of the request, from its headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The vendor's id of the answer, from its body (a generation's id).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_id: Option<String>,
     /// Number of the attempt within its call, from 1.
     pub attempt: u32,
+    /// Why it was made; absent for the first attempt of a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AttemptKind>,
     /// How it ended.
     pub outcome: Outcome,
     /// Kind of failure.
@@ -75,6 +111,9 @@ pub struct LedgerRecord {
     /// How the cost is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_source: Option<CostSource>,
+    /// How sure the cost is.
+    #[serde(default)]
+    pub confidence: Confidence,
     /// What the units cost at the price known, nano-USD, whatever the provider states; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub computed_nanos: Option<u64>,

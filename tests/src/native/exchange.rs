@@ -45,7 +45,7 @@ impl Exchange {
 
     /// Path of the address, without its query.
     pub fn path(&self) -> &str {
-        let path = self.url.split('?').next().unwrap_or_default();
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
         path.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(path)
     }
 
