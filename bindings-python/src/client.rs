@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::call::{Call, blocking};
-use crate::convert::{from_python, raise, to_python};
+use crate::convert::{from_python, raise, straight_from_python, to_python};
 use crate::keys;
 use crate::stream::Stream;
 
@@ -71,7 +71,7 @@ impl Native {
 
     /// A stream; with `wait`, returns when its first item is there.
     fn chat_stream(&self, py: Python<'_>, request: &Bound<'_, PyAny>, wait: bool) -> PyResult<Stream> {
-        let (client, request) = (self.client(py)?, from_python::<ChatRequest>("request", request)?);
+        let (client, request) = (self.client(py)?, straight_from_python::<ChatRequest>("request", request)?);
         let stream = Stream::new(EventStream::start(async move { client.chat_stream(request).await }));
         if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
     }
@@ -85,7 +85,7 @@ impl Native {
 
     fn explain<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = request.py();
-        let explanation = self.client(py)?.explain(&from_python::<ChatRequest>("request", request)?);
+        let explanation = self.client(py)?.explain(&straight_from_python::<ChatRequest>("request", request)?);
         to_python(py, &explanation.map_err(|e| raise(py, &e))?)
     }
 
@@ -119,7 +119,7 @@ impl Native {
         &self,
         request: &Bound<'_, PyAny>,
     ) -> PyResult<impl Future<Output = interfuse::Result<ChatCompletion>> + use<>> {
-        let (client, request) = (self.client(request.py())?, from_python::<ChatRequest>("request", request)?);
+        let (client, request) = (self.client(request.py())?, straight_from_python::<ChatRequest>("request", request)?);
         Ok(async move { client.chat(request).await })
     }
 

@@ -1,12 +1,12 @@
 //! Python values in and out: requests straight from dicts, responses as records, failures as exceptions.
 
 use interfuse::Error;
-use interfuse::types::{ErrorBody, fault};
+use interfuse::types::{ErrorBody, fault, from_value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple, PyType};
-use pythonize::{Depythonizer, PythonizeMappingType, PythonizeTypes, PythonizeUnnamedMappingAdapter};
+use pythonize::{PythonizeMappingType, PythonizeTypes, PythonizeUnnamedMappingAdapter};
 use serde::{Deserialize, Serialize};
 
 /// Builds `interfuse._record.Record` where pythonize would build a dict.
@@ -49,13 +49,17 @@ pub fn from_python<T: for<'de> Deserialize<'de>>(what: &str, value: &Bound<'_, P
         let why = format!("lists and dicts stand in each other more than {MOST_DEPTH} deep");
         return Err(raise(value.py(), &fault(what, ".", &why)));
     }
-    pythonize::depythonize(value).or_else(|_| {
-        // Once more, slower, to learn where the fault is.
-        serde_path_to_error::deserialize(&mut Depythonizer::from_object(value)).map_err(|e| {
-            let path = e.path().to_string();
-            raise(value.py(), &fault(what, &path, &e.into_inner()))
-        })
-    })
+    let plain = pythonize::depythonize(value).map_err(|e| raise(value.py(), &fault(what, ".", &e)))?;
+    from_value(what, &plain).map_err(|e| raise(value.py(), &e))
+}
+
+/// The same for what is read at every call: straight from the dict. It is compiled once more for this, so only few types
+/// are worth it.
+pub fn straight_from_python<T: for<'de> Deserialize<'de>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
+    match deeper_than(MOST_DEPTH, value) {
+        false => pythonize::depythonize(value).or_else(|_| from_python(what, value)),
+        true => from_python(what, value),
+    }
 }
 
 /// How deep JSON text may be, too.

@@ -80,7 +80,7 @@ async fn a_row_and_a_recording_are_all_that_a_new_provider_needs() {
         meta = chunk.interfuse.or(meta);
     }
     let mut answer = assembler.finish();
-    answer.interfuse = meta.map(|meta| *meta);
+    answer.interfuse = meta;
     check(&answer);
     let body = &up.log()[0].body;
     assert!(body.get("stream_options").is_none(), "{body}");

@@ -161,7 +161,7 @@ async fn ask(client: &Client, model: &str, place: &Place, said: &Said) -> Result
     if meta.len() != 1 {
         return Err(format!("streamed: {} chunks have `interfuse`", meta.len()));
     }
-    streamed.interfuse = meta.pop().map(|meta| *meta);
+    streamed.interfuse = meta.pop();
     check(&streamed, said, place).map_err(|why| format!("streamed: {why}"))?;
     let cost = |answer: &ChatCompletion| answer.interfuse.as_ref().and_then(|meta| meta.cost_nanos);
     if cost(&whole) != cost(&streamed) {

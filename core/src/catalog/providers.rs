@@ -8,7 +8,7 @@ use super::address::{is_model, placeholders};
 use super::embeddings::EmbeddingApi;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use crate::types::Quirks;
+use crate::types::{Quirks, toml_value, unplaced};
 
 /// Looks up an environment variable; the caller decides whether the environment is read at all.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -350,8 +350,10 @@ impl Providers {
     /// # Errors
     /// `invalid_config` naming row and field.
     pub fn parse(text: &str) -> Result<Providers> {
-        // Only a faulty document pays for knowing where.
-        let document: Document = toml::from_str(text).map_err(|e| located(text, &e))?;
+        let text = toml_value(text)?.to_string();
+        let mut de = serde_json::Deserializer::from_str(&text);
+        let document: Document = serde_path_to_error::deserialize(&mut de)
+            .map_err(|e| located(&text, &e.path().to_string(), &unplaced(e.inner())))?;
         if document.schema != 1 {
             let why = format!("schema {} is unknown, this version reads schema 1", document.schema);
             return Err(Error::invalid_config("providers.toml", why));
@@ -401,23 +403,16 @@ impl Providers {
     }
 }
 
-/// The fault of a document with the row's id in its path (`provider[3].kind`), where a second look finds it.
-fn located(text: &str, fault: &toml::de::Error) -> Error {
-    let path = || {
-        let de = toml::Deserializer::parse(text).ok()?;
-        let path = serde_path_to_error::deserialize::<_, Document>(de).err()?.path().to_string();
-        let id = || {
-            let number: usize = path.strip_prefix("provider[")?.split(']').next()?.parse().ok()?;
-            let table: toml::Table = text.parse().ok()?;
-            let id = table.get("provider")?.get(number)?.get("id")?.as_str()?.to_owned();
-            Some(path.replacen(&format!("provider[{number}]"), &format!("providers.{id}"), 1))
-        };
-        Some(id().unwrap_or_else(|| path.clone()))
+/// The fault of a document, with the row's id in its path in place of the row's number (`provider[3].kind`).
+fn located(document: &str, path: &str, fault: &str) -> Error {
+    let row = || {
+        let number: usize = path.strip_prefix("provider[")?.split(']').next()?.parse().ok()?;
+        let document: serde_json::Value = serde_json::from_str(document).ok()?;
+        let id = document["provider"][number]["id"].as_str()?;
+        Some(path.replacen(&format!("provider[{number}]"), &format!("providers.{id}"), 1))
     };
-    match path() {
-        Some(path) => Error::invalid_config(path, fault.message()),
-        None => Error::invalid_config("providers.toml", fault),
-    }
+    let path = row().unwrap_or_else(|| if path == "." { "providers.toml" } else { path }.to_owned());
+    Error::invalid_config(path, fault)
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ async fn exchange<O: Operation>(
     }
     let now = call.engine.clock().unix();
     let quirks = wire.quirks;
-    let served = Served {
+    let served = Box::new(Served {
         provider: wire.provider.to_owned(),
         model: wire.model.to_owned(),
         served_by: served_by(quirks.served_by.as_ref(), &response.headers),
@@ -186,7 +186,7 @@ async fn exchange<O: Operation>(
         dropped: encoded.dropped,
         request_id,
         ..Default::default()
-    };
+    });
     booking.asked(served.request_id.as_ref());
     if let Some(limit) = &served.rate_limit {
         target.gates.key.told(Instant::now(), limit);

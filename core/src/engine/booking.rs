@@ -127,7 +127,7 @@ impl Booking {
     pub fn answers(&mut self, id: &str, model: &str) {
         if let Some(record) = self.record.as_mut().filter(|record| record.response_id.is_none()) {
             record.response_id = Some(id.to_owned());
-            record.model_served = Some(model.to_owned());
+            record.model_served = (*model != record.model_sent).then(|| model.to_owned());
         }
     }
 

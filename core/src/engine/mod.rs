@@ -26,12 +26,12 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::{Attempt, Error, ErrorKind, Result};
 use crate::http::{ReqwestTransport, Transport, Web};
-use crate::ledger::{self, LedgerStore, MemoryLedger, Priced};
+use crate::ledger::{self, LedgerStore, MemoryLedger};
 use crate::money::NanoUsd;
 use crate::routing::{Plan, Router};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, OnInterrupt, Piece,
-    ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
+    ChatCompletion, ChatRequest, Config, CostSource, EmbeddingRequest, EmbeddingResponse, Explanation, OnInterrupt,
+    Piece, ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
 };
 use attempt::Trial;
 use cache::{AnswerCache, Kept, Look};
@@ -158,7 +158,7 @@ impl Engine {
         let mut way = Way::new(self, &operation, cx)?;
         let mut call = Call { engine: self, operation, cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
-        answer.interfuse = Some(way.log.meta(served));
+        answer.interfuse = Some(Box::new(way.log.meta(served)));
         if let Some(place) = place {
             place.keep(&answer);
         }
@@ -208,14 +208,14 @@ impl Engine {
         let mut answer = kept.answer.clone();
         booking::kept(self, cx, &kept.by, answer.usage.as_ref());
         let cost = NanoUsd::ZERO;
-        answer.interfuse = Some(ResponseMeta {
+        answer.interfuse = Some(Box::new(ResponseMeta {
             provider: kept.by.provider.clone(),
             model: kept.by.model.clone(),
             cost_nanos: Some(cost.nanos()),
             cost_usd: Some(cost.to_string()),
             cached_ms: Some(kept.at.elapsed().as_millis() as u64),
             ..Default::default()
-        });
+        }));
         answer
     }
 
@@ -232,7 +232,7 @@ impl Engine {
         let mut way = Way::new(self, &operation, cx)?;
         let mut call = Call { engine: self, operation, cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
-        answer.interfuse = Some(way.log.meta(served));
+        answer.interfuse = Some(Box::new(way.log.meta(served)));
         Ok(answer)
     }
 }
@@ -242,7 +242,8 @@ impl Engine {
 struct Served {
     provider: String,
     model: String,
-    priced: Priced,
+    cost: Option<NanoUsd>,
+    cost_source: Option<CostSource>,
     served_by: Option<String>,
     rate_limit: Option<RateLimit>,
     dropped: Vec<String>,
@@ -388,7 +389,7 @@ impl CallLog {
     }
 
     /// What a call that was answered tells of itself.
-    fn meta(&mut self, served: Served) -> ResponseMeta {
+    fn meta(&mut self, served: Box<Served>) -> ResponseMeta {
         let cost = ledger::total(self.costs.iter().copied());
         ResponseMeta {
             provider: served.provider,
@@ -396,7 +397,7 @@ impl CallLog {
             attempts: std::mem::take(&mut self.attempts),
             cost_nanos: cost.map(NanoUsd::nanos),
             cost_usd: cost.map(|c| c.to_string()),
-            cost_source: cost.and(served.priced.source),
+            cost_source: cost.and(served.cost_source),
             served_by: served.served_by,
             rate_limit: served.rate_limit,
             dropped: served.dropped,

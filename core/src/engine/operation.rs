@@ -68,7 +68,7 @@ pub(super) struct Came<'a, P: ?Sized + 'static> {
     pub api: &'a Api<P>,
     pub wire: WireTarget<'a>,
     pub target: &'a Arc<Target>,
-    pub served: Served,
+    pub served: Box<Served>,
     /// Seconds since 1970-01-01 UTC.
     pub now: u64,
     pub booking: &'a mut Booking,
@@ -85,22 +85,23 @@ impl<P: ?Sized> Came<'_, P> {
     fn note(&mut self, usage: Option<&Usage>, extra: &Extra, service_tier: Option<&str>) {
         let quirks = self.api.quirks();
         note_served_by(&mut self.served.served_by, quirks.served_by.as_ref(), extra);
-        self.served.priced = price(self.target, quirks, usage, extra, service_tier, self.booking.now_ms());
+        let priced = price(self.target, quirks, usage, extra, service_tier, self.booking.now_ms());
+        (self.served.cost, self.served.cost_source) = (priced.cost, priced.source);
         self.booking.served_by(self.served.served_by.as_ref());
-        self.booking.usage(usage, self.served.priced.clone());
+        self.booking.usage(usage, priced);
     }
 }
 
 /// A complete answer.
 pub(super) struct Whole<T> {
     pub answer: T,
-    pub served: Served,
+    pub served: Box<Served>,
 }
 
 impl<T> Answer for Whole<T> {
     fn settle(&mut self, booking: Booking, log: &mut CallLog, mut attempt: Attempt) {
         booking.answered();
-        let cost = self.served.priced.cost;
+        let cost = self.served.cost;
         attempt.cost_nanos = cost.map(NanoUsd::nanos);
         log.attempts.push(attempt);
         log.costs.push(cost);

@@ -19,6 +19,7 @@ use super::limits::Limits;
 use super::seam::Seam;
 use crate::error::{Error, ErrorKind, Partial, Result};
 use crate::http::{Body, Framer, MAX_EVENT, MAX_RESPONSE};
+use crate::ledger::Priced;
 use crate::money::NanoUsd;
 use crate::routing::Target;
 use crate::types::{ChatCompletion, ChatCompletionChunk, Timeout, Usage};
@@ -38,7 +39,9 @@ pub(super) struct Open {
     /// `None` once it is read or given up, which closes the connection.
     pub body: Option<Body>,
     target: Arc<Target>,
-    served: Served,
+    served: Box<Served>,
+    /// What the usage told last costs.
+    priced: Priced,
     /// Decoded and not yet handed on.
     pub ready: VecDeque<ChatCompletionChunk>,
     pub partial: Partial,
@@ -76,7 +79,7 @@ impl Open {
         framing: Framing,
         body: Body,
         target: &Arc<Target>,
-        served: Served,
+        served: Box<Served>,
     ) -> Self {
         let patience =
             Patience { started: Instant::now(), first_token: None, idle: None, call: None, silent: None, timer: None };
@@ -86,6 +89,7 @@ impl Open {
             body: Some(body),
             target: target.clone(),
             served,
+            priced: Priced::default(),
             ready: VecDeque::new(),
             partial: Partial::default(),
             usage: None,
@@ -120,7 +124,7 @@ impl Open {
         booking.served_by(self.served.served_by.as_ref());
         // Usage may have come before the booking was here.
         if let Some(usage) = &self.usage {
-            booking.usage(Some(usage), self.served.priced.clone());
+            booking.usage(Some(usage), self.priced.clone());
         }
         self.booking = Some(booking);
         self.patience.call = Some((deadline, timeout));
@@ -158,7 +162,7 @@ impl Open {
             }
             if let Some(usage) = &self.usage {
                 booking.served_by(self.served.served_by.as_ref());
-                booking.usage(Some(usage), self.served.priced.clone());
+                booking.usage(Some(usage), self.priced.clone());
             }
             if let Some(error) = self.failed.take() {
                 return Err(error);
@@ -176,7 +180,7 @@ impl Open {
     }
 
     /// What is known of who answers.
-    pub fn into_served(self) -> Served {
+    pub fn into_served(self) -> Box<Served> {
         self.served
     }
 
@@ -184,7 +188,7 @@ impl Open {
         &self.target
     }
 
-    pub fn take_served(&mut self) -> Served {
+    pub fn take_served(&mut self) -> Box<Served> {
         std::mem::take(&mut self.served)
     }
 
@@ -193,7 +197,7 @@ impl Open {
     }
 
     pub fn cost(&self) -> Option<NanoUsd> {
-        self.served.priced.cost
+        self.served.cost
     }
 
     /// Reads one piece of the body into `ready`.
@@ -330,7 +334,8 @@ impl Open {
             if let Some(booking) = &mut self.booking {
                 booking.usage(Some(usage), priced.clone());
             }
-            self.served.priced = priced;
+            (self.served.cost, self.served.cost_source) = (priced.cost, priced.source);
+            self.priced = priced;
             self.usage = Some(usage.clone());
         }
         self.ready.push_back(chunk);

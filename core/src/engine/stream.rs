@@ -60,7 +60,7 @@ pub(super) fn whole(mut answer: ChatCompletion, with_usage: bool) -> ChatStream 
         chunks.retain_mut(|chunk| chunk.usage.take().is_none() || !chunk.choices.is_empty());
     }
     if let Some(last) = chunks.last_mut() {
-        last.interfuse = meta.map(Box::new);
+        last.interfuse = meta;
     }
     ChatStream::new(futures_util::stream::iter(chunks.into_iter().map(Ok)))
 }
@@ -141,7 +141,7 @@ impl Caller {
         let meta = self.way.log.meta(served);
         if let Some((place, all)) = self.keeps.take().map(|keeps| *keeps) {
             let by = ResponseMeta { provider: meta.provider.clone(), model: meta.model.clone(), ..Default::default() };
-            place.keep(&ChatCompletion { interfuse: Some(by), ..all.finish() });
+            place.keep(&ChatCompletion { interfuse: Some(Box::new(by)), ..all.finish() });
         }
         last.interfuse = Some(Box::new(meta));
         Some(last)

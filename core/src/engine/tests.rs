@@ -171,7 +171,7 @@ async fn a_route_that_says_nothing_is_left_after_ten_seconds_and_not_tried_again
                 (seen, meta.unwrap())
             } else {
                 let answer = engine.chat(&request, &context()).await.unwrap();
-                (answer.text().to_owned(), answer.interfuse.unwrap())
+                (answer.text().to_owned(), *answer.interfuse.unwrap())
             };
             assert_eq!((seen.as_str(), seconds(started)), ("fine", 10.0));
             let tried: Vec<_> = meta.attempts.iter().map(|a| (a.model.as_str(), a.error, a.kind)).collect();

@@ -84,7 +84,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub fn meta(&self) -> Option<&ResponseMeta> {
-        self.result.as_ref().ok()?.interfuse.as_ref()
+        self.result.as_ref().ok()?.interfuse.as_deref()
     }
 
     pub fn provider(&self) -> Option<String> {
@@ -181,7 +181,7 @@ pub(crate) async fn call_streamed(
             meta = chunk.interfuse.or(meta);
         }
         let mut answer = whole.finish();
-        answer.interfuse = meta.map(|m| *m);
+        answer.interfuse = meta;
         Ok(answer)
     };
     let result = tokio::time::timeout_at(limit + GUARD, read).await;

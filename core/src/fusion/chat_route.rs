@@ -58,7 +58,7 @@ fn completion(fused: Fused, model: String) -> ChatCompletion {
         object: "chat.completion".to_owned(),
         created: fused.report.started_ms / 1000,
         usage: usage(&fused),
-        interfuse: Some(meta(&fused, &model, None)),
+        interfuse: Some(Box::new(meta(&fused, &model, None))),
         choices: vec![Choice { message: fused.message, finish_reason: fused.finish_reason, ..Default::default() }],
         model,
         ..Default::default()

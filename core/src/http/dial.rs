@@ -82,29 +82,37 @@ impl<S> Layer<S> for Limited {
     type Service = Connector<S>;
 
     fn layer(&self, inner: S) -> Connector<S> {
-        Connector { inner, limits: self.clone() }
+        Connector { inner: Arc::new(inner), limits: self.clone() }
     }
 }
 
 /// A connector with limits.
-#[derive(Clone)]
 pub(super) struct Connector<S> {
-    inner: S,
+    /// Copied only to connect: the HTTP client copies its connector several times for each request, and each copy of the
+    /// inner one would be several boxes.
+    inner: Arc<S>,
     limits: Limited,
+}
+
+impl<S> Clone for Connector<S> {
+    fn clone(&self) -> Self {
+        Connector { inner: self.inner.clone(), limits: self.limits.clone() }
+    }
 }
 
 impl<S, R> Service<R> for Connector<S>
 where
-    S: Service<R, Error = BoxError>,
-    S::Future: Send + 'static,
+    S: Service<R, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+    R: Send + 'static,
     S::Response: 'static,
 {
     type Response = S::Response;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, to: R) -> Self::Future {
@@ -112,7 +120,11 @@ where
         let (dns_connect, tls) = REQUEST.try_with(|r| (r.dns_connect, r.tls)).unwrap_or(ours);
         note(State::Dialing);
         let began = Arc::new(OnceLock::new());
-        let connecting = TLS.scope(began.clone(), self.inner.call(to));
+        let mut inner = S::clone(&self.inner);
+        let connecting = TLS.scope(began.clone(), async move {
+            std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
+            inner.call(to).await
+        });
         Box::pin(async move {
             let started = Instant::now();
             let mut connecting = std::pin::pin!(connecting);

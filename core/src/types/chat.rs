@@ -294,7 +294,7 @@ pub struct ChatCompletion {
     pub system_fingerprint: Option<String>,
     /// What interfuse adds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interfuse: Option<ResponseMeta>,
+    pub interfuse: Option<Box<ResponseMeta>>,
     /// The vendor's other fields.
     #[serde(flatten)]
     pub extra: Extra,

@@ -91,13 +91,7 @@ impl Config {
         if text.trim_start().starts_with('{') {
             return super::from_json("configuration", text);
         }
-        let de = toml::Deserializer::parse(text).map_err(|e| {
-            // Without the line itself, which may hold a key.
-            let line = e.span().and_then(|at| text.get(..at.start)).map_or(1, |before| before.split('\n').count());
-            Error::invalid_config(".", format!("line {line} is not TOML: {}", e.message()))
-        })?;
-        serde_path_to_error::deserialize(de)
-            .map_err(|e| Error::invalid_config(e.path().to_string(), super::without_value(e.inner().message())))
+        super::from_value("configuration", &super::toml_value(text)?)
     }
 }
 

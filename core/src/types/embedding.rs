@@ -185,7 +185,7 @@ pub struct EmbeddingResponse {
     pub usage: Option<EmbeddingUsage>,
     /// What interfuse adds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interfuse: Option<ResponseMeta>,
+    pub interfuse: Option<Box<ResponseMeta>>,
     /// The vendor's other fields.
     #[serde(flatten)]
     pub extra: Extra,

@@ -77,7 +77,7 @@ pub struct LedgerRecord {
     pub model: String,
     /// Model id as sent to the provider.
     pub model_sent: String,
-    /// Model as the answer names it; absent where none came.
+    /// Model as the answer names it, where that is another name than the one sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_served: Option<String>,
     /// Who really served, where the provider passes requests on and says so.

@@ -58,6 +58,35 @@ pub fn from_json<'a, T: serde::Deserialize<'a>>(what: &str, text: &'a str) -> cr
     Ok(value)
 }
 
+/// The same from a value that another format was read into.
+///
+/// # Errors
+/// `invalid_config` or `invalid_request` naming the JSON path.
+pub fn from_value<T: for<'de> serde::Deserialize<'de>>(what: &str, value: &serde_json::Value) -> crate::Result<T> {
+    let text = value.to_string();
+    let mut de = serde_json::Deserializer::from_str(&text);
+    serde_path_to_error::deserialize(&mut de).map_err(|e| fault(what, &e.path().to_string(), &unplaced(e.inner())))
+}
+
+/// What is wrong, without line and column of a text that nobody has seen.
+pub(crate) fn unplaced(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
+}
+
+/// The value of a TOML document: our types are read from one format only, since every further one would be compiled
+/// for each of them anew, which makes the libraries larger by megabytes.
+///
+/// # Errors
+/// `invalid_config` naming the line.
+pub(crate) fn toml_value(text: &str) -> crate::Result<serde_json::Value> {
+    toml::from_str(text).map_err(|e| {
+        // Without the line itself, which may hold a key.
+        let line = e.span().and_then(|at| text.get(..at.start)).map_or(1, |before| before.split('\n').count());
+        crate::Error::invalid_config(".", format!("line {line} is not TOML: {}", e.message()))
+    })
+}
+
 /// What serde says of a value in the wrong place, without the value: it may be a key.
 fn without_value(why: &str) -> String {
     match (why.find("string \""), why.rfind("\", expected")) {
