@@ -169,8 +169,8 @@ export type Stop = string | readonly string[]
 
 /** A tool the model may call. */
 export interface Tool {
-  /** `function` or another type. */
-  type: string
+  /** `function` (also where it is left out, as Mistral's client does) or another type. */
+  type?: string
   /** The function. */
   function?: FunctionTool | null
   /** The vendor's other fields. */
@@ -2176,7 +2176,7 @@ export interface LedgerRecord {
   model: string
   /** Model id as sent to the provider. */
   model_sent: string
-  /** Model as the answer names it; absent where none came. */
+  /** Model as the answer names it, where that is another name than the one sent. */
   model_served?: string
   /** Who really served, where the provider passes requests on and says so. */
   served_by?: string

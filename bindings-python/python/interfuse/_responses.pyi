@@ -986,7 +986,7 @@ class LedgerRecord(Record):
     model_sent: str
     """Model id as sent to the provider."""
     model_served: str | None
-    """Model as the answer names it; absent where none came."""
+    """Model as the answer names it, where that is another name than the one sent."""
     served_by: str | None
     """Who really served, where the provider passes requests on and says so."""
     key: str | None

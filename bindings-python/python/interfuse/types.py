@@ -240,8 +240,8 @@ Stop: TypeAlias = "str | Sequence[str]"
 class Tool(TypedDict, total=False):
     """A tool the model may call."""
 
-    type: Required[str]
-    """`function` or another type."""
+    type: str
+    """`function` (also where it is left out, as Mistral's client does) or another type."""
     function: FunctionTool | None
     """The function."""
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::message::function_type;
 use super::{
     AssistantMessage, Extra, Fallbacks, FusionOptions, Message, ProviderChoice, ResponseMeta, Terms, TimeoutConfig,
     Usage,
@@ -203,7 +204,8 @@ pub struct StreamOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tool {
-    /// `function` or another type.
+    /// `function` (also where it is left out, as Mistral's client does) or another type.
+    #[serde(default = "function_type")]
     pub r#type: String,
     /// The function.
     #[serde(default, skip_serializing_if = "Option::is_none")]

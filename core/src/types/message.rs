@@ -182,7 +182,7 @@ pub struct ToolCall {
     pub extra: Extra,
 }
 
-fn function_type() -> String {
+pub(super) fn function_type() -> String {
     "function".to_owned()
 }
 

@@ -221,7 +221,8 @@ fn is_set(r: &ChatRequest, name: &str) -> bool {
         "logprobs" => r.logprobs == Some(true),
         "top_logprobs" => r.top_logprobs.is_some_and(|n| n > 0),
         "tools" => r.tools.as_ref().is_some_and(|t| !t.is_empty()),
-        "tool_choice" => r.tool_choice.is_some(),
+        // What every server does by itself.
+        "tool_choice" => r.tool_choice.as_ref().is_some_and(|choice| *choice != "auto"),
         "parallel_tool_calls" => r.parallel_tool_calls.is_some(),
         "response_format" => r.response_format.as_ref().is_some_and(|f| f.r#type != "text"),
         "reasoning_effort" => r.reasoning_effort.is_some(),
