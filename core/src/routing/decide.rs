@@ -210,7 +210,7 @@ fn slow(preferences: &ProviderPreferences, observed: &Observed) -> bool {
             wish.bounds().iter().zip(measured).any(|(bound, is)| bound.is_some_and(|bound| beyond(is, bound)))
         })
     };
-    let of = |p: super::Percentiles| [p.p50, p.p75, p.p90, p.p99];
+    let of = |p: super::Percentiles| [p.p50, p.p75, p.p90, p.p99].map(f64::from);
     beyond(preferences.preferred_min_throughput, of(speed.throughput), |is, least| is < least)
         || beyond(preferences.preferred_max_latency, of(speed.ttft), |is, most| is > most)
 }
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn who_is_measured_to_be_slower_than_wished() {
-        let at = |p50: f64, p90: f64| Percentiles { p50, p75: p50, p90, p95: p90, p99: p90 };
+        let at = |p50: f32, p90: f32| Percentiles { p50, p75: p50, p90, p95: p90, p99: p90 };
         let speed = Speed { ttft: at(0.5, 2.0), throughput: at(80.0, 20.0), ..Speed::default() };
         let measured = Observed { speed: Some(speed), ..Observed::default() };
         let p90 = |n| Some(Threshold::At(ThresholdAt { p90: Some(n), ..ThresholdAt::default() }));

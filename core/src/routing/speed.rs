@@ -101,7 +101,7 @@ impl Pace {
 fn percentiles(sorted: &[f32]) -> Percentiles {
     let at = |share: usize| {
         let rank = (sorted.len() * share).div_ceil(100).max(1);
-        sorted.get(rank - 1).copied().unwrap_or_default().into()
+        sorted.get(rank - 1).copied().unwrap_or_default()
     };
     Percentiles { p50: at(50), p75: at(75), p90: at(90), p95: at(95), p99: at(99) }
 }

@@ -1,7 +1,7 @@
 //! What is remembered of one target between calls: how it fares, how fast it is, how many calls are under way. Lives in
 //! the target itself, so that nothing has to be looked up.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,15 +54,15 @@ pub struct Speed {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Percentiles {
     /// Median.
-    pub p50: f64,
+    pub p50: f32,
     /// 75th.
-    pub p75: f64,
+    pub p75: f32,
     /// 90th.
-    pub p90: f64,
+    pub p90: f32,
     /// 95th.
-    pub p95: f64,
+    pub p95: f32,
     /// 99th.
-    pub p99: f64,
+    pub p99: f32,
 }
 
 /// How much the latest call counts in the share of cached tokens.
@@ -72,6 +72,8 @@ const CACHED_WEIGHT: f64 = 0.2;
 #[derive(Debug, Default)]
 pub struct Track {
     pending: AtomicU32,
+    /// Whether any call has ended; until then there is nothing to look up.
+    told: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -88,8 +90,18 @@ impl Track {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, to note how a call ended.
+    fn told(&self) -> MutexGuard<'_, Inner> {
+        let inner = self.inner();
+        self.told.store(true, Ordering::Release);
+        inner
+    }
+
     /// What is known now.
     pub fn observed(&self, now: Instant) -> Observed {
+        if !self.told.load(Ordering::Acquire) {
+            return Observed { pending: self.pending.load(Ordering::Relaxed), ..Observed::default() };
+        }
         let inner = self.inner();
         Observed {
             health: inner.breaker.health(now),
@@ -104,7 +116,7 @@ impl Track {
     pub fn p95(&self, now: Instant) -> Option<Duration> {
         let inner = self.inner();
         let speed = inner.pace.speed(now).filter(|_| inner.pace.calls() >= 20)?;
-        Some(Duration::from_secs_f64(speed.ttft.p95))
+        Some(Duration::from_secs_f32(speed.ttft.p95))
     }
 
     /// Lets a call through, or says when to come again. `anyway` goes also where it should not: all others are as bad.
@@ -141,7 +153,7 @@ impl Flight {
     /// The target answered; `sample` is what was measured.
     pub fn succeeded(mut self, now: Instant, sample: Option<Sample>) {
         self.told = true;
-        let mut inner = self.track.inner();
+        let mut inner = self.track.told();
         inner.breaker.succeeded(now);
         let Some(sample) = sample else { return };
         inner.pace.note(now, sample);
@@ -153,7 +165,7 @@ impl Flight {
     /// The target failed in a way that speaks of it.
     pub fn failed(mut self, now: Instant) {
         self.told = true;
-        self.track.inner().breaker.failed(now);
+        self.track.told().breaker.failed(now);
     }
 }
 

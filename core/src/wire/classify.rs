@@ -83,7 +83,8 @@ pub fn kind(status: u16, error: &VendorError) -> ErrorKind {
     }
     let text = error.message.to_ascii_lowercase();
     let says = |needle: &str| text.contains(needle);
-    if matches!(status, 400 | 413 | 422 | 424 | 429 | 500) && CONTEXT.iter().any(|n| says(n)) {
+    let overflows = || CONTEXT.iter().any(|n| says(n)) || (says("prompt contains ") && says(" tokens"));
+    if matches!(status, 400 | 413 | 422 | 424 | 429 | 500) && overflows() {
         return ErrorKind::ContextLength;
     }
     if matches!(status, 400 | 402 | 403 | 429)
@@ -138,6 +139,46 @@ mod tests {
 
     fn said(message: &str, code: Option<&str>) -> VendorError {
         VendorError { message: message.into(), code: code.map(Into::into), ..Default::default() }
+    }
+
+    #[test]
+    fn every_vendors_wording_of_an_overflow() {
+        let said_by = [
+            (
+                "OpenAI",
+                "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+            ),
+            ("OpenAI Responses", "Your input exceeds the context window of this model."),
+            ("Anthropic", "prompt is too long: 210000 tokens > 200000 maximum"),
+            ("Anthropic", "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+            ("Gemini", "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
+            ("Nova", "Input Tokens Exceeded: Number of input tokens exceeds maximum length."),
+            ("Bedrock", "Input is too long for requested model."),
+            ("Bedrock", "Too many input tokens. Max input tokens: 8192"),
+            ("Bedrock", "Malformed input request: expected maxLength: 2048, actual: 90000"),
+            ("Cohere", "too many tokens: total number of tokens in the prompt cannot exceed 4081"),
+            (
+                "Mistral",
+                "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+            ),
+            ("Mistral", "Prompt contains 40000 tokens"),
+            ("Ollama", "the input length exceeds the context length"),
+            ("Ollama", "prompt is longer than the context length"),
+            ("Ollama", "input length (9000 tokens) exceeds the model's maximum context length (8192)"),
+            ("Ollama's cloud", "prompt too long; exceeded max context length by 12 tokens"),
+            ("xAI", "This model's maximum prompt length is 131072 but the request contains 140000 tokens."),
+            ("llama.cpp", "the request exceeds the available context size, try increasing it"),
+            ("Groq", "Please reduce the length of the messages or completion."),
+        ];
+        for (who, message) in said_by {
+            assert_eq!(kind(400, &said(message, None)), ErrorKind::ContextLength, "{who}: {message}");
+        }
+        for code in ["context_length_exceeded", "exceed_context_size_error", "TOO_MANY_TOKENS"] {
+            assert_eq!(kind(400, &said("", Some(code))), ErrorKind::ContextLength, "{code}");
+        }
+        for other in ["max_tokens must be at most 8192", "Prompt contains an image that cannot be read"] {
+            assert_eq!(kind(400, &said(other, None)), ErrorKind::InvalidRequest, "{other}");
+        }
     }
 
     #[test]

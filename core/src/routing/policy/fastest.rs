@@ -31,14 +31,16 @@ pub(super) fn score(all: &[Candidate<'_>], asked: &Asked<'_>, rng: &mut fastrand
 /// Strictly by tokens per second, the most first.
 pub(super) fn by_throughput(all: &[Candidate<'_>], _: &Asked<'_>, _: &mut fastrand::Rng, scores: &mut Vec<u64>) {
     scores.extend(all.iter().map(|c| match c.observed.speed {
-        Some(speed) if speed.throughput.p50 > 0.0 => micros(1.0 / speed.throughput.p50),
+        Some(speed) if speed.throughput.p50 > 0.0 => micros(1.0 / f64::from(speed.throughput.p50)),
         _ => unmeasured(c),
     }));
 }
 
 /// Strictly by the time to the first token.
 pub(super) fn by_latency(all: &[Candidate<'_>], _: &Asked<'_>, _: &mut fastrand::Rng, scores: &mut Vec<u64>) {
-    scores.extend(all.iter().map(|c| c.observed.speed.map_or_else(|| unmeasured(c), |speed| micros(speed.ttft.p50))));
+    scores.extend(
+        all.iter().map(|c| c.observed.speed.map_or_else(|| unmeasured(c), |speed| micros(speed.ttft.p50.into()))),
+    );
 }
 
 /// First while nobody asks it, last while its first call is under way.

@@ -40,7 +40,7 @@ fn question(text: &str) -> ChatRequest {
 
 fn measured(ttft_s: f64, token_s: f64, pending: u32) -> Observed {
     let same = |p50| Percentiles { p50, p75: p50, p90: p50, p95: p50, p99: p50 };
-    let speed = Speed { ttft_s, token_s, ttft: same(ttft_s), throughput: same(1.0 / token_s) };
+    let speed = Speed { ttft_s, token_s, ttft: same(ttft_s as f32), throughput: same((1.0 / token_s) as f32) };
     Observed { pending, speed: Some(speed), ..Observed::default() }
 }
 
