@@ -9,8 +9,8 @@ use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, FusionStream};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Explanation, Feedback, FuseRequest,
-    Fused, ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
+    BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Explanation,
+    Feedback, FuseRequest, Fused, ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -142,6 +142,27 @@ impl Client {
             return Err(Error::invalid_request(message).with_param("model"));
         }
         self.0.engine.router().explain(&request.terms(), request)
+    }
+
+    /// What a chat may cost at every place it may go to: hardly less, likely, at most. Sends nothing.
+    ///
+    /// # Errors
+    /// As [`Client::explain`], and when nobody is left that would be asked.
+    pub fn estimate(&self, request: &ChatRequest) -> Result<CostEstimate> {
+        if is_fusion(request)? {
+            let message = "`model`: a fusion asks several models; estimate one of its members";
+            return Err(Error::invalid_request(message).with_param("model"));
+        }
+        self.0.engine.estimate(request)
+    }
+
+    /// Where the configured budgets stand: spent, held for attempts under way, left. A budget with `each` has a row for every
+    /// value that there was.
+    ///
+    /// # Errors
+    /// `storage` when the ledger cannot be read.
+    pub fn budgets(&self) -> Result<Vec<BudgetState>> {
+        self.0.engine.budgets()
     }
 
     /// Sums over the ledger.

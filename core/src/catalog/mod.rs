@@ -4,6 +4,7 @@
 //! documents are parsed on first use, once per process, and never change after.
 
 mod address;
+mod bound;
 mod embeddings;
 mod lists;
 pub(crate) mod models;
@@ -21,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use crate::types::{Class, Lane, LoadedPrices, LongContext, OffPeak, Price, Rate, Rates};
 pub use address::expand;
+pub use bound::{Ceiling, Most};
 pub use embeddings::EmbeddingApi;
 pub use lists::PriceBook;
 pub use models::{Confidence, Model, Models, Offer, OfferStatus, Profile, Source};

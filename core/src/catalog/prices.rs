@@ -254,8 +254,12 @@ fn add_up(units: &UsageVector, rate: impl Fn(Class) -> Option<Rate>) -> Result<C
 
 /// The row of the highest threshold that a prompt passes, and its index.
 fn reached(rows: &[LongContext], prompt: u64) -> Option<(usize, &LongContext)> {
-    let passes = |t: &LongContext| prompt > t.above_input_tokens || (t.inclusive && prompt == t.above_input_tokens);
-    rows.iter().enumerate().filter(|(_, row)| passes(row)).max_by_key(|(_, row)| row.above_input_tokens)
+    rows.iter().enumerate().filter(|(_, row)| passes(row, prompt)).max_by_key(|(_, row)| row.above_input_tokens)
+}
+
+/// Whether a prompt passes the threshold of a row.
+pub(super) fn passes(row: &LongContext, prompt: u64) -> bool {
+    prompt > row.above_input_tokens || (row.inclusive && prompt == row.above_input_tokens)
 }
 
 impl OffPeak {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::budgets::Held;
 use super::course::unavailable;
 use super::entry::Entry;
 use super::{CallContext, Engine};
@@ -31,6 +32,8 @@ pub(super) struct Booking {
     flight: Option<Flight>,
     /// Its place under the limits, given back when it is dropped.
     passes: Passes,
+    /// What is held for it of the budgets that it falls under; taken when booked.
+    held: Option<Held>,
     /// Tells others that output has come.
     shown: Option<Arc<AtomicBool>>,
 }
@@ -48,7 +51,11 @@ pub(super) struct Opening<'a> {
 impl Booking {
     pub fn open(engine: &Engine, cx: &CallContext, opening: Opening<'_>, entry: Entry) -> Self {
         let Opening { target, number, kind, first } = opening;
-        let begun = begun(engine, cx);
+        let mut begun = begun(engine, cx);
+        // The record settles what is held under its id.
+        if let Some(held) = &entry.held {
+            begun.id.clone_from(&held.id);
+        }
         let id = first.get_or_init(|| begun.id.clone());
         let record = LedgerRecord {
             parent: (*id != begun.id).then(|| id.clone()),
@@ -71,6 +78,7 @@ impl Booking {
             record: Some(Box::new(record)),
             flight: Some(entry.flight),
             passes: entry.passes,
+            held: entry.held,
             shown: None,
         }
     }
@@ -162,6 +170,13 @@ impl Booking {
         let Some(mut record) = self.record.take() else { return };
         record.outcome = outcome;
         record.error = error;
+        if !self.sent && record.cost_nanos.is_none() {
+            // What never left this machine costs nothing.
+            (record.cost_nanos, record.confidence) = (Some(0), Confidence::Reported);
+        }
+        if let Some(held) = self.held.take() {
+            held.settled(record.cost_nanos);
+        }
         let took = self.started.elapsed();
         record.latency_ms = took.as_millis() as u64;
         if let Some(usage) = &record.usage {

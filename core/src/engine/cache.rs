@@ -17,8 +17,18 @@ use crate::types::{CacheConfig, ChatCompletion, ChatRequest, Piece, Tags};
 pub(super) type Key = [u8; 32];
 
 /// Fields of a request that say how it is made, not what is asked.
-const NOT_ASKED: &[&str] =
-    &["stream", "stream_options", "timeout_ms", "timeouts", "max_retries", "on_interrupt", "hedge", "explain", "cache"];
+const NOT_ASKED: &[&str] = &[
+    "stream",
+    "stream_options",
+    "timeout_ms",
+    "timeouts",
+    "max_retries",
+    "max_cost_usd",
+    "on_interrupt",
+    "hedge",
+    "explain",
+    "cache",
+];
 
 /// The answers of one client.
 pub(super) struct AnswerCache {

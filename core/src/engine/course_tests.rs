@@ -24,7 +24,7 @@ fn target() -> Arc<Target> {
 fn route(target: &Arc<Target>) -> Route {
     // Each a target of its own.
     let target = Arc::new(Target { track: Arc::default(), ..(**target).clone() });
-    Route { target, on: RouteOn::Any, context: None, reasoning: false }
+    Route { target, on: RouteOn::Any, context: None, max_output: None, reasoning: false }
 }
 
 fn routes(kinds: &[(RouteOn, Option<u64>)]) -> Vec<Route> {

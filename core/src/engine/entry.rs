@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Way;
+use super::budgets::{Held, Leave, exceeded};
+use super::{Engine, Way};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
-use crate::routing::{ASSUMED_ANSWER, Flight, Full, Gate, Need, Passes, Target, room};
-use crate::types::Timeout;
+use crate::routing::{ASSUMED_ANSWER, Flight, Full, Gate, Need, Passes, Route, Target, room};
+use crate::types::{OverBudget, Timeout};
 
 /// Leave to make one attempt. Dropped, it gives back what it holds, and the attempt counts as cancelled.
 pub(super) struct Entry {
     pub flight: Flight,
     pub passes: Passes,
+    /// What is held for it of the budgets that it falls under.
+    pub held: Option<Held>,
 }
 
 /// Why a target takes no attempt now.
@@ -25,16 +28,35 @@ enum Shut {
     Full(Full, Arc<Gate>),
 }
 
-/// Leave to go to a target that is healthy and has room; `None` where it is not or has none.
-pub(super) fn beside(target: &Target, need: &dyn Need) -> Option<Entry> {
-    admit(target, Instant::now(), need, false).ok()
+/// Leave to go to a target that is healthy, has room and fits into the budgets; `None` where any of that fails.
+pub(super) async fn beside(engine: &Engine, way: &Way, route: &Route, need: &dyn Need) -> Option<Entry> {
+    let entry = admit(&route.target, Instant::now(), need, false).ok()?;
+    pay(engine, way, route, entry).await.ok()?.ok()
+}
+
+/// Holds what the attempt may cost, or says what it does not fit into.
+async fn pay(
+    engine: &Engine,
+    way: &Way,
+    route: &Route,
+    entry: Entry,
+) -> Result<std::result::Result<Entry, Vec<OverBudget>>> {
+    let Some(spending) = &way.spending else { return Ok(Ok(entry)) };
+    let left = way.log.deadline.saturating_duration_since(Instant::now());
+    let refused = match spending.hold(engine, route, left).await {
+        Ok(Leave::Granted(held)) => return Ok(Ok(Entry { held, ..entry })),
+        Ok(Leave::Refused(over)) => Ok(Err(over)),
+        Err(error) => Err(error),
+    };
+    entry.passes.undo();
+    refused
 }
 
 fn admit(target: &Target, now: Instant, need: &dyn Need, anyway: bool) -> std::result::Result<Entry, Shut> {
     let flight = target.track.depart(now, anyway).map_err(Shut::Sick)?;
     let tokens = || need.prompt_tokens() + need.output_limit().unwrap_or(ASSUMED_ANSWER);
     match target.gates.enter(now, tokens) {
-        Ok(passes) => Ok(Entry { flight, passes }),
+        Ok(passes) => Ok(Entry { flight, passes, held: None }),
         Err((Full::Refused(wait), _)) => Err(Shut::Sick(wait)),
         Err((full, gate)) => Err(Shut::Full(full, gate)),
     }
@@ -43,10 +65,17 @@ fn admit(target: &Target, now: Instant, need: &dyn Need, anyway: bool) -> std::r
 /// Finds the route for the next attempt and sets the course to it; `None` where there is none left that is worth trying.
 ///
 /// # Errors
-/// `timeout` of `pool_wait`, or `rate_limited` where the wait would be longer than the call may take.
-pub(super) async fn enter(way: &mut Way, pool_wait: Option<Duration>, need: &dyn Need) -> Result<Option<Entry>> {
+/// `timeout` of `pool_wait`, `rate_limited` where the wait would be longer than the call may take, `budget_exceeded` where
+/// a route that would take it fits into no budget, and no other takes it.
+pub(super) async fn enter(
+    engine: &Engine,
+    way: &mut Way,
+    pool_wait: Option<Duration>,
+    need: &dyn Need,
+) -> Result<Option<Entry>> {
     let mut waiting_since = None;
     loop {
+        let mut dear: Vec<OverBudget> = Vec::new();
         let now = Instant::now();
         let routes = &way.plan.routes;
         // Until when the soonest is sick, and what the soonest has room for.
@@ -55,10 +84,13 @@ pub(super) async fn enter(way: &mut Way, pool_wait: Option<Duration>, need: &dyn
         let mut found = None;
         for place in way.course.open(routes) {
             match admit(&routes[place].target, now, need, false) {
-                Ok(entry) => {
-                    found = Some((place, entry));
-                    break;
-                }
+                Ok(entry) => match pay(engine, way, &routes[place], entry).await? {
+                    Ok(entry) => {
+                        found = Some((place, entry));
+                        break;
+                    }
+                    Err(over) => dear.extend(over),
+                },
                 Err(Shut::Sick(wait)) if sick.is_none_or(|(least, _)| wait < least) => sick = Some((wait, place)),
                 Err(Shut::Full(new, gate)) if full.as_ref().is_none_or(|(least, ..)| sooner(new, *least)) => {
                     full = Some((new, gate, place));
@@ -71,8 +103,11 @@ pub(super) async fn enter(way: &mut Way, pool_wait: Option<Duration>, need: &dyn
             return Ok(Some(entry));
         }
         let Some((full, gate, place)) = full else {
+            if !dear.is_empty() {
+                return Err(exceeded(dear, way.spending.as_ref()));
+            }
             let Some((_, place)) = sick.filter(|_| way.course.is_first()) else { return Ok(None) };
-            return anyway(way, place, need).map(Some);
+            return anyway(engine, way, place, need).await.map(Some);
         };
         let since = *waiting_since.get_or_insert(now);
         wait(way, &routes[place].target, full, &gate, since, pool_wait).await?;
@@ -80,7 +115,7 @@ pub(super) async fn enter(way: &mut Way, pool_wait: Option<Duration>, need: &dyn
 }
 
 /// Goes where it should not: all others are as bad. Its limits hold all the same.
-fn anyway(way: &mut Way, place: usize, need: &dyn Need) -> Result<Entry> {
+async fn anyway(engine: &Engine, way: &mut Way, place: usize, need: &dyn Need) -> Result<Entry> {
     let target = &way.plan.routes[place].target;
     let now = Instant::now();
     let leave = target.track.depart(now, true).ok();
@@ -90,8 +125,11 @@ fn anyway(way: &mut Way, place: usize, need: &dyn Need) -> Result<Entry> {
     let passes = target.gates.enter(now, tokens);
     match (leave, passes) {
         (Some(flight), Ok(passes)) => {
+            let entry = Entry { flight, passes, held: None };
+            let entry = pay(engine, way, &way.plan.routes[place], entry).await?;
+            let entry = entry.map_err(|over| exceeded(over, way.spending.as_ref()))?;
             way.course.go(place, false);
-            Ok(Entry { flight, passes })
+            Ok(entry)
         }
         (_, Err((full, _))) => Err(no_room(target, known(full))),
         (None, _) => Err(no_room(target, None)),

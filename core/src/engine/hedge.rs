@@ -71,7 +71,7 @@ pub(super) async fn race<O: Operation>(call: &mut Call<'_, O>, mut first: Trial,
         };
         // An answer that has begun is not long in coming.
         let entry = match waits {
-            Ok(()) if !shown.load(Ordering::Relaxed) => second(call, place),
+            Ok(()) if !shown.load(Ordering::Relaxed) => second(call, place).await,
             _ => None,
         };
         match (waits, entry) {
@@ -105,9 +105,9 @@ pub(super) async fn race<O: Operation>(call: &mut Call<'_, O>, mut first: Trial,
     tried.note(&mut call.way.log)
 }
 
-fn second<O: Operation>(call: &Call<'_, O>, place: usize) -> Option<entry::Entry> {
-    let target = &call.way.plan.routes[place].target;
-    let entry = entry::beside(target, call.operation.need())?;
+async fn second<O: Operation>(call: &Call<'_, O>, place: usize) -> Option<entry::Entry> {
+    let route = &call.way.plan.routes[place];
+    let entry = entry::beside(call.engine, call.way, route, call.operation.need()).await?;
     call.engine.0.hedges.take().then_some(entry)
 }
 

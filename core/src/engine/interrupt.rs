@@ -52,6 +52,9 @@ impl Recovery {
     pub async fn after(&mut self, cause: Error, broken: Broken, way: &mut Way) -> Result<Recovered> {
         let retries = &self.engine.0.config.retries;
         let mut error = cause.clone();
+        if let (OnInterrupt::Continue, Some(spending)) = (self.how, &mut way.spending) {
+            spending.longer(broken.shown.text.len());
+        }
         // A continuation that was refused says nothing of the request itself, nor of the target.
         let mut refused = false;
         loop {
@@ -64,7 +67,7 @@ impl Recovery {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            let entry = match entry::enter(way, None, &self.request).await {
+            let entry = match entry::enter(&self.engine, way, None, &self.request).await {
                 Ok(Some(entry)) if way.course.begin() => entry,
                 _ => return Err(cause),
             };

@@ -2,9 +2,11 @@
 
 mod attempt;
 mod booking;
+mod budgets;
 mod cache;
 mod course;
 mod entry;
+mod estimate;
 mod hedge;
 mod held;
 mod images;
@@ -26,6 +28,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::{Attempt, Error, ErrorKind, Result};
 use crate::http::{ReqwestTransport, Transport, Web};
+use crate::ledger::budget::Budget;
 use crate::ledger::{self, LedgerStore, MemoryLedger};
 use crate::money::NanoUsd;
 use crate::routing::{Plan, Router};
@@ -34,6 +37,7 @@ use crate::types::{
     Piece, ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
 };
 use attempt::Trial;
+use budgets::{Budgets, Spending};
 use cache::{AnswerCache, Kept, Look};
 use course::{Course, Failure, Step};
 use entry::Entry;
@@ -76,6 +80,7 @@ struct Inner {
     web: Arc<dyn Web>,
     ledger: Arc<dyn LedgerStore>,
     clock: Arc<dyn Clock>,
+    budgets: Budgets,
     hedges: Hedges,
     /// Answers kept; made when the first request asks for it.
     cache: OnceCell<Arc<AnswerCache>>,
@@ -105,6 +110,7 @@ impl Engine {
     pub fn new(config: Config, parts: Parts) -> Result<Self> {
         let endpoints = Endpoints::new(&config, &parts.catalog, parts.keys)?;
         let router = Router::new(&parts.catalog, endpoints, &config, parts.clock.clone())?;
+        let budgets = Budgets::new(Budget::all(&config.budgets)?);
         let ours = Arc::new(ReqwestTransport::new(config.network.clone(), &config.timeouts));
         let web = parts.web.unwrap_or_else(|| ours.clone());
         let transport = parts.transport.unwrap_or(ours);
@@ -116,6 +122,7 @@ impl Engine {
             web,
             ledger,
             clock: parts.clock,
+            budgets,
             hedges: Hedges::default(),
             cache: OnceCell::new(),
         })))
@@ -158,7 +165,7 @@ impl Engine {
         let mut way = Way::new(self, &operation, cx)?;
         let mut call = Call { engine: self, operation, cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
-        answer.interfuse = Some(Box::new(way.log.meta(served)));
+        answer.interfuse = Some(Box::new(way.meta(served)));
         if let Some(place) = place {
             place.keep(&answer);
         }
@@ -232,7 +239,7 @@ impl Engine {
         let mut way = Way::new(self, &operation, cx)?;
         let mut call = Call { engine: self, operation, cx, way: &mut way };
         let Whole { mut answer, served } = call.run().await?;
-        answer.interfuse = Some(Box::new(way.log.meta(served)));
+        answer.interfuse = Some(Box::new(way.meta(served)));
         Ok(answer)
     }
 }
@@ -264,6 +271,8 @@ struct Way {
     plan: Plan,
     course: Course,
     log: CallLog,
+    /// What it may spend, where anything limits that.
+    spending: Option<Spending>,
 }
 
 /// What a call has tried and spent.
@@ -285,6 +294,7 @@ struct CallLog {
 impl Way {
     fn new(engine: &Engine, operation: &impl Operation, cx: &CallContext) -> Result<Self> {
         let terms = Terms { within: cx.within.as_deref(), ..operation.terms() };
+        let spending = Spending::of(engine, cx, operation.need(), estimate::cap(&terms)?);
         let mut plan = engine.0.router.plan(&terms, operation.need())?;
         let config = &engine.0.config;
         let started = Instant::now();
@@ -304,7 +314,13 @@ impl Way {
             pieces: Vec::new(),
             explanation: plan.explanation.take(),
         };
-        Ok(Way { plan, course, log })
+        Ok(Way { plan, course, log, spending })
+    }
+
+    /// What a call that was answered tells of itself.
+    fn meta(&mut self, served: Served) -> ResponseMeta {
+        let budget_warnings = self.spending.as_ref().map(Spending::warnings).unwrap_or_default();
+        ResponseMeta { budget_warnings, ..self.log.meta(served) }
     }
 
     /// What follows the attempt that was noted last.
@@ -323,7 +339,7 @@ impl<O: Operation> Call<'_, O> {
             let entry = match self.enter().await {
                 Ok(Some(entry)) => entry,
                 Ok(None) => return Err(self.way.log.finish(last.unwrap_or_else(nowhere))),
-                Err(error) => return Err(self.way.log.finish(error)),
+                Err(error) => return Err(self.way.log.finish(after(error, last.as_ref()))),
             };
             let error = match self.attempt(entry, waited).await {
                 Ok(answer) => return Ok(answer),
@@ -345,7 +361,7 @@ impl<O: Operation> Call<'_, O> {
     async fn enter(&mut self) -> Result<Option<Entry>> {
         let given = self.operation.terms().timeouts.and_then(|timeouts| timeouts.get(Timeout::PoolWait));
         let pool_wait = given.or_else(|| self.engine.0.config.timeouts.get(Timeout::PoolWait));
-        let entry = entry::enter(self.way, pool_wait, self.operation.need()).await?;
+        let entry = entry::enter(self.engine, self.way, pool_wait, self.operation.need()).await?;
         Ok(entry.filter(|_| self.way.course.begin()))
     }
 
@@ -359,6 +375,16 @@ impl<O: Operation> Call<'_, O> {
             Some(hedge) => hedge::race(self, trial, hedge).await,
         }
     }
+}
+
+/// An error that leaves no attempt to be made, with that of the attempt before it.
+fn after(mut error: Error, last: Option<&Error>) -> Error {
+    if let (ErrorKind::BudgetExceeded, Some(last)) = (error.kind(), last) {
+        let body = error.body_mut();
+        body.message = body.message.replacen("nothing was sent", "nothing more was sent", 1);
+        body.message = format!("{}; before that: {last}", body.message);
+    }
+    error
 }
 
 /// The error of a call that was not let anywhere.
@@ -408,6 +434,7 @@ impl CallLog {
             spliced: !self.pieces.is_empty(),
             pieces: std::mem::take(&mut self.pieces),
             cached_ms: None,
+            budget_warnings: Vec::new(),
             explanation: self.explanation.take(),
             fusion: None,
         }

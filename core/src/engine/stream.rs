@@ -138,7 +138,7 @@ impl Caller {
             object: "chat.completion.chunk".to_owned(),
             ..Default::default()
         });
-        let meta = self.way.log.meta(served);
+        let meta = self.way.meta(served);
         if let Some((place, all)) = self.keeps.take().map(|keeps| *keeps) {
             let by = ResponseMeta { provider: meta.provider.clone(), model: meta.model.clone(), ..Default::default() };
             place.keep(&ChatCompletion { interfuse: Some(Box::new(by)), ..all.finish() });

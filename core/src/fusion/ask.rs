@@ -8,13 +8,9 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
-use crate::catalog::Circumstances;
 use crate::engine::{CallContext, ChatStream, Engine};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
-use crate::routing::{ASSUMED_ANSWER, prompt_bytes};
-use crate::types::{
-    ChatCompletion, ChatRequest, Class, ProviderPreferences, ResponseMeta, StreamOptions, Terms, Usage, UsageVector,
-};
+use crate::types::{ChatCompletion, ChatRequest, ProviderPreferences, ResponseMeta, StreamOptions, Usage};
 use crate::wire::Assembler;
 
 use super::events::Events;
@@ -27,7 +23,7 @@ pub(crate) trait Ask: Send + Sync + 'static {
     fn stream<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatStream>>;
     /// Wall clock, milliseconds since 1970-01-01 UTC.
     fn unix_ms(&self) -> u64;
-    /// What the call may cost, nano-USD; absent when its price is unknown.
+    /// What the call is likely to cost at most, nano-USD; absent when its price is unknown.
     fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64>;
 }
 
@@ -44,18 +40,8 @@ impl Ask for Engine {
         self.clock().unix_ms()
     }
 
-    /// At the first target's price: a token per three bytes of prompt, which is more than most texts have, and as many
-    /// tokens of answer as the request allows, [`ASSUMED_ANSWER`] where it sets no limit.
     fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64> {
-        let plan = self.router().plan(&Terms { within, ..request.terms() }, request).ok()?;
-        let (price, _) = plan.routes.first()?.target.price.as_ref()?;
-        let output = request.max_completion_tokens.or(request.max_tokens).unwrap_or(ASSUMED_ANSWER);
-        let mut units = UsageVector::default();
-        units.estimate(Class::Input, prompt_bytes(request) / 3 + 1);
-        units.estimate(Class::Output, output);
-        units.report(Class::Request, 1);
-        let now = Circumstances { completed_ms: self.clock().unix_ms(), ..Default::default() };
-        price.cost(&units, &now).ok().map(|cost| cost.amount.nanos())
+        self.likely(request, within)
     }
 }
 
@@ -109,6 +95,11 @@ impl Reply {
 
     pub fn finish_reason(&self) -> Option<&str> {
         self.result.as_ref().ok()?.choices.first()?.finish_reason.as_deref()
+    }
+
+    /// A budget refused it: nobody was asked.
+    pub fn refused(&self) -> bool {
+        self.error().is_some_and(|e| e.kind() == ErrorKind::BudgetExceeded && e.body().attempts.is_empty())
     }
 
     pub fn attempts(&self) -> u32 {

@@ -246,7 +246,11 @@ fn settle(run: &mut Run, i: usize, reply: Reply, strategy: &dyn Strategy) -> Opt
                 None => (ErrorKind::Internal, String::new()),
             };
             let late = matches!(kind, ErrorKind::Timeout | ErrorKind::DeadlineExceeded);
-            member.status = if late { MemberStatus::Timeout } else { MemberStatus::Failed };
+            member.status = match late {
+                true => MemberStatus::Timeout,
+                false if reply.refused() => MemberStatus::Skipped,
+                false => MemberStatus::Failed,
+            };
             member.error = Some(kind);
             member.reason = Some(reason.clone());
             (FusionStep::MemberFailed { member: id, error: Some(kind), reason }, None)
@@ -274,7 +278,11 @@ fn tell_losses(run: &mut Run, usable: usize) {
         .report
         .members
         .iter()
-        .filter(|m| matches!(m.status, MemberStatus::Failed | MemberStatus::Timeout | MemberStatus::Unusable))
+        .filter(|m| {
+            matches!(m.status, MemberStatus::Failed | MemberStatus::Timeout | MemberStatus::Unusable)
+                // A budget refused it, which is told here; those that nobody wanted to ask have no error.
+                || m.status == MemberStatus::Skipped && m.error == Some(ErrorKind::BudgetExceeded)
+        })
         .map(|m| (m.id.clone(), m.error.unwrap_or(ErrorKind::Decode), m.reason.clone().unwrap_or_default()))
         .collect();
     if usable == 0 {

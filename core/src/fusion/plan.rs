@@ -163,15 +163,18 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     }
     // Longer than a day helps nobody and could overflow a clock.
     let deadline = deadline.min(Duration::from_secs(86_400));
-    let cap = options.max_cost_usd.as_deref().map(str::parse::<NanoUsd>).transpose();
-    let cap = cap.map_err(|e| Error::invalid_request(e.to_string()).with_param("max_cost_usd"))?;
+    // Where the call and its options (those of a pool, perhaps) say something, both hold.
+    let caps = [options.max_cost_usd.as_deref(), base.max_cost_usd.as_deref()];
+    let caps = caps.into_iter().flatten().map(str::parse::<NanoUsd>).collect::<std::result::Result<Vec<_>, _>>();
+    let caps = caps.map_err(|e| Error::invalid_request(e.to_string()).with_param("max_cost_usd"))?;
+    let cap = caps.into_iter().min();
 
     let warnings = warnings(&members, &judge, &base);
     let reader = Arc::new(Reader::new(&base.messages, options.extract.as_ref())?);
     let seed = seed(&base, &members, mode);
     let tags = base.tags.take().unwrap_or_default();
     base.model.clear();
-    (base.fusion, base.n, base.stream, base.stream_options) = (None, None, None, None);
+    (base.fusion, base.n, base.stream, base.stream_options, base.max_cost_usd) = (None, None, None, None, None);
     Ok(Plan {
         mode,
         members: seats(members),

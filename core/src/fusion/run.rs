@@ -260,7 +260,9 @@ impl Run {
             .collect();
         let listed: Vec<String> = failures.iter().map(|f| format!("{}: {}: {}", f.member, f.kind, f.message)).collect();
         let message = format!("no member of the pool gave a usable answer; {}", listed.join("; "));
-        let mut error = Error::new(ErrorKind::AllMembersFailed, message);
+        let broke = failures.iter().all(|f| f.kind == ErrorKind::BudgetExceeded);
+        let kind = if broke { ErrorKind::BudgetExceeded } else { ErrorKind::AllMembersFailed };
+        let mut error = Error::new(kind, message);
         let body = error.body_mut();
         // Trying again helps if it can help any member.
         body.retryable = failures.iter().any(|f| f.kind.retryable());
@@ -295,6 +297,13 @@ impl Run {
 
     /// Books a call under a stage: `members`, `judge`, `synthesis` or `debate`.
     pub fn book(&mut self, stage: &str, reply: &Reply) -> Option<u64> {
+        if reply.refused() {
+            return Some(0);
+        }
+        for over in reply.meta().map(|meta| meta.budget_warnings.as_slice()).unwrap_or_default() {
+            let warning = format!("budget: {}", over.message);
+            self.warn(warning);
+        }
         self.book_cost(stage, reply.cost());
         if let Some(usage) = reply.usage() {
             add_usage(&mut self.usage, usage);
@@ -317,6 +326,8 @@ impl Run {
 
     /// Records that less was done than asked.
     pub fn degrade(&mut self, step: &str, cause: impl Into<String>, error: Option<ErrorKind>) {
+        // Whatever was not done because of money was not done because of money.
+        let step = if error == Some(ErrorKind::BudgetExceeded) { "budget" } else { step };
         let degraded = Degraded { step: step.to_owned(), cause: cause.into(), error };
         self.events.emit(FusionStep::Degraded { degraded: degraded.clone() });
         self.report.degraded.push(degraded);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::LedgerStore;
+use super::budget::{Accounts, Budget, Hold, Reserving, Standing};
 use super::row::{Names, Row};
 use crate::error::Result;
 use crate::money::NanoUsd;
@@ -23,6 +24,7 @@ struct State {
     folded: HashMap<Group, Sums>,
     /// Time of the latest folded record.
     folded_until_ms: Option<u64>,
+    accounts: Accounts,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -140,7 +142,8 @@ impl MemoryLedger {
 impl LedgerStore for MemoryLedger {
     fn record(&self, record: LedgerRecord) -> Result<()> {
         let mut state = self.lock();
-        let State { names, records, .. } = &mut *state;
+        let State { names, records, accounts, .. } = &mut *state;
+        accounts.settle(&record.id, record.cost_nanos);
         let mut newest = Some(Row::new(record, records.back(), names));
         // Room is made first, so that the queue never needs more than it may hold.
         if state.records.len() >= self.max_records
@@ -190,6 +193,19 @@ impl LedgerStore for MemoryLedger {
         };
         chosen.iter().try_for_each(each)?;
         Ok(complete)
+    }
+
+    fn reserve(&self, hold: Hold) -> Reserving {
+        Reserving::Done(Ok(self.lock().accounts.reserve(&hold)))
+    }
+
+    fn release(&self, id: &str) -> Result<()> {
+        self.lock().accounts.release(id);
+        Ok(())
+    }
+
+    fn standings(&self, budgets: &[Arc<Budget>], now_ms: u64) -> Result<Vec<Vec<Standing>>> {
+        Ok(self.lock().accounts.standings(budgets, now_ms))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The money: what an attempt cost, and one record of it.
 
+pub mod budget;
 mod cost;
 mod memory;
 mod row;
@@ -9,7 +10,11 @@ pub use cost::{Answer, Exact, Priced, Stated, recompute, total};
 pub use memory::MemoryLedger;
 pub use usage::Counted;
 
-use crate::error::Result;
+use std::sync::Arc;
+
+use budget::{Budget, Hold, Reserved, Reserving, Standing};
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::{LedgerRecord, UsageQuery, UsageReport};
 
 /// Where records go. The memory ledger is the default.
@@ -33,6 +38,32 @@ pub trait LedgerStore: Send + Sync {
     /// `storage`, `invalid_request` for a question the store cannot answer, or the error of `each`.
     fn records(&self, query: &UsageQuery, each: &mut dyn FnMut(&LedgerRecord) -> Result<()>) -> Result<bool>;
 
+    /// Holds the most that an attempt may cost against every budget that it falls under, in one transaction: all of them or
+    /// none. The record with the hold's id then settles it: [`LedgerStore::record`] puts the record's cost in its place, or
+    /// leaves it as spent where the cost is not known.
+    fn reserve(&self, hold: Hold) -> Reserving {
+        Reserving::Done(if hold.claims.is_empty() { Ok(Reserved::Held(Vec::new())) } else { Err(no_budgets()) })
+    }
+
+    /// Gives back what is held for an attempt that was never sent. A hold that is not there is no fault.
+    ///
+    /// # Errors
+    /// `storage` when it could not be noted; the hold then counts until its lease ends, and as spent after that.
+    fn release(&self, id: &str) -> Result<()> {
+        let _ = id;
+        Ok(())
+    }
+
+    /// Where budgets stand at a moment (milliseconds since 1970-01-01 UTC), each in a list of its own: one row for a budget
+    /// without `each`, one per value that there was for a budget with it.
+    ///
+    /// # Errors
+    /// `storage` when it cannot be read.
+    fn standings(&self, budgets: &[Arc<Budget>], now_ms: u64) -> Result<Vec<Vec<Standing>>> {
+        let _ = now_ms;
+        if budgets.is_empty() { Ok(Vec::new()) } else { Err(no_budgets()) }
+    }
+
     /// Returns when everything booked before is as safe as the store can make it.
     ///
     /// # Errors
@@ -40,4 +71,8 @@ pub trait LedgerStore: Send + Sync {
     fn flush(&self) -> Result<()> {
         Ok(())
     }
+}
+
+fn no_budgets() -> Error {
+    Error::new(ErrorKind::Storage, "this ledger's store keeps no budgets: use another store, or configure no `budgets`")
 }

@@ -105,6 +105,14 @@ pub struct Passes {
 }
 
 impl Passes {
+    /// Gives the place back of a call that was not made after all.
+    pub fn undo(self) {
+        self.key.undo();
+        if let Some(backend) = self.backend {
+            backend.undo();
+        }
+    }
+
     /// Notes the tokens that the call really took.
     pub fn used(&mut self, tokens: u64) {
         self.key.used = Some(tokens);

@@ -2,6 +2,7 @@
 
 mod decide;
 mod explain;
+mod extent;
 mod fallbacks;
 mod filter;
 mod gate;
@@ -26,6 +27,7 @@ use crate::types::{Config, CostSource, Explanation, Fallbacks, LimitConfig, Prov
 use fallbacks::FallbackTable;
 use offered::{Known, Offers};
 
+pub use extent::Extent;
 pub use gate::{Gate, Gates, Passes, room};
 pub use health::Admission;
 pub use limits::{Full, Limits};
@@ -92,6 +94,8 @@ pub struct Route {
     pub on: RouteOn,
     /// Window of the model there, tokens; `None`: unknown.
     pub context: Option<u64>,
+    /// Most tokens of an answer of the model; `None`: unknown.
+    pub max_output: Option<u64>,
     /// The model reasons before it answers, as far as is known.
     pub reasoning: bool,
 }

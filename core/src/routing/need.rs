@@ -5,7 +5,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::Target;
+use super::{Extent, Target};
 use crate::error::Result;
 use crate::types::{ChatRequest, Content, ContentPart, EmbeddingInput, EmbeddingRequest, Message, Quirks, Role};
 use crate::wire::fields::Asked;
@@ -25,6 +25,9 @@ pub trait Need: Sync {
 
     /// Most tokens of the answer, as the request limits them; 0 where none are paid for.
     fn output_limit(&self) -> Option<u64>;
+
+    /// Upper bounds of all that its cost depends on.
+    fn extent(&self) -> Extent;
 
     /// Whether the prompt has images.
     fn has_images(&self) -> bool {
@@ -64,6 +67,10 @@ impl Need for ChatRequest {
 
     fn output_limit(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
+    }
+
+    fn extent(&self) -> Extent {
+        Extent::chat(self)
     }
 
     fn has_images(&self) -> bool {
@@ -165,6 +172,10 @@ impl Need for EmbeddingRequest {
         Some(0)
     }
 
+    fn extent(&self) -> Extent {
+        Extent::embedding(self)
+    }
+
     fn affinity(&self) -> u64 {
         let mut hash = DefaultHasher::new();
         written(&self.input, Hashed(&mut hash));
@@ -190,15 +201,21 @@ pub fn prompt_bytes(request: &ChatRequest) -> u64 {
             bytes += call.function.as_ref().map_or(0, |f| f.name.len() + f.arguments.len()) as u64;
         }
     }
-    bytes += images(&request.messages) * IMAGE_TOKENS * BYTES_PER_TOKEN;
+    bytes += image_bytes(request);
+    bytes += request.tools.as_ref().map_or(0, written_bytes);
+    bytes + request.response_format.as_ref().map_or(0, written_bytes)
+}
+
+/// What the images of a chat count as, bytes.
+pub(super) fn image_bytes(request: &ChatRequest) -> u64 {
+    images(&request.messages) * IMAGE_TOKENS * BYTES_PER_TOKEN
+}
+
+/// Bytes of a value as JSON.
+pub(super) fn written_bytes(value: &impl Serialize) -> u64 {
     let mut counted = Counted(0);
-    if request.tools.is_some() {
-        written(&request.tools, &mut counted);
-    }
-    if request.response_format.is_some() {
-        written(&request.response_format, &mut counted);
-    }
-    bytes + counted.0
+    written(value, &mut counted);
+    counted.0
 }
 
 /// Fields a server may not take.
@@ -233,7 +250,7 @@ fn texts<'a>(message: &'a Message, mut each: impl FnMut(&'a str)) {
     }
 }
 
-fn images(messages: &[Message]) -> u64 {
+pub(super) fn images(messages: &[Message]) -> u64 {
     let parts = messages.iter().filter_map(|m| match &m.content {
         Some(Content::Parts(parts)) => Some(parts),
         _ => None,

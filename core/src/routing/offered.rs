@@ -47,7 +47,7 @@ impl Offered {
 
     pub(super) fn route(&self, on: RouteOn, asks_reasoning: bool) -> Route {
         let reasoning = self.reasoning || asks_reasoning;
-        Route { target: self.target.clone(), on, context: self.context, reasoning }
+        Route { target: self.target.clone(), on, context: self.context, max_output: self.max_output, reasoning }
     }
 }
 

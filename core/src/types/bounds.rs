@@ -35,7 +35,7 @@ pub struct MaxPrice {
 #[derive(schemars::JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code)]
-enum Amount {
+pub(super) enum Amount {
     /// As a number.
     Number(f64),
     /// As decimal text.

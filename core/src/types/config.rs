@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataCollection, FusionOptions, Price, Quantization, RoutingConfig, Tags, TimeoutConfig};
+use super::{BudgetConfig, DataCollection, FusionOptions, Price, Quantization, RoutingConfig, Tags, TimeoutConfig};
 use crate::error::{Error, Result};
 
 /// Configuration of a client (TOML or JSON, or built in code).
@@ -38,6 +38,9 @@ pub struct Config {
     /// Ledger.
     #[serde(default)]
     pub ledger: LedgerConfig,
+    /// Limits to what may be spent, by name. A request's `max_cost_usd` is one more, for that call.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budgets: BTreeMap<String, BudgetConfig>,
     /// Keeps answers and gives them again to requests that are the same; none by default. A request's `cache` outranks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheConfig>,

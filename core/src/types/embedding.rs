@@ -43,6 +43,10 @@ pub struct EmbeddingRequest {
     /// Labels for the ledger (`project`, `team`, `user`, or any other). Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
+    /// Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
+    /// is left of it is not made. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<String>,
     /// Deadline of the whole call, retries included, milliseconds. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
@@ -86,6 +90,7 @@ impl EmbeddingRequest {
             timeouts: self.timeouts.as_ref(),
             max_retries: self.max_retries,
             hedge: None,
+            max_cost_usd: self.max_cost_usd.as_deref(),
             extra_headers: self.extra_headers.as_ref(),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, ErrorKind, Explanation, FusionReport};
+use super::{Attempt, ErrorKind, Explanation, FusionReport, OverBudget};
 
 /// How a cost is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct ResponseMeta {
     /// Age of a kept answer, milliseconds; absent where the provider was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_ms: Option<u64>,
+    /// Budgets with `mode` `warn` that the call did not fit into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budget_warnings: Vec<OverBudget>,
     /// How the backend was chosen, when the request or the configuration asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Box<Explanation>>,

@@ -5,6 +5,7 @@
 //! refuse unknown fields instead, naming the JSON path.
 
 pub mod bounds;
+pub mod budget;
 pub mod calibration;
 pub mod chat;
 pub mod chunk;
@@ -26,6 +27,7 @@ pub mod timeouts;
 pub mod usage;
 
 pub use bounds::*;
+pub use budget::*;
 pub use calibration::*;
 pub use chat::*;
 pub use chunk::*;

@@ -33,6 +33,8 @@ pub struct Terms<'a> {
     pub max_retries: Option<u32>,
     /// Whether a second attempt may be made beside one that takes long.
     pub hedge: Option<bool>,
+    /// Most that all attempts together may cost, decimal USD.
+    pub max_cost_usd: Option<&'a str>,
     /// Headers added to the vendor's request.
     pub extra_headers: Option<&'a BTreeMap<String, String>>,
 }
