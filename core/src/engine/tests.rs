@@ -379,3 +379,6 @@ async fn uncertain_attempts_are_left_alone_where_the_configuration_says_so() {
     assert_eq!(error.body().attempts[0].cost_nanos, Some(0));
     assert_eq!(error.body().partial.as_ref().unwrap().text, "half");
 }
+
+#[path = "budgets_tests.rs"]
+mod budgets;

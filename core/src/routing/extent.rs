@@ -66,7 +66,9 @@ impl Extent {
         };
         for message in &request.messages {
             extent.text += message.name.as_ref().map_or(0, |name| name.len() as u64);
-            extent.text += written_bytes(&message.extra);
+            if !message.extra.is_empty() {
+                extent.text += written_bytes(&message.extra);
+            }
             let Some(Content::Parts(parts)) = &message.content else { continue };
             for part in parts {
                 if let ContentPart::Other(other) = part {
