@@ -287,6 +287,12 @@ public:
     std::string explain(const std::string &request) const {
         return detail::give(interfuse_explain, handle_.get(), detail::text(request));
     }
+    /// What a chat may cost at every place it may go to, in JSON; sends nothing.
+    std::string estimate(const std::string &request) const {
+        return detail::give(interfuse_estimate, handle_.get(), detail::text(request));
+    }
+    /// Where the configured budgets stand, as a JSON list.
+    std::string budgets() const { return detail::give(interfuse_budgets, handle_.get()); }
     /// Takes the prices of a published list; see interfuse_load_prices.
     std::string load_prices(const std::string &list) const {
         return detail::give(interfuse_load_prices, handle_.get(), detail::text(list));

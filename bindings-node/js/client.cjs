@@ -90,6 +90,14 @@ class Interfuse {
     return JSON.parse(told(() => this.#open().explain(JSON.stringify(this.#request(body)))))
   }
 
+  async estimate(body) {
+    return JSON.parse(told(() => this.#open().estimate(JSON.stringify(this.#request(body)))))
+  }
+
+  async budgets() {
+    return JSON.parse(told(() => this.#open().budgets()))
+  }
+
   async usage({ by = [], since, until, where = {} } = {}) {
     const query = { by: typeof by === 'string' ? [by] : by, where, since_ms: moment(since), until_ms: moment(until) }
     return JSON.parse(told(() => this.#open().usage(JSON.stringify(query))))

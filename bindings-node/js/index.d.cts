@@ -8,6 +8,8 @@ import type {
   EmbeddingInput,
   EmbeddingRequest,
   EmbeddingResponse,
+  BudgetState,
+  CostEstimate,
   Explanation,
   FuseRequest,
   Fused,
@@ -144,6 +146,12 @@ export class Interfuse {
    * When nobody is left, `refused` is the error that a call would end with.
    */
   explain(body: ChatBody): Promise<Explanation>
+
+  /** What a chat may cost at every place it may go to: hardly less, likely, at most. Sends nothing. */
+  estimate(body: ChatBody): Promise<CostEstimate>
+
+  /** Where the configured budgets stand: spent, held for attempts under way, left. */
+  budgets(): Promise<BudgetState[]>
 
   /** What this client's calls used and cost. */
   usage(options?: UsageOptions): Promise<UsageReport>

@@ -119,6 +119,19 @@ impl NativeClient {
         told.and_then(|told| json(&told)).map_err(|error| raise(&error))
     }
 
+    /// What a chat may cost.
+    #[napi]
+    pub fn estimate(&self, request: String) -> napi::Result<String> {
+        let told = from_json("request", &request).and_then(|request| self.client.estimate(&request));
+        told.and_then(|told| json(&told)).map_err(|error| raise(&error))
+    }
+
+    /// Where the budgets stand.
+    #[napi]
+    pub fn budgets(&self) -> napi::Result<String> {
+        self.client.budgets().and_then(|budgets| json(&budgets)).map_err(|error| raise(&error))
+    }
+
     /// Sums over the ledger.
     #[napi]
     pub fn usage(&self, query: String) -> napi::Result<String> {

@@ -89,6 +89,16 @@ impl Native {
         to_python(py, &explanation.map_err(|e| raise(py, &e))?)
     }
 
+    fn estimate<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = request.py();
+        let estimate = self.client(py)?.estimate(&from_python::<ChatRequest>("request", request)?);
+        to_python(py, &estimate.map_err(|e| raise(py, &e))?)
+    }
+
+    fn budgets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.client(py)?.budgets().map_err(|e| raise(py, &e))?)
+    }
+
     fn usage<'py>(&self, py: Python<'py>, query: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let report = self.client(py)?.usage(from_python("usage query", query)?);
         to_python(py, &report.map_err(|e| raise(py, &e))?)

@@ -258,6 +258,45 @@ pub unsafe extern "C" fn interfuse_explain(
     })
 }
 
+/// What a chat may cost at every place it may go to: hardly less, likely, at most. `request` is a chat request in JSON;
+/// `*estimate` becomes JSON (free it with interfuse_string_free). Makes no connection.
+///
+/// Returns 0, or the kind of failure of a request that leads nowhere.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_estimate(
+    client: *const interfuse_client,
+    request: *const c_char,
+    estimate: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(estimate, "estimate")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask(client, request) }?;
+        *place = text::json(&client.estimate(&request)?)?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// Where the configured budgets stand: spent, held for attempts under way, left. `*budgets` becomes a list in JSON (free it
+/// with interfuse_string_free).
+///
+/// Returns 0, or INTERFUSE_STORAGE when the ledger cannot be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_budgets(
+    client: *const interfuse_client,
+    budgets: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(budgets, "budgets")?;
+        // SAFETY: NULL or a live handle, by contract.
+        let client = unsafe { handle::look(client) }?;
+        *place = text::json(&client.get()?.budgets()?)?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
 /// Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
 /// becomes JSON (free it with interfuse_string_free).
 ///

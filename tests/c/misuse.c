@@ -56,6 +56,10 @@ static void null_is_refused(void) {
     REFUSED(INTERFUSE_MISUSE, interfuse_usage(client, NULL, NULL, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_explain(NULL, "{}", &text, &err));
     REFUSED(INTERFUSE_INVALID_REQUEST, interfuse_explain(client, "{}", &text, &err));
+    REFUSED(INTERFUSE_MISUSE, interfuse_estimate(NULL, "{}", &text, &err));
+    REFUSED(INTERFUSE_INVALID_REQUEST, interfuse_estimate(client, "{}", &text, &err));
+    REFUSED(INTERFUSE_MISUSE, interfuse_budgets(NULL, &text, &err));
+    REFUSED(INTERFUSE_MISUSE, interfuse_budgets(client, NULL, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_models(NULL, &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_providers(client, NULL, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_json_get(NULL, "", &text, &err));

@@ -66,6 +66,8 @@ void chat_answers() {
     CHECK(interfuse::get(client.usage(), "/total/attempts") == "1");
     CHECK(interfuse::get(client.usage(R"({"by": ["model"]})"), "/rows/0/attempts") == "1");
     CHECK(interfuse::get(client.explain(R"({"model": "up/m"})"), "/order/0") == "up/m");
+    CHECK(interfuse::get(client.estimate(R"({"model": "up/m"})"), "/routes/0/unknown") == "price_unknown");
+    CHECK(client.budgets() == "[]");
     CHECK(!client.models().empty() && !client.providers().empty() && !interfuse::version().empty());
 }
 

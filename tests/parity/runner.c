@@ -81,6 +81,46 @@ static int32_t many(const interfuse_client *client, const char *request, start_s
     return status;
 }
 
+/* One question that is answered at once. */
+static int32_t told(const interfuse_client *client, const char *request, ask *question, interfuse_error **err) {
+    char *answer = NULL;
+    const int32_t status = question(client, request, &answer, err);
+    if (status == INTERFUSE_OK) {
+        line("result", answer);
+    }
+    interfuse_string_free(answer);
+    return status;
+}
+
+/* Leaves a stream after its first chunk; then where the budgets stand, once nothing is under way any more. */
+static int32_t budgets(const interfuse_client *client, const char *request, interfuse_error **err) {
+    interfuse_stream *stream = NULL;
+    char *text = NULL;
+    int32_t status = interfuse_chat_stream(client, request, &stream, err);
+    if (status == INTERFUSE_OK) {
+        interfuse_stream_next(stream, -1, &text, NULL);
+    }
+    interfuse_string_free(text);
+    interfuse_stream_free(stream);
+    for (int turn = 0; status == INTERFUSE_OK && turn < 500; turn++) {
+        const struct timespec pause = {.tv_nsec = 10000000};
+        char *held = NULL;
+        text = NULL;
+        status = interfuse_budgets(client, &text, err);
+        interfuse_json_get(text, "/0/held_nanos", &held, NULL);
+        const int over = held == NULL || strcmp(held, "0") == 0;
+        interfuse_string_free(held);
+        if (over) {
+            line("result", text);
+            interfuse_string_free(text);
+            return status;
+        }
+        interfuse_string_free(text);
+        nanosleep(&pause, NULL);
+    }
+    return status;
+}
+
 /* One operation; 2 when there is no such. */
 static int32_t make(const interfuse_client *client, const char *op, const char *request, int64_t cancel_ms, interfuse_error **err) {
     if (strcmp(op, "chat") == 0) {
@@ -94,13 +134,11 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
     } else if (strcmp(op, "fuse_stream") == 0) {
         return many(client, request, interfuse_fuse_stream, "event", cancel_ms, err);
     } else if (strcmp(op, "explain") == 0) {
-        char *explanation = NULL;
-        const int32_t status = interfuse_explain(client, request, &explanation, err);
-        if (status == INTERFUSE_OK) {
-            line("result", explanation);
-        }
-        interfuse_string_free(explanation);
-        return status;
+        return told(client, request, interfuse_explain, err);
+    } else if (strcmp(op, "estimate") == 0) {
+        return told(client, request, interfuse_estimate, err);
+    } else if (strcmp(op, "budgets") == 0) {
+        return budgets(client, request, err);
     } else if (strcmp(op, "client") == 0) {
         line("result", "null");
         return INTERFUSE_OK;

@@ -25,6 +25,16 @@ async function run(client, op, body, options) {
       return null
     case 'explain':
       return client.explain(body)
+    case 'estimate':
+      return client.estimate(body)
+    case 'budgets': {
+      // A stream that is left after its first chunk; then where the budgets stand, once nothing is under way any more.
+      for await (const _ of await client.chat.completions.create({ ...body, stream: true }, options)) break
+      let budgets
+      do budgets = await client.budgets()
+      while (budgets.some((budget) => budget.held_nanos > 0) && (await sleep(10, true)))
+      return budgets
+    }
     case 'client':
       return null
     default:

@@ -22,9 +22,23 @@ def show(**line: object) -> None:
     print(json.dumps(line), flush=True)
 
 
+def settled(client: interfuse.Client | interfuse.AsyncClient) -> object:
+    """Where the budgets stand, once nothing is under way any more."""
+    while any(budget.held_nanos for budget in client.budgets()):
+        time.sleep(0.01)
+    return client.budgets()
+
+
 def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_after: float | None) -> object:
     if op == "explain":
         return client.explain(**request)
+    if op == "estimate":
+        return client.estimate(**request)
+    if op == "budgets":
+        # A stream that is left after its first chunk.
+        with client.chat.completions.create(stream=True, **request) as left:
+            next(iter(left))
+        return settled(client)
     if op in ("chat", "embeddings", "fuse"):
         once = {"chat": client.chat.completions.create, "embeddings": client.embeddings.create, "fuse": client.fuse}
         # A person cancels a blocking call with Ctrl-C.
@@ -61,6 +75,12 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         return await client.fuse(**request)
     if op == "explain":
         return client.explain(**request)
+    if op == "estimate":
+        return client.estimate(**request)
+    if op == "budgets":
+        async with await client.chat.completions.create(stream=True, **request) as left:
+            await anext(aiter(left))
+        return settled(client)
     chunks = op == "chat_stream"
     stream: interfuse.AsyncStream[Any]
     if chunks:

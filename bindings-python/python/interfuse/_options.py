@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Self, Unpack
 
     from . import types
-    from ._responses import Explanation, LoadedPrices, ModelInfo, ProviderInfo, UsageReport
+    from ._responses import BudgetState, CostEstimate, Explanation, LoadedPrices, ModelInfo, ProviderInfo, UsageReport
 
 _OWN = "default"
 """Name of the provider that `base_url` without `provider` makes."""
@@ -158,6 +158,22 @@ class BaseClient:
             Takes what ``chat.completions.create`` takes and sends nothing. When nobody is left, ``refused`` is the error
             that a call would end with."""
             return self._native.explain(self._request(request, None))
+
+    if TYPE_CHECKING:
+
+        def estimate(self, **request: Unpack[types.ChatParams]) -> CostEstimate: ...
+
+    else:
+
+        def estimate(self, **request):
+            """What a chat may cost at every place it may go to: hardly less, likely, at most. Takes what
+            ``chat.completions.create`` takes and sends nothing."""
+            return self._native.estimate(self._request(request, None))
+
+    def budgets(self) -> list[BudgetState]:
+        """Where the configured budgets stand: spent, held for attempts under way, left. A budget with ``each`` has a row
+        for every value that there was."""
+        return self._native.budgets()
 
     def usage(
         self,

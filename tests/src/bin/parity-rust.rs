@@ -75,6 +75,12 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
             Ok(Value::Null)
         }
         "explain" => value(client.explain(&from_json("request", request)?)?),
+        "estimate" => value(client.estimate(&from_json("request", request)?)?),
+        "budgets" => {
+            // A stream that is left after its first chunk.
+            client.chat_stream(from_json("request", request)?).await?.next().await.transpose()?;
+            value(client.budgets()?)
+        }
         "client" => Ok(Value::Null),
         other => Err(Error::new(ErrorKind::Misuse, format!("no operation `{other}`"))),
     }

@@ -52,6 +52,10 @@ pub enum Op {
     FuseStream,
     /// How the backend of a chat would be chosen.
     Explain,
+    /// What a chat may cost.
+    Estimate,
+    /// A chat's stream that is left after its first chunk, and where the budgets stand then.
+    Budgets,
     /// Only making the client.
     Client,
 }
@@ -66,6 +70,8 @@ impl Op {
             Op::Fuse => "fuse",
             Op::FuseStream => "fuse_stream",
             Op::Explain => "explain",
+            Op::Estimate => "estimate",
+            Op::Budgets => "budgets",
             Op::Client => "client",
         }
     }
@@ -156,9 +162,9 @@ impl Scenario {
         }
         let chunks = expect.chunks.is_some() || expect.tool_calls.is_some();
         let fits = match self.op {
-            Op::Chat | Op::Embeddings | Op::Fuse | Op::Explain | Op::Client => !chunks && expect.events.is_none(),
             Op::ChatStream => expect.events.is_none(),
             Op::FuseStream => !chunks,
+            _ => !chunks && expect.events.is_none(),
         };
         match fits {
             true => Ok(()),
