@@ -326,6 +326,27 @@ int32_t interfuse_explain(const interfuse_client *client,
                           interfuse_error **err);
 
 /**
+ * What a chat may cost at every place it may go to: hardly less, likely, at most. `request` is a chat request in JSON;
+ * `*estimate` becomes JSON (free it with interfuse_string_free). Makes no connection.
+ *
+ * Returns 0, or the kind of failure of a request that leads nowhere.
+ */
+int32_t interfuse_estimate(const interfuse_client *client,
+                           const char *request,
+                           char **estimate,
+                           interfuse_error **err);
+
+/**
+ * Where the configured budgets stand: spent, held for attempts under way, left. `*budgets` becomes a list in JSON (free it
+ * with interfuse_string_free).
+ *
+ * Returns 0, or INTERFUSE_STORAGE when the ledger cannot be read.
+ */
+int32_t interfuse_budgets(const interfuse_client *client,
+                          char **budgets,
+                          interfuse_error **err);
+
+/**
  * Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
  * becomes JSON (free it with interfuse_string_free).
  *

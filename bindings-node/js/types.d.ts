@@ -56,6 +56,11 @@ export interface ChatRequest {
   fusion?: FusionOptions | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null
+  /**
+   * Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
+   * is left of it is not made. Of a fusion: as its options say. Not sent.
+   */
+  max_cost_usd?: string | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
   /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
@@ -556,6 +561,11 @@ export interface EmbeddingRequest {
   explain?: boolean | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null
+  /**
+   * Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
+   * is left of it is not made. Not sent.
+   */
+  max_cost_usd?: string | null
   /** Deadline of the whole call, retries included, milliseconds. Not sent. */
   timeout_ms?: number | null
   /** Timeouts that outrank the configured ones; `timeout_ms` outranks `total_ms` among them. Not sent. */
@@ -621,9 +631,8 @@ export interface FuseRequest {
    */
   guard?: boolean | null
   /**
-   * Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
-   * or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
-   * flight is not cut, and calls whose price is unknown are not counted: a warning names them.
+   * Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
+   * is left of it is not made. Of a fusion: as its options say. Not sent.
    */
   max_cost_usd?: string | null
   /** `provider/model`, a catalogue model, or `interfuse/...` for a fusion. */
@@ -736,6 +745,8 @@ export interface Config {
   network?: NetworkConfig
   /** Ledger. */
   ledger?: LedgerConfig
+  /** Limits to what may be spent, by name. A request's `max_cost_usd` is one more, for that call. */
+  budgets?: { [key: string]: BudgetConfig }
   /** Keeps answers and gives them again to requests that are the same; none by default. A request's `cache` outranks it. */
   cache?: CacheConfig | null
   /** Labels put on every call. */
@@ -1092,6 +1103,71 @@ export interface LedgerConfig {
   max_records?: number
 }
 
+/**
+ * A limit to what may be spent. Before an attempt is sent, the most that it may cost is held against every budget that it
+ * falls under, all of them or none; its cost then takes the place of what was held.
+ */
+export interface BudgetConfig {
+  /** Most that may be spent in the window, decimal USD ("10.00"). */
+  limit_usd: Amount
+  /** In what time; `total` (all time) by default. */
+  window?: WindowForm
+  /**
+   * What falls under it: attempts with these values of `provider`, `model`, `key`, `purpose` or of a tag (`project`,
+   * `team`, ...). Nothing means every attempt.
+   */
+  of?: { [key: string]: string }
+  /** A budget of its own for every value of this name, each with the whole limit. Attempts without it share one. */
+  each?: string | null
+  /** What happens to an attempt that does not fit; it is refused by default. */
+  mode?: BudgetMode
+  /** What happens to an attempt whose price is not known: refused by default where the budget is enforced, else allowed. */
+  unpriced?: OnUnpriced | null
+  /**
+   * Tokens that an answer is taken to have at most where the request sets no `max_tokens`, in place of the model's own
+   * most, which few answers come near. Longer answers are paid all the same, and told as `settled_over`.
+   */
+  assumed_output_tokens?: number | null
+}
+
+/** How a window is written. */
+export type WindowForm = 'total' | BudgetWindow
+
+/** The last seconds, or a stretch of the calendar. */
+export interface BudgetWindow {
+  /** The last so many seconds, at any moment; counted in slices of a sixty-fourth, so that up to that much more is in it. */
+  rolling_s?: number | null
+  /** The present day, week (from Monday) or month. */
+  calendar?: CalendarUnit | null
+  /** Where the day begins, by its IANA name (`Europe/Berlin`); `UTC` by default. */
+  time_zone?: string | null
+}
+
+/** A stretch of the calendar. */
+export type CalendarUnit =
+  /** From midnight to midnight. */
+  | 'day'
+  /** From Monday to Monday (ISO 8601). */
+  | 'week'
+  /** From the first of a month to the next. */
+  | 'month'
+
+/** What a budget does about an attempt that does not fit. */
+export type BudgetMode =
+  /** It is refused before anything is sent, and the next route is tried. */
+  | 'enforce'
+  /** It is made; the response says so, and the log once. */
+  | 'warn'
+  /** It is made and only counted. */
+  | 'shadow'
+
+/** What a budget does about an attempt whose price is not known. */
+export type OnUnpriced =
+  /** It is refused. */
+  | 'refuse'
+  /** It is made while anything is left; nothing is held for it. */
+  | 'allow'
+
 /** Answers kept in memory. */
 export interface CacheConfig {
   /** How long an answer is given again, milliseconds; 300000 by default. */
@@ -1275,6 +1351,8 @@ export interface ResponseMeta {
   pieces?: Piece[]
   /** Age of a kept answer, milliseconds; absent where the provider was asked. */
   cached_ms?: number
+  /** Budgets with `mode` `warn` that the call did not fit into. */
+  budget_warnings?: OverBudget[]
   /** How the backend was chosen, when the request or the configuration asks for it. */
   explanation?: Explanation
   /** Report of the fusion, when the model was `interfuse/...`. */
@@ -1423,6 +1501,32 @@ export interface Piece {
   provider: string
   /** Model id as sent to that provider. */
   model: string
+}
+
+/** An attempt that does not fit into a budget. */
+export interface OverBudget {
+  /** The budget's name; `max_cost_usd` for the call's own. */
+  budget: string
+  /** Of a budget with `each`: the name and the value it is for. */
+  group?: { [key: string]: string | null }
+  /** Provider of the attempt. */
+  provider: string
+  /** Model, as it would be sent. */
+  model: string
+  /** Beginning of the window, milliseconds since 1970-01-01 UTC; absent for `total`. */
+  since_ms?: number
+  /** End of the window of the calendar, milliseconds since 1970-01-01 UTC. */
+  until_ms?: number
+  /** The limit, nano-USD. */
+  limit_nanos: number
+  /** Spent in the window, nano-USD; absent where it was not looked at, because the price of the attempt is not known. */
+  spent_nanos?: number
+  /** Held for attempts under way, nano-USD; absent as `spent_nanos` is. */
+  held_nanos?: number
+  /** The most that the attempt may cost, nano-USD; absent when unknown. */
+  estimate_nanos?: number
+  /** The same in a sentence. */
+  message: string
 }
 
 /** How the backend of a request was, or would be, chosen. */

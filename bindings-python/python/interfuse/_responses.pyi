@@ -162,6 +162,8 @@ class ResponseMeta(Record):
     """Who gave each piece, in order; empty unless `spliced`."""
     cached_ms: int | None
     """Age of a kept answer, milliseconds; absent where the provider was asked."""
+    budget_warnings: list[OverBudget] | None
+    """Budgets with `mode` `warn` that the call did not fit into."""
     explanation: Explanation | None
     """How the backend was chosen, when the request or the configuration asks for it."""
     fusion: FusionReport | None
@@ -263,6 +265,32 @@ class Piece(Record):
     """Provider id."""
     model: str
     """Model id as sent to that provider."""
+
+class OverBudget(Record):
+    """An attempt that does not fit into a budget."""
+
+    budget: str
+    """The budget's name; `max_cost_usd` for the call's own."""
+    group: dict[str, str | None] | None
+    """Of a budget with `each`: the name and the value it is for."""
+    provider: str
+    """Provider of the attempt."""
+    model: str
+    """Model, as it would be sent."""
+    since_ms: int | None
+    """Beginning of the window, milliseconds since 1970-01-01 UTC; absent for `total`."""
+    until_ms: int | None
+    """End of the window of the calendar, milliseconds since 1970-01-01 UTC."""
+    limit_nanos: int
+    """The limit, nano-USD."""
+    spent_nanos: int | None
+    """Spent in the window, nano-USD; absent where it was not looked at, because the price of the attempt is not known."""
+    held_nanos: int | None
+    """Held for attempts under way, nano-USD; absent as `spent_nanos` is."""
+    estimate_nanos: int | None
+    """The most that the attempt may cost, nano-USD; absent when unknown."""
+    message: str
+    """The same in a sentence."""
 
 class Explanation(Record):
     """How the backend of a request was, or would be, chosen."""

@@ -65,6 +65,12 @@ __all__ = [
     "RetryConfig",
     "NetworkConfig",
     "LedgerConfig",
+    "BudgetConfig",
+    "WindowForm",
+    "BudgetWindow",
+    "CalendarUnit",
+    "BudgetMode",
+    "OnUnpriced",
     "CacheConfig",
     "UsageQuery",
 ]
@@ -125,6 +131,9 @@ class ChatParams(TypedDict, total=False):
     """Options of the fusion, for `interfuse/...` models. Not sent."""
     tags: Mapping[str, str] | None
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
+    max_cost_usd: str | None
+    """Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
+    is left of it is not made. Of a fusion: as its options say. Not sent."""
     timeout_ms: int | None
     """Deadline of the whole call, retries included, milliseconds. Not sent."""
     timeouts: TimeoutConfig | None
@@ -551,6 +560,9 @@ class EmbeddingParams(TypedDict, total=False):
     """Whether `interfuse.explanation` tells how the backend was chosen; `routing.explain` by default. Not sent."""
     tags: Mapping[str, str] | None
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
+    max_cost_usd: str | None
+    """Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
+    is left of it is not made. Not sent."""
     timeout_ms: int | None
     """Deadline of the whole call, retries included, milliseconds. Not sent."""
     timeouts: TimeoutConfig | None
@@ -601,9 +613,8 @@ class FuseParams(TypedDict, total=False):
     orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
     text back until it is compared."""
     max_cost_usd: str | None
-    """Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
-    or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
-    flight is not cut, and calls whose price is unknown are not counted: a warning names them."""
+    """Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
+    is left of it is not made. Of a fusion: as its options say. Not sent."""
     messages: Sequence[Message | Record]
     """The conversation."""
     temperature: float | None
@@ -701,6 +712,8 @@ class Config(TypedDict, total=False):
     """Network."""
     ledger: LedgerConfig
     """Ledger."""
+    budgets: Mapping[str, BudgetConfig]
+    """Limits to what may be spent, by name. A request's `max_cost_usd` is one more, for that call."""
     cache: CacheConfig | None
     """Keeps answers and gives them again to requests that are the same; none by default. A request's `cache` outranks it."""
     tags: Mapping[str, str]
@@ -1047,6 +1060,55 @@ class LedgerConfig(TypedDict, total=False):
     max_records: int
     """Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
     by default."""
+
+
+class BudgetConfig(TypedDict, total=False):
+    """A limit to what may be spent. Before an attempt is sent, the most that it may cost is held against every budget that it
+    falls under, all of them or none; its cost then takes the place of what was held."""
+
+    limit_usd: Required[Amount]
+    """Most that may be spent in the window, decimal USD ("10.00")."""
+    window: WindowForm
+    """In what time; `total` (all time) by default."""
+    of: Mapping[str, str]
+    """What falls under it: attempts with these values of `provider`, `model`, `key`, `purpose` or of a tag (`project`,
+    `team`, ...). Nothing means every attempt."""
+    each: str | None
+    """A budget of its own for every value of this name, each with the whole limit. Attempts without it share one."""
+    mode: BudgetMode
+    """What happens to an attempt that does not fit; it is refused by default."""
+    unpriced: OnUnpriced | None
+    """What happens to an attempt whose price is not known: refused by default where the budget is enforced, else allowed."""
+    assumed_output_tokens: int | None
+    """Tokens that an answer is taken to have at most where the request sets no `max_tokens`, in place of the model's own
+    most, which few answers come near. Longer answers are paid all the same, and told as `settled_over`."""
+
+
+WindowForm: TypeAlias = "Literal['total'] | BudgetWindow"
+"""How a window is written."""
+
+
+class BudgetWindow(TypedDict, total=False):
+    """The last seconds, or a stretch of the calendar."""
+
+    rolling_s: int | None
+    """The last so many seconds, at any moment; counted in slices of a sixty-fourth, so that up to that much more is in it."""
+    calendar: CalendarUnit | None
+    """The present day, week (from Monday) or month."""
+    time_zone: str | None
+    """Where the day begins, by its IANA name (`Europe/Berlin`); `UTC` by default."""
+
+
+CalendarUnit: TypeAlias = "Literal['day', 'week', 'month']"
+"""A stretch of the calendar."""
+
+
+BudgetMode: TypeAlias = "Literal['enforce', 'warn', 'shadow']"
+"""What a budget does about an attempt that does not fit."""
+
+
+OnUnpriced: TypeAlias = "Literal['refuse', 'allow']"
+"""What a budget does about an attempt whose price is not known."""
 
 
 class CacheConfig(TypedDict, total=False):
