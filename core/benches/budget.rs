@@ -54,8 +54,7 @@ fn turns(ledger: &MemoryLedger, budgets: &[Arc<Budget>], thread: usize) -> Vec<f
                 span: budget.window.span(at_ms),
                 nanos: Some(1000),
             });
-            let hold =
-                Hold { id, owner: "bench".into(), at_ms, lease_ms: at_ms + 600_000, claims: claims.collect() };
+            let hold = Hold { id, owner: "bench".into(), at_ms, lease_ms: at_ms + 600_000, claims: claims.collect() };
             let Reserving::Done(reserved) = ledger.reserve(hold) else { panic!("the memory ledger answers at once") };
             assert!(matches!(black_box(reserved).unwrap(), Reserved::Held(_)));
             ledger.record(record).unwrap();

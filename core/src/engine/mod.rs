@@ -318,7 +318,7 @@ impl Way {
     }
 
     /// What a call that was answered tells of itself.
-    fn meta(&mut self, served: Served) -> ResponseMeta {
+    fn meta(&mut self, served: Box<Served>) -> ResponseMeta {
         let budget_warnings = self.spending.as_ref().map(Spending::warnings).unwrap_or_default();
         ResponseMeta { budget_warnings, ..self.log.meta(served) }
     }

@@ -1,9 +1,9 @@
 //! The JSON Schema of every public type, as schemars derives it, with the few things it cannot know added.
 
 use interfuse::types::{
-    ChatCompletion, ChatCompletionChunk, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, ErrorBody,
-    FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, LoadedPrices, ModelInfo, ProviderInfo, UsageQuery,
-    UsageReport,
+    BudgetState, ChatCompletion, ChatCompletionChunk, ChatRequest, Config, CostEstimate, EmbeddingRequest,
+    EmbeddingResponse, ErrorBody, FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, LoadedPrices, ModelInfo,
+    ProviderInfo, UsageQuery, UsageReport,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -53,6 +53,8 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     responses.subschema_for::<UsageReport>();
     responses.subschema_for::<LedgerRecord>();
     responses.subschema_for::<LoadedPrices>();
+    responses.subschema_for::<BudgetState>();
+    responses.subschema_for::<CostEstimate>();
     responses.subschema_for::<ModelInfo>();
     responses.subschema_for::<ProviderInfo>();
     responses.subschema_for::<ErrorBody>();
