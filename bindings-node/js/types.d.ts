@@ -2427,6 +2427,80 @@ export interface LoadedPrices {
   refused: string[]
 }
 
+/** Where a budget stands. */
+export interface BudgetState {
+  /** Its name. */
+  budget: string
+  /** Of a budget with `each`: the name and the value it is for; null for attempts without it. Empty for others. */
+  group?: { [key: string]: string | null }
+  /** What happens to an attempt that does not fit. */
+  mode: BudgetMode
+  /** Beginning of the present window, milliseconds since 1970-01-01 UTC; absent for `total`. */
+  since_ms?: number
+  /** End of the present window of the calendar, milliseconds since 1970-01-01 UTC. */
+  until_ms?: number
+  /** The limit, nano-USD. */
+  limit_nanos: number
+  /** The same as an exact decimal text in USD. */
+  limit_usd: string
+  /** Spent in the window, nano-USD; `unknown_nanos` is in it. */
+  spent_nanos: number
+  /** The same as an exact decimal text in USD. */
+  spent_usd: string
+  /** Of `spent_nanos`, what stands for attempts whose cost is not known: the most that they may have cost. */
+  unknown_nanos: number
+  /** Held for attempts under way, nano-USD. */
+  held_nanos: number
+  /** What is neither spent nor held, nano-USD; 0 where more than the limit is. */
+  left_nanos: number
+  /** The same as an exact decimal text in USD. */
+  left_usd: string
+  /** Attempts that cost more than the most that was held for them. */
+  settled_over: SettledOver
+  /** Attempts that did not fit: refused where the budget is enforced, else made all the same. */
+  exceeded: number
+}
+
+/** Attempts that cost more than was held for them. */
+export interface SettledOver {
+  /** How many. */
+  count: number
+  /** By how much together, nano-USD. */
+  nanos: number
+}
+
+/** What a chat may cost at every place it may go to, in the order they would be tried. */
+export interface CostEstimate {
+  /** One row per backend and model. */
+  routes: RouteEstimate[]
+}
+
+/** What one attempt at one place may cost, nano-USD; absent when its price is not known. */
+export interface RouteEstimate {
+  /** Provider id. */
+  provider: string
+  /** Model id as sent to the provider. */
+  model: string
+  /** Hardly less: eight bytes of prompt per token, all of it from the vendor's cache, and no answer. */
+  low_nanos?: number
+  /**
+   * What is likely at most: three bytes of prompt per token, and as long an answer as the request allows, 1024 tokens
+   * where it sets no limit.
+   */
+  expected_nanos?: number
+  /**
+   * The most, and what budgets hold: a token per byte of prompt at the dearest rate that may hold, and the longest answer
+   * that the request or the model allows.
+   */
+  high_nanos?: number
+  /** Tokens of the longest answer, for all choices together. */
+  max_output_tokens?: number
+  /** Where the price comes from. */
+  price_source?: CostSource
+  /** Why there is no estimate: `price_unknown`, `rate_missing:input_audio`, ... */
+  unknown?: string
+}
+
 /** One model of the catalogue. */
 export interface ModelInfo {
   /** Canonical id. */

@@ -16,6 +16,9 @@ class FunctionCall(Record):
 FusionMode: TypeAlias = Literal["auto", "vote", "cascade", "best_of", "merge", "debate"]
 """How the answers are combined."""
 
+BudgetMode: TypeAlias = Literal["enforce", "warn", "shadow"]
+"""What a budget does about an attempt that does not fit."""
+
 class ChatCompletion(Record):
     """A chat response."""
 
@@ -1130,6 +1133,76 @@ class LoadedPrices(Record):
     """Rows of providers that the catalogue does not know, or without a price."""
     refused: list[str]
     """Rows left out, with their paths and what is wrong with them."""
+
+class BudgetState(Record):
+    """Where a budget stands."""
+
+    budget: str
+    """Its name."""
+    group: dict[str, str | None] | None
+    """Of a budget with `each`: the name and the value it is for; null for attempts without it. Empty for others."""
+    mode: BudgetMode
+    """What happens to an attempt that does not fit."""
+    since_ms: int | None
+    """Beginning of the present window, milliseconds since 1970-01-01 UTC; absent for `total`."""
+    until_ms: int | None
+    """End of the present window of the calendar, milliseconds since 1970-01-01 UTC."""
+    limit_nanos: int
+    """The limit, nano-USD."""
+    limit_usd: str
+    """The same as an exact decimal text in USD."""
+    spent_nanos: int
+    """Spent in the window, nano-USD; `unknown_nanos` is in it."""
+    spent_usd: str
+    """The same as an exact decimal text in USD."""
+    unknown_nanos: int
+    """Of `spent_nanos`, what stands for attempts whose cost is not known: the most that they may have cost."""
+    held_nanos: int
+    """Held for attempts under way, nano-USD."""
+    left_nanos: int
+    """What is neither spent nor held, nano-USD; 0 where more than the limit is."""
+    left_usd: str
+    """The same as an exact decimal text in USD."""
+    settled_over: SettledOver
+    """Attempts that cost more than the most that was held for them."""
+    exceeded: int
+    """Attempts that did not fit: refused where the budget is enforced, else made all the same."""
+
+class SettledOver(Record):
+    """Attempts that cost more than was held for them."""
+
+    count: int
+    """How many."""
+    nanos: int
+    """By how much together, nano-USD."""
+
+class CostEstimate(Record):
+    """What a chat may cost at every place it may go to, in the order they would be tried."""
+
+    routes: list[RouteEstimate]
+    """One row per backend and model."""
+
+class RouteEstimate(Record):
+    """What one attempt at one place may cost, nano-USD; absent when its price is not known."""
+
+    provider: str
+    """Provider id."""
+    model: str
+    """Model id as sent to the provider."""
+    low_nanos: int | None
+    """Hardly less: eight bytes of prompt per token, all of it from the vendor's cache, and no answer."""
+    expected_nanos: int | None
+    """What is likely at most: three bytes of prompt per token, and as long an answer as the request allows, 1024 tokens
+    where it sets no limit."""
+    high_nanos: int | None
+    """The most, and what budgets hold: a token per byte of prompt at the dearest rate that may hold, and the longest answer
+    that the request or the model allows."""
+    max_output_tokens: int | None
+    """Tokens of the longest answer, for all choices together."""
+    price_source: CostSource | None
+    """Where the price comes from."""
+    unknown: str | None
+    """Why there is no estimate: `price_unknown`, `rate_missing:input_audio`, ..."""
 
 class ModelInfo(Record):
     """One model of the catalogue."""
