@@ -291,7 +291,8 @@ fn tell_losses(run: &mut Run, usable: usize) {
     for (id, kind, reason) in lost {
         let unusable = kind == ErrorKind::Decode;
         let step = if kind == ErrorKind::DeadlineExceeded { "deadline" } else { "member" };
-        run.degrade(step, format!("{id} gave no usable answer: {reason}"), (!unusable).then_some(kind));
+        let what = if kind == ErrorKind::BudgetExceeded { "was not asked" } else { "gave no usable answer" };
+        run.degrade(step, format!("{id} {what}: {reason}"), (!unusable).then_some(kind));
     }
     if let Some(quorum) = run.plan.quorum.filter(|q| usable < *q) {
         run.degrade("quorum", format!("{usable} usable answers, {quorum} were wanted"), None);

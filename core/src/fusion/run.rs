@@ -329,6 +329,10 @@ impl Run {
         // Whatever was not done because of money was not done because of money.
         let step = if error == Some(ErrorKind::BudgetExceeded) { "budget" } else { step };
         let degraded = Degraded { step: step.to_owned(), cause: cause.into(), error };
+        // Both verdicts of a judge that cannot be paid are one loss.
+        if step == "budget" && self.report.degraded.contains(&degraded) {
+            return;
+        }
         self.events.emit(FusionStep::Degraded { degraded: degraded.clone() });
         self.report.degraded.push(degraded);
     }
