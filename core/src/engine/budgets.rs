@@ -6,21 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::estimate::Bound;
+use super::refusal::{OF_CALL, of_call, over_budget, unpriced, usd};
 use super::{CallContext, Engine};
 use crate::catalog::Unpriced;
-use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::budget::{Budget, Claim, Hold, Over, Reserved, Span, Standing, Window};
+use crate::error::Result;
+use crate::ledger::budget::{Budget, Claim, Hold, Over, Reserved, Standing};
 use crate::money::NanoUsd;
 use crate::routing::{Extent, Need, Route, Target};
 use crate::types::{BudgetMode, BudgetState, OverBudget, SettledOver, Tags};
 
-/// How the budget of one call is called in reports.
-const OF_CALL: &str = "max_cost_usd";
 /// How much longer a hold counts as under way than its attempt may take. A hold weighs what a charge weighs, so that
 /// nothing depends on noticing early that its owner is gone.
 const LEASE_MORE: Duration = Duration::from_secs(60);
-/// Sentences of an error, at most.
-const TOLD: usize = 4;
 
 /// The budgets of a client.
 pub(super) struct Budgets {
@@ -147,6 +144,11 @@ impl Spending {
     /// The prompt has become longer by so many bytes.
     pub fn longer(&mut self, bytes: usize) {
         self.extent.text += bytes as u64;
+    }
+
+    /// Whether the request limits its answer.
+    pub fn limited(&self) -> bool {
+        self.extent.limit.is_some()
     }
 
     /// Warnings so far.
@@ -290,122 +292,4 @@ fn state(budget: &Budget, row: &Standing, now: u64) -> BudgetState {
         settled_over: SettledOver { count: row.over, nanos: row.over_nanos },
         exceeded: row.exceeded,
     }
-}
-
-/// The error of a call none of whose routes fits. `limited`: the request limits its answer.
-pub(super) fn exceeded(refused: Vec<OverBudget>, spending: Option<&Spending>) -> Error {
-    let mut sentences: Vec<&str> = Vec::new();
-    for over in &refused {
-        if !sentences.contains(&over.message.as_str()) {
-            sentences.push(&over.message);
-        }
-    }
-    let more = match sentences.len().saturating_sub(TOLD) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    sentences.truncate(TOLD);
-    let first = refused.first().cloned().unwrap_or_default();
-    let param = if first.budget == OF_CALL { OF_CALL.to_owned() } else { format!("budgets.{}", first.budget) };
-    let limit = if first.budget == OF_CALL { param.clone() } else { format!("{param}.limit_usd") };
-    let limited = spending.is_some_and(|spending| spending.extent.limit.is_some());
-    let advice = match (first.estimate_nanos, limited) {
-        (None, _) => "give the model's price, or name one whose price is known".to_owned(),
-        (Some(_), true) => format!("raise `{limit}`, lower `max_tokens`, or name a cheaper model"),
-        (Some(_), false) => format!("set `max_tokens`, raise `{limit}`, or name a cheaper model"),
-    };
-    let message = format!("nothing was sent: {}{more}; {advice}", sentences.join("; "));
-    let mut error = Error::new(ErrorKind::BudgetExceeded, message)
-        .with_param(param)
-        .with_provider(&first.provider)
-        .with_model(&first.model);
-    if let Ok(refused) = serde_json::to_value(&refused) {
-        error.body_mut().details.insert("budgets".to_owned(), refused);
-    }
-    error
-}
-
-fn over_budget(claim: &Claim, over: &Over, target: &Target) -> OverBudget {
-    let Claim { budget, value, span, nanos } = claim;
-    let group = match (&budget.each, value) {
-        (None, _) => String::new(),
-        (Some(name), Some(value)) => format!(" for {name} `{value}`"),
-        (Some(name), None) => format!(" for what has no {name}"),
-    };
-    let what =
-        format!("the budget `{}`{group} of {} USD{}", budget.name, usd(budget.limit), when(&budget.window, *span));
-    OverBudget {
-        budget: budget.name.to_string(),
-        group: budget.group(value.as_deref()),
-        since_ms: (!matches!(budget.window, Window::Total)).then_some(span.since),
-        until_ms: span.until,
-        ..taken(&what, budget.limit, target, (over.spent, over.held), *nanos)
-    }
-}
-
-fn of_call(limit: u64, target: &Target, spent: u64, held: u64, nanos: u64) -> OverBudget {
-    let what = format!("the call's `{OF_CALL}` of {} USD", usd(limit));
-    OverBudget { budget: OF_CALL.to_owned(), ..taken(&what, limit, target, (spent, held), Some(nanos)) }
-}
-
-fn taken(what: &str, limit: u64, target: &Target, (spent, held): (u64, u64), nanos: Option<u64>) -> OverBudget {
-    let place = place(target);
-    let most = match nanos {
-        Some(nanos) => format!("an attempt at `{place}` may cost up to {} USD", usd(nanos)),
-        None => format!("what an attempt at `{place}` costs is not known"),
-    };
-    let held_too =
-        if held == 0 { String::new() } else { format!(" and {} USD held for attempts under way", usd(held)) };
-    OverBudget {
-        provider: target.endpoint.id().to_owned(),
-        model: target.model.clone(),
-        limit_nanos: limit,
-        spent_nanos: Some(spent),
-        held_nanos: Some(held),
-        estimate_nanos: nanos,
-        message: format!("{what} has {} USD spent{held_too}, and {most}", usd(spent)),
-        ..OverBudget::default()
-    }
-}
-
-fn unpriced(budget: &str, limit: u64, target: &Target, why: &Unpriced) -> OverBudget {
-    let place = place(target);
-    let (what, allow) = match budget {
-        OF_CALL => (format!("the call's `{OF_CALL}`"), String::new()),
-        name => (format!("the budget `{name}`"), format!(", or allow it with `budgets.{name}.unpriced`")),
-    };
-    let message = format!(
-        "{what} refuses `{place}`, as what it costs is not known ({why}): configure `prices.\"{place}\"`{allow}"
-    );
-    OverBudget {
-        budget: budget.to_owned(),
-        provider: target.endpoint.id().to_owned(),
-        model: target.model.clone(),
-        limit_nanos: limit,
-        message,
-        ..OverBudget::default()
-    }
-}
-
-fn place(target: &Target) -> String {
-    format!("{}/{}", target.endpoint.id(), target.model)
-}
-
-/// The window, in words.
-fn when(window: &Window, span: Span) -> String {
-    let moment = |ms: u64| {
-        let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        at.map(|at| at.to_string()).unwrap_or_default()
-    };
-    match window {
-        Window::Total => String::new(),
-        Window::Rolling(ms) => format!(" in {} s", ms / 1000),
-        Window::Calendar(..) => {
-            format!(" from {} to {}", moment(span.since), span.until.map(moment).unwrap_or_default())
-        }
-    }
-}
-
-fn usd(nanos: u64) -> String {
-    NanoUsd::from_nanos(nanos).unwrap_or(NanoUsd::MAX).to_string()
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::budgets::{Held, Leave, exceeded};
+use super::budgets::{Held, Leave, Spending};
+use super::refusal::exceeded;
 use super::{Engine, Way};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
 use crate::routing::{ASSUMED_ANSWER, Flight, Full, Gate, Need, Passes, Route, Target, room};
@@ -104,7 +105,7 @@ pub(super) async fn enter(
         }
         let Some((full, gate, place)) = full else {
             if !dear.is_empty() {
-                return Err(exceeded(dear, way.spending.as_ref()));
+                return Err(exceeded(dear, limited(way)));
             }
             let Some((_, place)) = sick.filter(|_| way.course.is_first()) else { return Ok(None) };
             return anyway(engine, way, place, need).await.map(Some);
@@ -127,7 +128,7 @@ async fn anyway(engine: &Engine, way: &mut Way, place: usize, need: &dyn Need) -
         (Some(flight), Ok(passes)) => {
             let entry = Entry { flight, passes, held: None };
             let entry = pay(engine, way, &way.plan.routes[place], entry).await?;
-            let entry = entry.map_err(|over| exceeded(over, way.spending.as_ref()))?;
+            let entry = entry.map_err(|over| exceeded(over, limited(way)))?;
             way.course.go(place, false);
             Ok(entry)
         }
@@ -160,6 +161,11 @@ async fn wait(
     }
     .with_provider(target.endpoint.id())
     .with_model(&target.model))
+}
+
+/// Whether the request limits its answer.
+fn limited(way: &Way) -> bool {
+    way.spending.as_ref().is_some_and(Spending::limited)
 }
 
 fn known(full: Full) -> Option<Duration> {

@@ -14,6 +14,7 @@ mod interrupt;
 mod limits;
 mod operation;
 mod reading;
+mod refusal;
 mod seam;
 mod stream;
 
