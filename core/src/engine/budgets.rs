@@ -24,8 +24,11 @@ pub(super) struct Budgets {
     all: Vec<Arc<Budget>>,
     owner: Arc<str>,
     /// Of those that only warn: the ones that the log has told of and that have had no room since.
-    told: Mutex<HashSet<(Arc<str>, Option<Arc<str>>)>>,
+    told: Mutex<HashSet<Name>>,
 }
+
+/// A budget, and the value of a budget with `each`.
+type Name = (Arc<str>, Option<Arc<str>>);
 
 impl Budgets {
     pub fn new(all: Vec<Arc<Budget>>) -> Self {

@@ -23,7 +23,7 @@ fn hold(id: &str, at_ms: u64, claims: Vec<Claim>) -> Hold {
 }
 
 fn only(accounts: &mut Accounts, budget: &Arc<Budget>, at_ms: u64) -> Standing {
-    accounts.standings(&[budget.clone()], at_ms).remove(0).remove(0)
+    accounts.standings(std::slice::from_ref(budget), at_ms).remove(0).remove(0)
 }
 
 const YEAR_2026: u64 = 1_767_225_600_000;
