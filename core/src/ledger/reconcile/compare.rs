@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::join::{Cell, Joined, Place};
 use super::plan::Account;
 use super::propose::Seen;
-use super::settle::{Part, Settled, alone, folded, settle};
+use super::settle::{Part, Settled, alone, counted, folded, settle};
 use super::sides::{Ours, Theirs, together};
 use super::timing::Moved;
 use super::vendor::Format;
@@ -152,7 +152,11 @@ fn calls(joined: &mut Joined, accounts: &BTreeMap<String, Account>, catalog: &Ca
         let (settled, record) = match &call.record {
             Some(joined) => {
                 ours.add(&joined.1, &joined.0);
-                (settle(&ours, &call.theirs, call.format, None, &list), Some(joined.0.id.clone()))
+                let told =
+                    || folded(&ours, call.format).0.iter().all(|(c, n)| !counted(c) || call.theirs.units.get(c) == n);
+                let counted = call.theirs.counted && (call.format.counts_as_models_do() || told());
+                let theirs = Theirs { counted, ..call.theirs.clone() };
+                (settle(&ours, &theirs, call.format, None, &list), Some(joined.0.id.clone()))
             }
             None => {
                 let mut settled = alone(&call.theirs, None, &list);

@@ -97,9 +97,15 @@ pub(super) fn settle(ours: &Ours, theirs: &Theirs, format: Format, fee: Option<C
         return settled;
     }
     if !theirs.counted {
-        settled.blind = true;
-        let why = "the amounts differ, and the report tells no counts".to_owned();
-        settled.parts.push(part(Residual::UsageDrift, delta, why));
+        // More requests for more money, or fewer for less, say on which side some are missing.
+        let class = match theirs.requests {
+            Some(requests) if requests > ours.records && delta > 0 => Residual::MissingLocal,
+            Some(requests) if requests < ours.records && delta < 0 => Residual::MissingVendor,
+            _ => Residual::UsageDrift,
+        };
+        settled.blind = class == Residual::UsageDrift;
+        let why = "the amounts differ, and the report tells no counts of tokens".to_owned();
+        settled.parts.push(part(class, delta, why));
         return settled;
     }
     if differs.is_empty() {

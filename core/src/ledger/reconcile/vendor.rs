@@ -51,6 +51,11 @@ impl Format {
         self == Format::OpenRouterGeneration
     }
 
+    /// Whether its counts are the models' own, as answers tell them.
+    pub fn counts_as_models_do(self) -> bool {
+        self != Format::OpenRouterGenerations
+    }
+
     /// Whether fees for tools stand in rows of their own, not within the model's.
     pub fn separate_fees(self) -> bool {
         !matches!(

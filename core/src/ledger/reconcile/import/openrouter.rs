@@ -3,13 +3,13 @@
 //! Checked against the published API reference and answers that users quoted in public: activity is one row per endpoint
 //! and UTC day, `usage` what was taken from the credits and `byok_usage_inference` what the vendor billed the caller's own
 //! key (the ledger books both); `native_tokens_prompt` includes the cached ones, `native_tokens_completion` the reasoning.
-//! The CSV's counts are not the model's own, so only its money is compared.
+//! Whether the CSV's counts are the model's own is not documented: they count where they agree, and prove nothing where not.
 
 use serde_json::Value;
 
 use super::table::Line;
 use super::{DAY_MS, Format, Reader, Shape, VendorRow, moment, text};
-use crate::ledger::reconcile::amount::{Amount, count_of};
+use crate::ledger::reconcile::amount::{Amount, count, count_of};
 use crate::ledger::reconcile::vendor::{Named, Subject, units};
 use crate::types::Class;
 
@@ -141,12 +141,15 @@ pub(super) fn read_line(reader: &mut Reader, row: u64, line: &Line<'_>) -> Resul
     let cost = Amount::parse(line.get("cost_total").ok_or("no `cost_total`")?, 0)?;
     let key = line.get("byok_usage_inference").map(|text| Amount::parse(text, 0)).transpose()?;
     reader.decimals = reader.decimals.max(cost.decimals);
+    let tokens = |name: &str| line.get(name).map(|text| count(text, 1)).transpose();
+    let counts = units([(Class::Input, tokens("tokens_prompt")?), (Class::Output, tokens("tokens_completion")?)]);
     let taken = VendorRow {
         model: line.get("model_permaslug").map(|model| Named::Id(model.to_owned())),
         key: line.get("api_key_name").map(str::to_owned),
         from_ms: at,
         until_ms: at + 1,
         ids: vec![id.to_owned()],
+        units: counts,
         pico: Some(cost.pico + key.map_or(0, |key| key.pico)),
         ..blank(reader, row, Format::OpenRouterGenerations)
     };
