@@ -6,7 +6,7 @@ use super::join::{Cell, Joined, Place};
 use super::plan::Account;
 use super::propose::Seen;
 use super::settle::{Part, Settled, alone, counted, folded, settle};
-use super::sides::{Ours, Theirs, together};
+use super::sides::{ByClass, Ours, Theirs, together};
 use super::timing::Moved;
 use super::vendor::Format;
 use crate::catalog::Catalog;
@@ -75,7 +75,6 @@ pub(super) fn compare(
         };
         let (theirs, format) = together(&cell.theirs);
         let ours = cell.ours.unwrap_or_default();
-        let covered = accounts.get(&place.account).is_some_and(|account| account.covers(place.from));
         let mut outcome = match format {
             Some(format) if ours.records > 0 || ours.cost != 0 => {
                 let settled = settle(&ours, &theirs, format, place.fee, &list);
@@ -84,13 +83,12 @@ pub(super) fn compare(
                 Outcome { seen, ..Outcome::new(place.clone(), &ours, settled, theirs.rows) }
             }
             Some(_) => Outcome::new(place.clone(), &ours, alone(&theirs, place.fee, &list), theirs.rows),
-            None if covered || moved.contains_key(&place) => {
+            None => {
                 let why = "the vendor tells nothing of it".to_owned();
                 let part = Part { class: Residual::MissingVendor, pico: -ours.cost, why };
                 let parts = if ours.cost == 0 { Vec::new() } else { vec![part] };
                 Outcome::new(place.clone(), &ours, Settled { parts, ..Settled::default() }, Vec::new())
             }
-            None => continue,
         };
         if let Some((pico, attempts)) = moved.get(&place).filter(|_| place.fee.is_none()) {
             outcome.ours -= pico;
@@ -201,11 +199,19 @@ fn see_prices(outcomes: &mut [Outcome]) {
     }
 }
 
-/// What a comparison's report counts a class as.
-pub(super) fn folded_units(ours: &Ours, format: Format) -> Vec<(Class, u64, i128)> {
-    let (units, parts) = folded(ours, format);
+/// The ledger's units and money by class: as the report counts them where it tells money so, else as they were priced.
+pub(super) fn own_lines(ours: &Ours, format: Format, as_told: bool) -> Vec<(Class, u64, i128)> {
+    let (units, parts) = if as_told { folded(ours, format) } else { by_price(ours) };
     let all = units.iter().map(|(class, number)| (class, number, parts.get(class)));
     all.filter(|(_, number, pico)| *number > 0 || *pico != 0).collect()
+}
+
+/// Reasoning is priced as what is answered.
+fn by_price(ours: &Ours) -> (ByClass<u64>, ByClass<i128>) {
+    let (mut units, mut parts) = (ours.units, ours.parts);
+    *units.of(Class::Output) += std::mem::take(units.of(Class::Reasoning));
+    *parts.of(Class::Output) += std::mem::take(parts.of(Class::Reasoning));
+    (units, parts)
 }
 
 /// The same of the vendor.

@@ -58,6 +58,11 @@ impl Account {
         self.covered.range(..=ms).next_back().is_some_and(|(_, until)| ms < *until)
     }
 
+    /// Whether the reports are about any of a time.
+    pub fn touches(&self, from: i64, until: i64) -> bool {
+        self.covered.range(..until).next_back().is_some_and(|(_, end)| from < *end)
+    }
+
     /// First and last moment that any of it is about.
     pub fn span(&self) -> Option<(i64, i64)> {
         let first = self.covered.keys().next()?;

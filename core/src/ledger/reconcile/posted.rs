@@ -124,7 +124,7 @@ pub(super) fn net(outcomes: &[Outcome], mut posted: Posted, accounts: &BTreeMap<
     }
     for (place, sums) in posted.places {
         // What was said of a day before and is not said any more is taken back, where the report is about that day.
-        let covered = accounts.get(&place.account).is_some_and(|account| account.covers(place.from));
+        let covered = accounts.get(&place.account).is_some_and(|account| account.touches(place.from, place.until));
         if covered || places.contains_key(&place) {
             places.entry(place.clone()).or_insert_with(|| Net::empty(place)).less(sums);
         }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Outcome, folded_units, told_parts};
+use super::compare::{Outcome, own_lines, told_parts};
 use super::report::day;
 use super::sides::{Ours, Theirs};
 use super::vendor::Format;
@@ -31,9 +31,10 @@ pub(super) struct Seen {
 
 impl Seen {
     pub fn of(ours: &Ours, theirs: &Theirs, format: Format, blind: bool) -> Self {
+        let told = told_parts(theirs);
         Seen {
-            lines: folded_units(ours, format),
-            told: told_parts(theirs),
+            lines: own_lines(ours, format, told.is_some()),
+            told,
             ours: ours.cost,
             vendor: theirs.cost.unwrap_or(0),
             bound: theirs.bound + 500 * i128::from(ours.records),

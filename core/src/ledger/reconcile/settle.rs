@@ -119,9 +119,12 @@ pub(super) fn settle(ours: &Ours, theirs: &Theirs, format: Format, fee: Option<C
     let rest = delta - by_counts;
     let class = usage_class(ours, theirs, &units, &classes);
     let why = say_counts(&differs, &units, theirs);
-    // A rate that is a quotient of sums is no more exact than these.
+    // A rate that is a quotient of sums is no more exact than these; and counts that are told together may be of any of
+    // the rates that they have.
     let slack = bound + HALF_NANO * differs.len() as i128;
-    if rest.abs() <= slack || settled.unpriced > 0 {
+    let (least, most) = mixed(&differs, ours, &units, theirs, format);
+    let by_mix = least < most && (least - slack..=most + slack).contains(&delta);
+    if rest.abs() <= slack || by_mix || settled.unpriced > 0 {
         settled.parts.push(part(class, delta, why));
         return settled;
     }
@@ -181,6 +184,19 @@ impl Rates<'_> {
         let all: i128 = self.units.iter().filter(|(class, _)| counted(*class)).map(|(_, n)| i128::from(n)).sum();
         (all > 0 && self.ours.unknown == 0).then(|| times(self.ours.cost, all))
     }
+}
+
+/// The least and the most that differing counts can cost where a report counts several classes as one.
+fn mixed(differs: &[Class], ours: &Ours, units: &ByClass<u64>, theirs: &Theirs, format: Format) -> (i128, i128) {
+    differs.iter().fold((0, 0), |(least, most), class| {
+        let of_class =
+            |(one, number): (Class, u64)| (format.fold(one) == *class && number > 0).then_some((one, number));
+        let number = i128::from(theirs.units.get(*class)) - i128::from(units.get(*class));
+        let costs =
+            ours.units.iter().filter_map(of_class).map(|(one, own)| number * ours.parts.get(one) / i128::from(own));
+        let costs: Vec<i128> = costs.collect();
+        (least + costs.iter().min().copied().unwrap_or(0), most + costs.iter().max().copied().unwrap_or(0))
+    })
 }
 
 /// Which of the classes differing counts are of: where requests are counted, more or fewer of them say that some are missing

@@ -81,8 +81,9 @@ pub(super) fn settle_edges(joined: &mut Joined, accounts: &BTreeMap<String, Acco
         });
         let Some((format, counts)) = told else { continue };
         // A side that the reports are not about takes anything.
-        let side =
-            |place: &Place| account.covers(place.from).then(|| Excess::of(joined.cells.get(place), format, counts));
+        let side = |place: &Place| {
+            account.touches(place.from, place.until).then(|| Excess::of(joined.cells.get(place), format, counts))
+        };
         let (from, to) = (side(&home), side(&other));
         if [&from, &to].into_iter().flatten().any(Excess::settled) {
             continue;
@@ -93,7 +94,7 @@ pub(super) fn settle_edges(joined: &mut Joined, accounts: &BTreeMap<String, Acco
         for at in choose(&edges, &from, &to, &fold) {
             let attempt = &edges[at].attempt;
             for (place, times) in [(&home, -1), (&other, 1)] {
-                if !account.covers(place.from) {
+                if !account.touches(place.from, place.until) {
                     continue;
                 }
                 joined.cells.entry(place.clone()).or_default().ours.get_or_insert_default().count(attempt, times);
