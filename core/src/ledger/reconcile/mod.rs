@@ -115,6 +115,10 @@ pub fn reconcile(
     if crowded {
         notes.push("more attempts stand at the edges of hours or days than are remembered".to_owned());
     }
+    if nets.iter().any(|net| net.held) {
+        let why = "differences of single calls are not posted where their day was corrected as a whole before: they are part of that";
+        notes.push(why.to_owned());
+    }
     let mut count = 0;
     if options.post {
         match complete {

@@ -21,6 +21,8 @@ pub(super) struct Posted {
     places: BTreeMap<Place, Sums>,
     records: BTreeMap<String, Sums>,
     vendor_ids: BTreeMap<String, Sums>,
+    /// Account, model and time of sums that were corrected and that the reports are not about as a whole.
+    elsewhere: BTreeSet<(String, Option<String>, i64)>,
     /// Corrections by the report that they came from.
     pub by_file: BTreeMap<String, u64>,
 }
@@ -48,15 +50,18 @@ impl Posted {
                 (None, Some(id)) if ids.contains(id.as_str()) => posted.vendor_ids.entry(id.clone()).or_default(),
                 _ => {
                     let at = i64::try_from(correction.at_ms).unwrap_or(i64::MAX);
-                    if !plan.sums || !plan.covers(at) {
-                        return Ok(());
-                    }
                     let (from, until) = plan.grain.around(at);
                     let model = correction.model.as_ref().filter(|_| plan.modelled);
                     let model = model.map(|model| {
                         let bare = model.strip_prefix(&format!("{}/", correction.provider)).unwrap_or(model);
                         names.model(&account, bare)
                     });
+                    if !plan.touches(from, until) {
+                        if correction.record.is_none() && correction.vendor_id.is_none() {
+                            posted.elsewhere.insert((account, model, from));
+                        }
+                        return Ok(());
+                    }
                     let key = correction.key.clone().filter(|_| plan.keyed);
                     posted.places.entry(Place { account, key, model, fee: None, from, until }).or_default()
                 }
@@ -94,6 +99,8 @@ pub(super) struct Net {
     pub left: BTreeMap<Residual, Left>,
     pub asked: Option<String>,
     pub tags: Tags,
+    /// Its day was corrected as a whole before: what is found of a single call stands in that sum already.
+    pub held: bool,
     /// Whether every outcome had the same labels so far.
     labelled: bool,
 }
@@ -116,6 +123,9 @@ pub(super) fn net(outcomes: &[Outcome], mut posted: Posted, accounts: &BTreeMap<
             let mut net = Net::of(outcome, outcome.place.clone());
             net.add(outcome);
             net.less(posted.of_call(outcome).unwrap_or_default());
+            let Place { account, model, from, .. } = &net.place;
+            let of = |model: Option<String>| posted.elsewhere.contains(&(account.clone(), model, *from));
+            net.held = of(model.clone()) || of(None);
             calls.push(net);
             continue;
         }
@@ -148,6 +158,7 @@ impl Net {
             left: BTreeMap::new(),
             asked: None,
             tags: Tags::new(),
+            held: false,
             labelled: false,
         }
     }

@@ -61,7 +61,9 @@ pub(super) fn tell(
             let rows = left.rows.iter().map(|(_, row)| *row).collect();
             let reason = left.why.clone();
             offenders.push(Difference { correction: correction.clone(), day: day(net.place.from), rows, reason });
-            corrections.push(correction);
+            if !net.held {
+                corrections.push(correction);
+            }
         }
     }
     let rank = |one: &Difference| (!one.correction.residual.explained(), one.correction.delta_nanos.unsigned_abs());

@@ -51,6 +51,18 @@ impl Format {
         self == Format::OpenRouterGeneration
     }
 
+    /// Whether it has nothing to say of times at which there was nothing: it is about all from its first row to its last.
+    fn gapless(self) -> bool {
+        !matches!(
+            self,
+            Format::OpenAiCosts
+                | Format::OpenAiUsage
+                | Format::AnthropicCost
+                | Format::AnthropicUsage
+                | Format::HuggingFace
+        )
+    }
+
     /// Whether its counts are the models' own, as answers tell them.
     pub fn counts_as_models_do(self) -> bool {
         self != Format::OpenRouterGenerations
@@ -169,7 +181,7 @@ pub(super) struct Reader {
     pub unlisted: u64,
     /// Times that the report is about, also where it has nothing to tell.
     pub covered: Vec<(Format, String, i64, i64)>,
-    /// The same where it is of single calls: from the first to the last.
+    /// The same where it only tells what there was: from the first to the last.
     pub spans: Vec<(Format, String, i64, i64)>,
     /// Most decimals that any amount has.
     pub decimals: u32,
@@ -246,7 +258,7 @@ impl Reader {
         }
     }
 
-    /// Notes that the report is of single calls from one moment to another, and of all of them.
+    /// Notes that the report is about everything from one moment to another.
     fn span(&mut self, format: Format, provider: &str, from_ms: i64, until_ms: i64) {
         match self.spans.iter_mut().find(|(f, p, ..)| *f == format && p == provider) {
             Some(span) => (span.2, span.3) = (span.2.min(from_ms), span.3.max(until_ms)),
@@ -270,7 +282,7 @@ impl Reader {
     /// Takes a row.
     pub fn take(&mut self, row: VendorRow) {
         self.form(row.format);
-        match row.is_call() {
+        match row.is_call() || row.format.gapless() {
             true => self.span(row.format, &row.provider, row.from_ms, row.until_ms),
             false => self.cover(row.format, &row.provider, row.from_ms, row.until_ms),
         }
@@ -279,7 +291,7 @@ impl Reader {
 
     /// Whether nothing was understood at all.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.covered.is_empty() && self.skipped == 0
+        self.rows.is_empty() && self.covered.is_empty() && self.spans.is_empty() && self.skipped == 0
     }
 }
 
