@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use super::LedgerStore;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::types::{ImportedReport, ReconcileOptions, Reconciliation};
+use crate::types::{ImportedReport, ReconcileOptions, Reconciliation, VendorReport};
 use names::Names;
 use posted::Posted;
 use report::Tolerance;
@@ -40,6 +40,12 @@ pub struct Report<'a> {
     pub name: &'a str,
     /// Its bytes: JSON or CSV.
     pub bytes: &'a [u8],
+}
+
+impl<'a> From<&'a VendorReport> for Report<'a> {
+    fn from(report: &'a VendorReport) -> Self {
+        Report { name: &report.name, bytes: report.content.as_bytes() }
+    }
 }
 
 /// Compares reports of vendors with a ledger.
