@@ -70,7 +70,8 @@ impl LedgerStore for Made {
     }
 
     fn records(&self, query: &UsageQuery, each: &mut dyn FnMut(&LedgerRecord) -> Result<()>) -> Result<bool> {
-        let fits = |at: u64| query.since_ms.is_none_or(|since| at >= since) && query.until_ms.is_none_or(|until| at < until);
+        let fits =
+            |at: u64| query.since_ms.is_none_or(|since| at >= since) && query.until_ms.is_none_or(|until| at < until);
         for record in (0..RECORDS).map(|n| self.record(n)).filter(|record| fits(record.at_ms)) {
             each(&record)?;
         }
@@ -93,7 +94,11 @@ fn hourly(made: &Made) -> String {
                     line_item_usage_type,line_item_usage_amount,pricing_unit,line_item_currency_code,line_item_unblended_cost,\
                     line_item_iam_principal\n"
         .to_owned();
-    let kinds = [("input-tokens", Class::Input), ("cache-read-input-token-count", Class::CacheRead), ("output-tokens", Class::Output)];
+    let kinds = [
+        ("input-tokens", Class::Input),
+        ("cache-read-input-token-count", Class::CacheRead),
+        ("output-tokens", Class::Output),
+    ];
     let mut rows = 0;
     for (at, sum) in sums.iter().enumerate() {
         let (hour, model, key) = (at as u64 / (MODELS * KEYS), at as u64 / KEYS % MODELS, at as u64 % KEYS);
@@ -122,7 +127,8 @@ fn calls(made: &Made) -> String {
     let mut text = String::new();
     for n in (0..RECORDS).step_by((RECORDS / ROWS) as usize) {
         let record = made.record(n);
-        let usd = format!("{}.{:09}", record.cost_nanos.unwrap() / 1_000_000_000, record.cost_nanos.unwrap() % 1_000_000_000);
+        let usd =
+            format!("{}.{:09}", record.cost_nanos.unwrap() / 1_000_000_000, record.cost_nanos.unwrap() % 1_000_000_000);
         let prompt = record.units.number(Class::Input) + record.units.number(Class::CacheRead);
         writeln!(
             text,

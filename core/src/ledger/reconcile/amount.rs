@@ -16,6 +16,8 @@ pub(super) struct Amount {
     pub pico: i128,
     /// Decimals of a USD that were written, at most those of a pico-USD.
     pub decimals: u32,
+    /// Whether its unit is told: a text keeps its last zeros, cents are cents. A JSON number may happen to be round.
+    pub told: bool,
 }
 
 impl Amount {
@@ -32,13 +34,16 @@ impl Amount {
         if pico > 10_i128.pow(24) {
             return Err(wrong());
         }
-        Ok(Amount { pico: if negative { -pico } else { pico }, decimals: decimals(digits, shift) })
+        Ok(Amount { pico: if negative { -pico } else { pico }, decimals: decimals(digits, shift), told: true })
     }
 
     /// The same of a JSON number or text.
     pub fn of(value: &Value, shift: u32) -> Result<Amount, String> {
         match value {
-            Value::Number(number) => Amount::parse(&number.to_string(), shift),
+            Value::Number(number) => {
+                let told = shift > 0;
+                Amount::parse(&number.to_string(), shift).map(|amount| Amount { told, ..amount })
+            }
             Value::String(text) => Amount::parse(text, shift),
             other => Err(format!("`{other}` is no amount")),
         }
@@ -103,7 +108,7 @@ mod tests {
             ("1500", 9, 1_500_000, 9),
             ("5", 0, 5_000_000_000_000, 0),
         ] {
-            assert_eq!(Amount::parse(text, shift).unwrap(), Amount { pico, decimals }, "{text}");
+            assert_eq!(Amount::parse(text, shift).unwrap(), Amount { pico, decimals, told: true }, "{text}");
         }
         for bad in ["", "-", "1,5", "1.2.3", "NaN", "--1", "1e40", "5 USD"] {
             assert!(Amount::parse(bad, 0).is_err(), "{bad}");

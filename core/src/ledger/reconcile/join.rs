@@ -136,11 +136,11 @@ fn calls(joined: &mut Joined, readers: &[Reader], names: &mut Names<'_>) -> Hash
                 && !joined.calls[at].subjects.contains(&row.subject)
             {
                 joined.calls[at].subjects.push(row.subject.clone());
-                joined.calls[at].theirs.add(row, reader.decimals);
+                joined.calls[at].theirs.add(row, reader.decimals());
                 continue;
             }
             let mut theirs = Theirs::default();
-            theirs.add(row, reader.decimals);
+            theirs.add(row, reader.decimals());
             let call = Call {
                 model: row.model.as_ref().map(|named| names.of(&account, named)),
                 account,
@@ -297,16 +297,16 @@ fn sums(
             let Some(place) = place(row, names) else { continue };
             if let Subject::Other(what) = &row.subject {
                 let mut theirs = Theirs::default();
-                theirs.add(row, reader.decimals);
+                theirs.add(row, reader.decimals());
                 let what = what.clone();
                 match joined.others.iter_mut().rev().take(64).find(|(at, of, _)| *at == place && *of == what) {
-                    Some((_, _, sum)) => sum.add(row, reader.decimals),
+                    Some((_, _, sum)) => sum.add(row, reader.decimals()),
                     None => joined.others.push((place, what, theirs)),
                 }
                 continue;
             }
             let cell = joined.cells.entry(place).or_default();
-            cell.theirs.entry(row.format).or_default().add(row, reader.decimals);
+            cell.theirs.entry(row.format).or_default().add(row, reader.decimals());
         }
     }
     // What single calls account for stands in the sums once more.

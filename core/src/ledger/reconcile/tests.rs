@@ -44,7 +44,8 @@ fn ledger(records: impl IntoIterator<Item = LedgerRecord>) -> MemoryLedger {
 }
 
 fn compared(ledger: &MemoryLedger, reports: &[&str], options: &ReconcileOptions) -> Reconciliation {
-    let reports: Vec<Report<'_>> = reports.iter().map(|text| Report { name: "report", bytes: text.as_bytes() }).collect();
+    let reports: Vec<Report<'_>> =
+        reports.iter().map(|text| Report { name: "report", bytes: text.as_bytes() }).collect();
     reconcile(ledger, &Catalog::default(), &reports, options).unwrap()
 }
 
@@ -190,7 +191,8 @@ fn keys_that_are_named_are_told_apart_and_the_others_are_somebody_elses() {
     };
     let ledger = ledger([of("a", "search", 1000), of("b", "mail", 500)]);
     let report = usage_by_key(&[(r#""apikey_1""#, 1000), (r#""apikey_2""#, 700), (r#""apikey_3""#, 9000)]);
-    let names = BTreeMap::from([("apikey_1".to_owned(), "search".to_owned()), ("apikey_2".to_owned(), "mail".to_owned())]);
+    let names =
+        BTreeMap::from([("apikey_1".to_owned(), "search".to_owned()), ("apikey_2".to_owned(), "mail".to_owned())]);
     let named = compared(&ledger, &[&report], &ReconcileOptions { keys: names, post: true, ..Default::default() });
     let told: Vec<_> = posted(&ledger).iter().map(|c| (c.key.clone().unwrap(), c.residual)).collect();
     assert_eq!(
@@ -261,7 +263,10 @@ fn days_without_anything_of_the_vendors_are_missing_where_the_report_is_about_th
     assert_eq!(classes(&found), [("missing_vendor", -2_000_000)]);
     assert_eq!(found.total.ours_nanos, 4_000_000, "other days and other vendors are not looked at");
     let text = found.to_text();
-    assert!(text.contains("2026-11-02") && text.contains("missing_vendor -0.002") && text.contains("1 of 2 model-days"), "{text}");
+    assert!(
+        text.contains("2026-11-02") && text.contains("missing_vendor -0.002") && text.contains("1 of 2 model-days"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -295,7 +300,9 @@ fn a_backend_of_ones_own_is_named_by_the_caller() {
 fn nothing_is_posted_where_records_are_gone() {
     let ledger = MemoryLedger::new(1);
     for id in ["a", "b"] {
-        ledger.record(attempt(id, DAY_ONE + 5 * HOUR, "openrouter", "openai/gpt-4.1", &[(Class::Input, 1000)])).unwrap();
+        ledger
+            .record(attempt(id, DAY_ONE + 5 * HOUR, "openrouter", "openai/gpt-4.1", &[(Class::Input, 1000)]))
+            .unwrap();
     }
     let found = compared(&ledger, &[&activity("0.004", 2, 2000, 0)], &post());
     assert_eq!((found.complete, found.posted), (false, 0));
@@ -305,7 +312,8 @@ fn nothing_is_posted_where_records_are_gone() {
 #[test]
 fn broken_rows_are_told_and_spoil_the_verdict_alone() {
     let ledger = openrouter(&["a"]);
-    let report = activity("0.0028", 1, 1000, 100).replace("]}", r#", {"date": "2026-11-01", "model": "m", "usage": "much"}]}"#);
+    let report =
+        activity("0.0028", 1, 1000, 100).replace("]}", r#", {"date": "2026-11-01", "model": "m", "usage": "much"}]}"#);
     let found = compared(&ledger, &[&report], &ReconcileOptions::default());
     assert_eq!((found.ok, found.total.delta_nanos, found.files[0].rows), (false, 0, 1));
     assert_eq!(found.files[0].refused[0].row, 2);

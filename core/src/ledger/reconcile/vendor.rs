@@ -3,10 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::amount::Amount;
 use crate::types::{Class, RefusedRow};
 
 /// Longest text of a row that is kept in a reason.
 const SHOWN: usize = 200;
+/// So many numbers that are all round show that they were rounded.
+const PROOF: u32 = 8;
+/// Decimals that are supposed otherwise.
+const FINE: u32 = 6;
 /// Reasons kept per report; the rest is counted.
 const LISTED: usize = 1000;
 
@@ -183,8 +188,10 @@ pub(super) struct Reader {
     pub covered: Vec<(Format, String, i64, i64)>,
     /// The same where it only tells what there was: from the first to the last.
     pub spans: Vec<(Format, String, i64, i64)>,
-    /// Most decimals that any amount has.
-    pub decimals: u32,
+    /// Most decimals that any amount has, whether any tells its unit, and how many do not.
+    decimals: u32,
+    told: bool,
+    round: u32,
     number: u64,
     /// Texts of results by hash of what was read, to find pages that were kept twice.
     seen: HashMap<u64, u64>,
@@ -203,6 +210,8 @@ impl Reader {
             covered: Vec::new(),
             spans: Vec::new(),
             decimals: 0,
+            told: false,
+            round: 0,
             number: 0,
             seen: HashMap::new(),
         }
@@ -277,6 +286,19 @@ impl Reader {
             return;
         }
         self.covered.push((format, provider.to_owned(), from_ms, until_ms));
+    }
+
+    /// Notes how finely an amount was written.
+    pub fn note(&mut self, amount: Amount) {
+        self.decimals = self.decimals.max(amount.decimals);
+        self.told |= amount.told;
+        self.round = self.round.saturating_add(u32::from(!amount.told && amount.pico != 0));
+    }
+
+    /// Decimals that amounts were rounded to, as far as one can see. A few round numbers prove nothing.
+    pub fn decimals(&self) -> u32 {
+        let proven = self.told || self.round >= PROOF;
+        if proven { self.decimals } else { self.decimals.max(FINE) }
     }
 
     /// Takes a row.

@@ -60,7 +60,7 @@ fn cost(reader: &mut Reader, blank: VendorRow, result: &Value) -> Result<VendorR
     only_usd(result.get("currency").and_then(Value::as_str))?;
     let amount = result.get("amount").ok_or("no `amount`")?;
     let money = Amount::of(amount, CENTS)?;
-    reader.decimals = reader.decimals.max(money.decimals);
+    reader.note(money);
     let described = || text(result, "description");
     let subject = match text(result, "cost_type").as_deref() {
         Some("tokens") => match text(result, "token_type").as_deref() {

@@ -38,7 +38,7 @@ pub(super) fn read(reader: &mut Reader, row: u64, line: &Line<'_>) -> Result<(),
         return Err("it ends before it begins".to_owned());
     }
     let money = Amount::parse(line.get("line_item_unblended_cost").ok_or("no `line_item_unblended_cost`")?, 0)?;
-    reader.decimals = reader.decimals.max(money.decimals);
+    reader.note(money);
     let usage_type = line.get("line_item_usage_type").unwrap_or_default();
     let kind = line.get("line_item_line_item_type").unwrap_or("Usage");
     let class = meter::class(usage_type);

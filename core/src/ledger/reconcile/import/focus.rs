@@ -55,7 +55,8 @@ pub(super) fn read(reader: &mut Reader, row: u64, line: &Line<'_>) -> Result<(),
         return Err("it ends before it begins".to_owned());
     }
     let (billed, effective) = money(line)?;
-    reader.decimals = reader.decimals.max(billed.decimals).max(effective.decimals);
+    reader.note(billed);
+    reader.note(effective);
 
     let category = line.get("ChargeCategory").unwrap_or("Usage");
     let usage = category.eq_ignore_ascii_case("usage");

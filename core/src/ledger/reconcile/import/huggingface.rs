@@ -85,9 +85,9 @@ fn take(reader: &mut Reader, row: u64, (from_ms, until_ms): (i64, i64), group: &
             let subject = Subject::Other(format!("compute: {product}"));
             taken.push(VendorRow { subject, requests: None, pico: Some(money.pico), ..blank.clone() });
         }
-        reader.decimals = reader.decimals.max(money.decimals);
+        reader.note(money);
     }
-    reader.decimals = reader.decimals.max(money.decimals);
+    reader.note(money);
     taken.into_iter().for_each(|row| reader.take(row));
     Ok(())
 }

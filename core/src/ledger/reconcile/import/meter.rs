@@ -205,7 +205,9 @@ fn block(unit: &str) -> Option<u64> {
             "m" => 1_000_000,
             _ => return None,
         };
-        digits.parse::<u64>().ok().map(|n| n.saturating_mul(times)).filter(|size| *size > 0)
+        // A bare small number is no block: it may be a region's.
+        let bare = times == 1;
+        digits.parse::<u64>().ok().map(|n| n.saturating_mul(times)).filter(|size| *size >= if bare { 100 } else { 1 })
     });
     sized.or_else(|| {
         words().find_map(|word| match word {
@@ -252,6 +254,7 @@ mod tests {
             ("1000000 Tokens", Some(1_000_000)),
             ("1K", Some(1_000)),
             ("Million Input Tokens", Some(1_000_000)),
+            ("usage|us-east-1|Million Response Tokens", Some(1_000_000)),
             ("Units", None),
             ("Hours", None),
         ] {

@@ -69,7 +69,7 @@ fn cost(reader: &mut Reader, blank: VendorRow, result: &Value) -> Result<VendorR
     let amount = result.get("amount").ok_or("no `amount`")?;
     only_usd(amount.get("currency").and_then(Value::as_str))?;
     let money = Amount::of(amount.get("value").ok_or("no `amount.value`")?, 0)?;
-    reader.decimals = reader.decimals.max(money.decimals);
+    reader.note(money);
     let (subject, model) = match text(result, "line_item") {
         None => (Subject::Tokens(None), None),
         Some(item) => line_item(&item),

@@ -61,7 +61,7 @@ pub(super) fn read_activity(reader: &mut Reader, shape: &Shape<'_>) {
             pico: Some(own.pico + key.map_or(0, |key| key.pico)),
             ..blank
         };
-        Ok((row, own.decimals.max(key.map_or(0, |key| key.decimals))))
+        Ok((row, [Some(own), key]))
     });
 }
 
@@ -92,7 +92,7 @@ pub(super) fn read_generation(reader: &mut Reader, shape: &Shape<'_>) {
             pico: Some(cost.pico + upstream.map_or(0, |upstream| upstream.pico)),
             ..blank
         };
-        Ok((row, cost.decimals.max(upstream.map_or(0, |upstream| upstream.decimals))))
+        Ok((row, [Some(cost), upstream]))
     });
 }
 
@@ -101,7 +101,7 @@ fn each(
     reader: &mut Reader,
     shape: &Shape<'_>,
     format: Format,
-    read: impl Fn(VendorRow, &Value) -> Result<(VendorRow, u32), String>,
+    read: impl Fn(VendorRow, &Value) -> Result<(VendorRow, [Option<Amount>; 2]), String>,
 ) {
     for raw in &shape.data {
         let row = reader.next();
@@ -113,8 +113,8 @@ fn each(
             .map_err(|e| e.to_string())
             .and_then(|of: Value| read(blank(reader, row, format), &of));
         match read {
-            Ok((row, decimals)) => {
-                reader.decimals = reader.decimals.max(decimals);
+            Ok((row, amounts)) => {
+                amounts.into_iter().flatten().for_each(|amount| reader.note(amount));
                 reader.take(row);
             }
             Err(why) => reader.refuse(why),
@@ -140,7 +140,7 @@ pub(super) fn read_line(reader: &mut Reader, row: u64, line: &Line<'_>) -> Resul
     let at = line.get("created_at").and_then(moment).ok_or("`created_at` is no moment")?;
     let cost = Amount::parse(line.get("cost_total").ok_or("no `cost_total`")?, 0)?;
     let key = line.get("byok_usage_inference").map(|text| Amount::parse(text, 0)).transpose()?;
-    reader.decimals = reader.decimals.max(cost.decimals);
+    reader.note(cost);
     let tokens = |name: &str| line.get(name).map(|text| count(text, 1)).transpose();
     let counts = units([(Class::Input, tokens("tokens_prompt")?), (Class::Output, tokens("tokens_completion")?)]);
     let taken = VendorRow {

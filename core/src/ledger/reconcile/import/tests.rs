@@ -36,7 +36,12 @@ fn openai_costs_say_model_and_class_in_their_line_items() {
             (tokens(Class::Input), some("gpt-4o-mini-2024-07-18"), vec![(Class::Input, 30)], Some(4_500_000)),
             (tokens(Class::CacheRead), some("gpt-4o-mini-2024-07-18"), vec![], Some(0)),
             (tokens(Class::CacheWrite), some("gpt-5.6-luna"), vec![(Class::CacheWrite, 4000)], Some(1_000_000_000)),
-            (tokens(Class::InputAudio), some("gpt-audio-mini-2025-12-15"), vec![(Class::InputAudio, 7)], Some(70_000_000)),
+            (
+                tokens(Class::InputAudio),
+                some("gpt-audio-mini-2025-12-15"),
+                vec![(Class::InputAudio, 7)],
+                Some(70_000_000)
+            ),
             (Subject::Fee(Class::WebSearch), None, vec![(Class::WebSearch, 3)], Some(30_000_000_000)),
             (Subject::Other("assistants api | file search".into()), None, vec![], Some(2_000_000_000)),
             (Subject::Tokens(None), None, vec![], Some(1_230_000_000_000)),
@@ -178,8 +183,18 @@ fn azure_prices_blocks_and_abbreviates() {
         rows(&reader),
         [
             (tokens(Class::Input), some("gpt 4o 1120"), vec![(Class::Input, 2_500)], Some(6_250_000_000)),
-            (tokens(Class::CacheRead), some("gpt 4o 1120"), vec![(Class::CacheRead, 1_500_000)], Some(1_875_000_000_000)),
-            (Subject::Other("billed otherwise than at the effective price".into()), None, vec![], Some(-1_000_000_000_000)),
+            (
+                tokens(Class::CacheRead),
+                some("gpt 4o 1120"),
+                vec![(Class::CacheRead, 1_500_000)],
+                Some(1_875_000_000_000)
+            ),
+            (
+                Subject::Other("billed otherwise than at the effective price".into()),
+                None,
+                vec![],
+                Some(-1_000_000_000_000)
+            ),
             (tokens(Class::Output), some("GPT 5 Mini"), vec![(Class::Output, 500_000)], Some(1_000_000_000_000)),
         ]
     );
@@ -208,7 +223,11 @@ fn what_is_no_report_is_refused_and_what_is_broken_in_one_is_listed() {
     }
     // Bytes that are no text spoil their row alone; a page that was cut off leaves those before it.
     let head = "generation_id,created_at,cost_total,model_permaslug\n";
-    let broken = [head.as_bytes(), b"gen-1,2026-11-01,0.5,m\n\xff\xfe,2026-11-01,0.5,m\ngen-3,2026-11-01\ngen-4,2026-11-01,0.5,m\n"].concat();
+    let broken = [
+        head.as_bytes(),
+        b"gen-1,2026-11-01,0.5,m\n\xff\xfe,2026-11-01,0.5,m\ngen-3,2026-11-01\ngen-4,2026-11-01,0.5,m\n",
+    ]
+    .concat();
     let reader = super::read(0, "list.csv", &broken, None).unwrap();
     assert_eq!(reader.rows.iter().map(|row| row.row).collect::<Vec<_>>(), [1, 4]);
     assert_eq!(reader.refused.iter().map(|row| row.row).collect::<Vec<_>>(), [2, 3]);
