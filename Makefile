@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-budget bench-routing bench-wires setup models lint deny clean
+.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-budget bench-routing bench-wires setup models lint deny clean bench-reconcile
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -10,6 +10,7 @@ help:
 	@echo 'make soak    200000 calls, 10000 cancelled ones, 1000 slow streams: memory, sockets and tasks, with bounds (CALLS= CANCELS= STREAMS=)'
 	@echo 'make bench   interfuse beside raw clients of each language'
 	@echo 'make bench-budget   what holding and settling money costs a call, beside its goal'
+	@echo 'make bench-reconcile   a million records compared with a hundred thousand rows of a vendor, beside its goals'
 	@echo 'make bench-routing   what a routing decision over 200 backends costs, beside its goals'
 	@echo 'make bench-wires   what each wire costs to write and read, beside its goals'
 	@echo 'make lint    formatting, and clippy with warnings denied'
@@ -41,6 +42,8 @@ bench:
 
 bench-budget:
 	@cargo bench -q --locked -p interfuse --bench budget
+bench-reconcile:
+	@cargo bench -q --locked -p interfuse --bench reconcile
 
 bench-routing:
 	@cargo bench -q --locked -p interfuse --bench routing

@@ -371,6 +371,20 @@ int32_t interfuse_load_prices(const interfuse_client *client,
                               interfuse_error **err);
 
 /**
+ * Compares vendors' own reports with the client's ledger and says why they differ. `request` is JSON: `files`, a list of
+ * objects with `name` and `content` (the report as it was downloaded, JSON or CSV), and optionally `options` with `provider`,
+ * `tolerance`, `keys` and `post`; with `post` the differences are posted as corrections, which interfuse_usage shows beside
+ * the cost. `*report` becomes JSON whose `ok` says whether no model's day has more unexplained than the tolerance (free it
+ * with interfuse_string_free). The same report again changes nothing. Makes no connection.
+ *
+ * Returns 0, also where `ok` is false; INTERFUSE_INVALID_REQUEST for a report of no known form.
+ */
+int32_t interfuse_reconcile(const interfuse_client *client,
+                            const char *request,
+                            char **report,
+                            interfuse_error **err);
+
+/**
  * The models of the catalogue with who serves them at what price, as a JSON list in `*models` (free it with
  * interfuse_string_free). Makes no connection.
  */

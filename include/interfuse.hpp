@@ -303,6 +303,10 @@ public:
     std::string usage(const std::string &query) const {
         return detail::give(interfuse_usage, handle_.get(), detail::text(query));
     }
+    /// Compares vendors' own reports with the ledger; request and report are JSON, see interfuse_reconcile.
+    std::string reconcile(const std::string &request) const {
+        return detail::give(interfuse_reconcile, handle_.get(), detail::text(request));
+    }
     /// The models of the catalogue, as a JSON list.
     std::string models() const { return detail::give(interfuse_models, handle_.get()); }
     /// The backends with whether a key was found, as a JSON list.

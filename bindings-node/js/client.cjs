@@ -3,6 +3,7 @@
 
 const { readFileSync } = require('node:fs')
 const { readFile } = require('node:fs/promises')
+const { basename } = require('node:path')
 
 const { answer } = require('./fetch.cjs')
 const { answering, withoutSources } = require('./keys.cjs')
@@ -108,6 +109,11 @@ class Interfuse {
     return JSON.parse(told(() => this.#open().loadPrices(text)))
   }
 
+  async reconcile(reports, options = {}) {
+    const files = await Promise.all([reports].flat().map(report))
+    return this.#call((client) => client.reconcile(JSON.stringify({ files, options })))
+  }
+
   async providers() {
     return JSON.parse(told(() => this.#open().providers()))
   }
@@ -205,6 +211,14 @@ function readDocument(config, sources) {
 
 function moment(when) {
   return when instanceof Date ? when.getTime() : when
+}
+
+/** A vendor's report with its name, read where it is a file. */
+async function report(given, at) {
+  if (given instanceof URL) return { name: basename(given.pathname), content: await readFile(given, 'utf8') }
+  const plain = typeof given === 'string' || given instanceof Uint8Array
+  const { name, content } = plain ? { name: `report ${at + 1}`, content: given } : given
+  return { name, content: typeof content === 'string' ? content : Buffer.from(content).toString('utf8') }
 }
 
 /** Runs a native function that throws at once. */

@@ -19,6 +19,8 @@ import type {
   ModelInfo,
   ProviderConfig,
   ProviderInfo,
+  ReconcileOptions,
+  Reconciliation,
   UsageReport,
 } from './types'
 
@@ -112,6 +114,9 @@ export interface UsageOptions {
   where?: Record<string, string>
 }
 
+/** A vendor's report. */
+export type VendorFile = URL | string | Uint8Array | { name: string; content: string | Uint8Array }
+
 /** One API over every inference provider, and fusion of their answers. */
 export class Interfuse {
   /** Does not touch the network. Throws `ConfigError` naming the place of a fault. */
@@ -162,6 +167,14 @@ export class Interfuse {
    * calls that begin from now on; configured prices outrank them, and they outrank the catalogue's.
    */
   loadPrices(list: string | Uint8Array | URL): Promise<LoadedPrices>
+
+  /**
+   * Compares vendors' own reports with the ledger and says why they differ: costs and usage of OpenAI, usage and cost report of
+   * Anthropic, activity and generations of OpenRouter, usage by resource group of Hugging Face, AWS CUR 2.0, and FOCUS of AWS,
+   * Azure and others, seen from their shape. Reports are given as the `URL` of a file, as text or as bytes, or with a name; those
+   * of one vendor together. `post: true` posts the differences as corrections, which `usage` shows beside the cost.
+   */
+  reconcile(reports: VendorFile | readonly VendorFile[], options?: ReconcileOptions): Promise<Reconciliation>
 
   readonly models: {
     /** Models of the catalogue, with who serves them at what price. Asks no vendor. */

@@ -145,6 +145,16 @@ impl NativeClient {
         self.client.load_prices(list.as_bytes()).and_then(|loaded| json(&loaded)).map_err(|error| raise(&error))
     }
 
+    /// Compares vendors' reports with the ledger; off the main thread, for a report can be large.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn reconcile<'env>(&self, env: &'env Env, request: String) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, closing) = (self.client.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { json(&client.reconcile_request(&from_json("request", &request)?)?) };
+            run(work, None, &closing).await
+        })
+    }
+
     /// Models of the catalogue.
     #[napi]
     pub fn models(&self) -> napi::Result<String> {

@@ -117,6 +117,28 @@ test('a price list is taken as text, bytes or a file, and what is wrong in it is
   await assert.rejects(client.loadPrices('{}'), /price list/)
 })
 
+test('reports of vendors are compared with the ledger and what they say otherwise is posted once', async (t) => {
+  const up = await upstream(t, [{ then: { answer: 'In Bern.', usage: { prompt_tokens: 7, completion_tokens: 3 } } }])
+  const client = new Interfuse({ config: { ...up.config, prices: { 'up/m': { input: '1', output: '2' } } } })
+  await client.chat.completions.create({ model: 'up/m', messages })
+  const date = new Date().toISOString().slice(0, 10)
+  const report = (usage) => JSON.stringify({ data: [{ date, model: 'm', usage, prompt_tokens: 7, completion_tokens: 3 }] })
+  const options = { provider: 'up', post: true }
+  const agreed = await client.reconcile(report(0.000013), options)
+  assert.equal(agreed.ok, true)
+  assert.equal(agreed.posted, 0)
+  for (const posted of [1, 0]) {
+    const found = await client.reconcile({ name: 'a.json', content: Buffer.from(report(0.00002)) }, options)
+    assert.equal(found.posted, posted)
+    assert.equal(found.ok, posted === 0)
+    assert.equal(found.files[0].name, 'a.json')
+  }
+  const { total } = await client.usage()
+  assert.deepEqual([total.cost_nanos, total.corrections_nanos], [13_000, 7_000])
+  await assert.rejects(client.reconcile('no report'), /report 1/)
+  await assert.rejects(client.reconcile([], { tolerence: '1%' }), /tolerence/)
+})
+
 test('providers and models are listed without keys', async () => {
   const client = new Interfuse({ config: { providers: { groq: { api_key: 'gsk-secret' } } } })
   const providers = await client.providers()

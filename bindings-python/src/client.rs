@@ -3,7 +3,11 @@
 use interfuse::Client;
 use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
-use interfuse::types::{ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused};
+use interfuse::ledger::reconcile::Report;
+use interfuse::types::{
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused, ReconcileOptions,
+    Reconciliation,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -111,6 +115,21 @@ impl Native {
         to_python(py, &loaded.map_err(|e| raise(py, &e))?)
     }
 
+    /// Compares vendors' reports, pairs of name and bytes, with the ledger.
+    fn reconcile<'py>(
+        &self,
+        py: Python<'py>,
+        files: Vec<(String, Vec<u8>)>,
+        options: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (client, options) = (self.client(py)?, from_python::<ReconcileOptions>("options", options)?);
+        let found = py.detach(|| {
+            let reports: Vec<Report<'_>> = files.iter().map(|(name, bytes)| Report { name, bytes }).collect();
+            client.reconcile(&reports, &options)
+        });
+        to_python(py, &found.map_err(|e| raise(py, &e))?)
+    }
+
     fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &self.client(py)?.models().map_err(|e| raise(py, &e))?)
     }
@@ -167,6 +186,13 @@ pub fn calibrate<'py>(py: Python<'py>, jsonl: &str) -> PyResult<(Bound<'py, PyAn
     let items = fusion::labelled(jsonl).map_err(|e| raise(py, &e))?;
     let found = py.detach(|| fusion::calibrate(&items));
     Ok((to_python(py, &found)?, found.to_text()))
+}
+
+/// A reconciliation as text for people.
+#[pyfunction]
+pub fn render_reconciliation(found: &Bound<'_, PyAny>) -> PyResult<String> {
+    let found: Reconciliation = from_python("reconciliation", found)?;
+    Ok(found.to_text())
 }
 
 /// A fusion as text for people: every member, the judge's analysis, the answer, the decision and the cost. `width` is in

@@ -21,5 +21,6 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<stream::Stream>()?;
     m.add_class::<queue::Queue>()?;
     m.add_function(wrap_pyfunction!(client::calibrate, m)?)?;
+    m.add_function(wrap_pyfunction!(client::render_reconciliation, m)?)?;
     m.add_function(wrap_pyfunction!(client::render_fused, m)?)
 }

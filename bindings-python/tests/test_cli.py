@@ -59,6 +59,19 @@ def test_chat_from_standard_input_as_json(start: Start, run: Any) -> None:
     assert up.settled()[0]["body"]["messages"][0]["content"] == "Where?"
 
 
+def test_reconcile_says_what_differs_and_fails_where_too_much_does(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "activity.json"
+    file.write_text(json.dumps({"data": [{"date": "2026-11-01", "model": "openai/gpt-4.1", "usage": 0.25, "requests": 2}]}))
+    done = run("reconcile", str(file))
+    assert done.returncode == 1 and done.stderr == ""
+    assert "openrouter.activity" in done.stdout and "missing_local 0.25" in done.stdout
+    told = json.loads(run("reconcile", str(file), "--format", "json").stdout)
+    assert told["total"]["delta_nanos"] == 250_000_000 and told["posted"] == 0
+    assert run("reconcile", str(file), "--tolerance", "100%").returncode == 0
+    assert "ID=NAME" in complaint(run("reconcile", str(file), "--key", "x"))
+    assert "missing.csv" in complaint(run("reconcile", str(tmp_path / "missing.csv")))
+
+
 def test_failures_are_one_message(start: Start, run: Any, tmp_path: Path) -> None:
     up = start({"when": {}, "then": {"status": 401, "json": {"error": {"message": "wrong key"}}}})
     assert "wrong key" in complaint(run("chat", "hi", "--model", "up/m-a", up=up))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,32 @@ def test_price_lists(start: Start, tmp_path: Path) -> None:
     assert answer.interfuse.cost_nanos == answer.usage.prompt_tokens * 1000 + answer.usage.completion_tokens * 2000
     with pytest.raises(interfuse.BadRequestError, match="price list"):
         client.load_prices(b"{}")
+
+
+def test_reconcile(start: Start, tmp_path: Path) -> None:
+    up = start(answers("m-a", "In Bern.", usage={"prompt_tokens": 7, "completion_tokens": 3}))
+    client = interfuse.Client({**up.config, "prices": {"up/m-a": {"input": "1", "output": "2"}}})
+    client.chat(model="up/m-a", messages=HI)
+    day = datetime.now(timezone.utc).date().isoformat()
+
+    def report(usage: float) -> bytes:
+        row = {"date": day, "model": "m-a", "usage": usage, "prompt_tokens": 7, "completion_tokens": 3}
+        return json.dumps({"data": [row]}).encode()
+
+    agreed = client.reconcile(report(0.000013), provider="up")
+    assert agreed.ok and agreed.files[0].format == "openrouter.activity"
+    (tmp_path / "a.json").write_bytes(report(0.00002))
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(report(0.00002)))
+    found = client.reconcile(tmp_path / "a.json", provider="up", post=True)
+    assert not found.ok and found.posted == 1 and found.days[0].classes == {"price_drift": 7000}
+    again = client.reconcile(str(tmp_path / "a.json.gz"), provider="up", post=True)
+    assert again.ok and again.posted == 0 and again.files[0].corrections_before == 1
+    total = client.usage().total
+    assert (total.cost_nanos, total.corrections_nanos) == (13_000, 7_000)
+    with pytest.raises(interfuse.BadRequestError, match="report 1"):
+        client.reconcile(b"no report")
+    with pytest.raises(interfuse.BadRequestError, match="tolerance"):
+        client.reconcile(report(1), tolerance="much")
 
 
 def test_lists() -> None:

@@ -8,9 +8,11 @@ use crate::clock::SystemClock;
 use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, FusionStream};
+use crate::ledger::reconcile::{self, Report};
 use crate::types::{
     BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Explanation,
-    Feedback, FuseRequest, Fused, ModelInfo, ProviderInfo, Purpose, UsageQuery, UsageReport,
+    Feedback, FuseRequest, Fused, ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation,
+    UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -171,6 +173,28 @@ impl Client {
     /// `invalid_request` when `by` or `where` names nothing known.
     pub fn usage(&self, query: UsageQuery) -> Result<UsageReport> {
         self.0.engine.ledger().usage(&query)
+    }
+
+    /// Compares vendors' own reports with the ledger and says why they differ; with `post`, the differences are posted as
+    /// corrections, which [`Client::usage`] shows beside the cost. Takes costs and usage of OpenAI, usage and cost report of
+    /// Anthropic, activity and generations of OpenRouter, usage by resource group of Hugging Face, AWS CUR 2.0, and FOCUS of
+    /// AWS, Azure and others, seen from their shape; those of one vendor are read together. The same report again changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// `invalid_request` for a report of no known form or a tolerance that is no share, `unsupported` when `post` is asked of
+    /// a store that keeps no corrections, `storage`.
+    pub fn reconcile(&self, reports: &[Report<'_>], options: &ReconcileOptions) -> Result<Reconciliation> {
+        reconcile::reconcile(self.0.engine.ledger(), &self.0.engine.router().catalog(), reports, options)
+    }
+
+    /// The same, with reports and options in one document.
+    ///
+    /// # Errors
+    /// As [`Client::reconcile`].
+    pub fn reconcile_request(&self, request: &ReconcileRequest) -> Result<Reconciliation> {
+        let reports: Vec<Report<'_>> = request.files.iter().map(Report::from).collect();
+        self.reconcile(&reports, &request.options)
     }
 
     /// Takes the prices of a published list: LiteLLM's map, models.dev's `api.json`, the list of models of OpenRouter or of

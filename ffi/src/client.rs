@@ -5,7 +5,7 @@ use std::future::Future;
 
 use futures_util::StreamExt as _;
 use interfuse_core::host::{Call, EventStream, ForkSafe};
-use interfuse_core::types::{Config, UsageQuery, from_json};
+use interfuse_core::types::{Config, ReconcileRequest, UsageQuery, from_json};
 use interfuse_core::{Client, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -336,6 +336,29 @@ pub unsafe extern "C" fn interfuse_load_prices(
         // SAFETY: NULL or a live handle, NULL or NUL-terminated, by contract.
         let (client, list) = unsafe { (handle::look(client)?, text::read(list, "list")?) };
         *place = text::json(&client.get()?.load_prices(list.as_bytes())?)?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// Compares vendors' own reports with the client's ledger and says why they differ. `request` is JSON: `files`, a list of
+/// objects with `name` and `content` (the report as it was downloaded, JSON or CSV), and optionally `options` with `provider`,
+/// `tolerance`, `keys` and `post`; with `post` the differences are posted as corrections, which interfuse_usage shows beside
+/// the cost. `*report` becomes JSON whose `ok` says whether no model's day has more unexplained than the tolerance (free it
+/// with interfuse_string_free). The same report again changes nothing. Makes no connection.
+///
+/// Returns 0, also where `ok` is false; INTERFUSE_INVALID_REQUEST for a report of no known form.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_reconcile(
+    client: *const interfuse_client,
+    request: *const c_char,
+    report: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(report, "report")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask::<ReconcileRequest>(client, request) }?;
+        *place = text::json(&client.reconcile_request(&request)?)?.into_raw();
         Ok(Status::Ok)
     })
 }

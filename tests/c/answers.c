@@ -38,6 +38,18 @@ static void chat_answers(void) {
     CHECK(json_is(usage, "/format", "litellm"));
     CHECK(json_is(usage, "/rows", "1"));
     interfuse_string_free(usage);
+    CHECK_STATUS(INTERFUSE_OK,
+                 interfuse_reconcile(client, "{\"files\": [{\"name\": \"a.json\", \"content\": \"{\\\"data\\\": [{\\\"date\\\": "
+                                             "\\\"2026-01-02\\\", \\\"model\\\": \\\"m\\\", \\\"usage\\\": 0.5}]}\"}], "
+                                             "\"options\": {\"provider\": \"up\", \"post\": true}}", &usage, &err),
+                 err);
+    CHECK(json_is(usage, "/ok", "false"));
+    CHECK(json_is(usage, "/offenders/0/residual", "missing_local"));
+    CHECK(json_is(usage, "/posted", "1"));
+    interfuse_string_free(usage);
+    CHECK(interfuse_reconcile(client, "{\"files\": []}", &usage, &err) == INTERFUSE_INVALID_REQUEST);
+    interfuse_error_free(err);
+    err = NULL;
     CHECK(interfuse_load_prices(client, "{}", &usage, &err) == INTERFUSE_INVALID_REQUEST);
     interfuse_error_free(err);
     interfuse_string_free(response);

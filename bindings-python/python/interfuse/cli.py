@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import InterfuseError, __version__, local
-from ._native import calibrate, render_fused
+from ._native import calibrate, render_fused, render_reconciliation
 from .client import Client
 
 if TYPE_CHECKING:
@@ -88,6 +88,20 @@ def _parser() -> argparse.ArgumentParser:
     measured = command("calibrate", _calibrate, "From answers to questions whose answer is known: how good each model is, and whom to ask.")
     measured.add_argument("file", help="one JSON object a line: prompt, gold, answers {model: text}; - reads standard input")
     measured.add_argument("--json", action="store_true", help="print the whole result as JSON")
+
+    compared = command("reconcile", _reconcile, "Compare vendors' own reports with the ledger; ends with 1 where too much stays unexplained.")
+    compared.add_argument(
+        "file", nargs="+",
+        help="a report of OpenAI, Anthropic, OpenRouter, Hugging Face, AWS (CUR 2.0, FOCUS), Azure (FOCUS) or anybody's FOCUS",
+    )
+    compared.add_argument("--provider", help="whose reports these are, where they do not tell")
+    compared.add_argument("--tolerance", metavar="SHARE", help="most that may stay unexplained of a model's day; 0.5%% by default")
+    compared.add_argument(
+        "--key", metavar="ID=NAME", action="append", default=[], help="name here of the key that the vendor calls so; may be given again"
+    )
+    compared.add_argument("--post", action="store_true", help="post the differences to the ledger as corrections")
+    compared.add_argument("--format", choices=["table", "json"], default="table", help="table by default")
+    configured(compared)
 
     models = command("models", _models, "Models of the catalogue: who serves them, at what price.")
     models.add_argument("words", nargs="*", help="only models whose name has all of these")
@@ -290,6 +304,20 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{arguments.file} has no item with a `gold` answer")
     print(json.dumps(found, indent=2) if arguments.json else _printable(shown).rstrip())
     return 0
+
+
+def _reconcile(arguments: argparse.Namespace) -> int:
+    keys = {}
+    for given in arguments.key:
+        vendor, sign, name = given.partition("=")
+        if not sign:
+            raise ValueError(f"--key {given}: write it as ID=NAME, the vendor's id and the name here")
+        keys[vendor] = name
+    found = _client(arguments).reconcile(
+        *arguments.file, provider=arguments.provider, tolerance=arguments.tolerance, keys=keys, post=arguments.post
+    )
+    print(found.to_json() if arguments.format == "json" else _printable(render_reconciliation(found)).rstrip())
+    return 0 if found.ok else 1
 
 
 def _models(arguments: argparse.Namespace) -> int:

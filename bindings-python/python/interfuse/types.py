@@ -73,6 +73,9 @@ __all__ = [
     "OnUnpriced",
     "CacheConfig",
     "UsageQuery",
+    "ReconcileRequest",
+    "VendorReport",
+    "ReconcileOptions",
 ]
 
 
@@ -1131,3 +1134,36 @@ class UsageQuery(TypedDict, total=False):
     """Only attempts before, milliseconds since 1970-01-01 UTC."""
     where: Mapping[str, str]
     """Only attempts with these labels or values of the `by` names."""
+
+
+class ReconcileRequest(TypedDict, total=False):
+    """Reports and options in one document, as C and Node hand them over."""
+
+    files: Required[Sequence[VendorReport]]
+    """The reports; those of one vendor are read together."""
+    options: ReconcileOptions
+    """How."""
+
+
+class VendorReport(TypedDict, total=False):
+    """One report of a vendor, as it was downloaded."""
+
+    name: Required[str]
+    """Its name, for messages."""
+    content: Required[str]
+    """JSON or CSV."""
+
+
+class ReconcileOptions(TypedDict, total=False):
+    """What to reconcile with, and how."""
+
+    provider: str | None
+    """The provider whose reports these are, as the ledger calls it; needed where a report does not tell (FOCUS of a
+    reseller) or where the backend has a name of one's own."""
+    tolerance: str | None
+    """The most that may stay unexplained of a model's day, as a share of its amount: `"0.5%"` (default) or `"0.005"`."""
+    keys: Mapping[str, str]
+    """Names of keys here by the vendor's ids for them (`{"key_abc": "search"}`); an empty name is the key without one.
+    What is billed to keys that are not named is nobody's here."""
+    post: bool
+    """Whether the differences are posted to the ledger as corrections; only reported by default."""

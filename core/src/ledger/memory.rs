@@ -1,6 +1,6 @@
 //! A ledger in memory, of bounded size: the latest records whole, older ones as sums.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::LedgerStore;
@@ -8,7 +8,7 @@ use super::budget::{Accounts, Budget, Hold, Reserving, Standing};
 use super::row::{Names, Row};
 use crate::error::Result;
 use crate::money::NanoUsd;
-use crate::types::{LedgerRecord, Outcome, Purpose, UsageQuery, UsageReport, UsageRow};
+use crate::types::{Correction, LedgerRecord, Outcome, Purpose, UsageQuery, UsageReport, UsageRow};
 
 /// Keeps the latest records; what no longer fits is folded into sums per provider, model, purpose, outcome and tags,
 /// so that totals stay exact while times of old records are lost.
@@ -25,6 +25,9 @@ struct State {
     /// Time of the latest folded record.
     folded_until_ms: Option<u64>,
     accounts: Accounts,
+    /// Corrections, none of which is ever folded, and their ids.
+    corrections: Vec<Correction>,
+    corrected: HashSet<String>,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -35,6 +38,7 @@ struct Sums {
     completion_tokens: u64,
     cost_nanos: u64,
     cost_unknown: u64,
+    corrections_nanos: i64,
 }
 
 impl Sums {
@@ -46,6 +50,7 @@ impl Sums {
             completion_tokens: record.usage.as_ref().map_or(0, |u| u.completion_tokens),
             cost_nanos: record.cost_nanos.unwrap_or(0),
             cost_unknown: u64::from(record.cost_nanos.is_none()),
+            corrections_nanos: 0,
         }
     }
 
@@ -56,6 +61,7 @@ impl Sums {
         self.completion_tokens += other.completion_tokens;
         self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
         self.cost_unknown += other.cost_unknown;
+        self.corrections_nanos = self.corrections_nanos.saturating_add(other.corrections_nanos);
     }
 
     fn row(self, group: BTreeMap<String, Option<String>>) -> UsageRow {
@@ -68,6 +74,7 @@ impl Sums {
             cost_nanos: self.cost_nanos,
             cost_usd: NanoUsd::from_nanos(self.cost_nanos).unwrap_or(NanoUsd::MAX).to_string(),
             cost_unknown: self.cost_unknown,
+            corrections_nanos: self.corrections_nanos,
         }
     }
 }
@@ -108,6 +115,17 @@ fn value_of(row: &Row, name: &str) -> Option<String> {
         "outcome" => Some(word(row.rest.outcome)),
         "run_id" => Some(row.run_id()),
         tag => row.rest.tags.get(tag).cloned(),
+    }
+}
+
+/// A correction's value of a name; of what it does not know it has none.
+fn value_of_correction(correction: &Correction, name: &str) -> Option<String> {
+    match name {
+        "provider" => Some(correction.provider.clone()),
+        "model" => correction.model.clone(),
+        "key" => correction.key.clone(),
+        "purpose" | "outcome" | "run_id" => None,
+        tag => correction.tags.get(tag).cloned(),
     }
 }
 
@@ -176,6 +194,10 @@ impl LedgerStore for MemoryLedger {
         for row in state.records.iter().filter(|row| in_time(query, row)) {
             add(&|name| value_of(row, name), Sums::of(&row.rest));
         }
+        for correction in state.corrections.iter().filter(|c| at_in_time(query, c.at_ms)) {
+            let sums = Sums { corrections_nanos: correction.delta_nanos, ..Sums::default() };
+            add(&|name| value_of_correction(correction, name), sums);
+        }
         let complete = !timed || state.reaches(query.since_ms);
         Ok(UsageReport {
             rows: groups.into_iter().map(|(group, sums)| sums.row(group)).collect(),
@@ -207,10 +229,37 @@ impl LedgerStore for MemoryLedger {
     fn standings(&self, budgets: &[Arc<Budget>], now_ms: u64) -> Result<Vec<Vec<Standing>>> {
         Ok(self.lock().accounts.standings(budgets, now_ms))
     }
+
+    fn correct(&self, corrections: &[Correction]) -> Result<u64> {
+        let mut state = self.lock();
+        let before = state.corrections.len();
+        for correction in corrections {
+            if state.corrected.insert(correction.id.clone()) {
+                state.corrections.push(correction.clone());
+            }
+        }
+        Ok((state.corrections.len() - before) as u64)
+    }
+
+    fn corrections(&self, query: &UsageQuery, each: &mut dyn FnMut(&Correction) -> Result<()>) -> Result<()> {
+        let chosen: Vec<Correction> = {
+            let state = self.lock();
+            let fits = |c: &&Correction| {
+                let values =
+                    || query.filter.iter().all(|(name, want)| value_of_correction(c, name).as_ref() == Some(want));
+                at_in_time(query, c.at_ms) && values()
+            };
+            state.corrections.iter().filter(fits).cloned().collect()
+        };
+        chosen.iter().try_for_each(each)
+    }
 }
 
 fn in_time(query: &UsageQuery, row: &Row) -> bool {
-    let at_ms = row.rest.at_ms;
+    at_in_time(query, row.rest.at_ms)
+}
+
+fn at_in_time(query: &UsageQuery, at_ms: u64) -> bool {
     query.since_ms.is_none_or(|since| at_ms >= since) && query.until_ms.is_none_or(|until| at_ms < until)
 }
 
@@ -287,6 +336,42 @@ mod tests {
         ledger.record(record(4, "a", None)).unwrap();
         assert_eq!(read(&of_a), (vec![3, 4], false));
         assert_eq!(read(&UsageQuery { since_ms: Some(2), ..Default::default() }), (vec![2, 3, 4], true));
+    }
+
+    #[test]
+    fn corrections_are_kept_once_and_summed_beside_the_cost() {
+        let ledger = MemoryLedger::new(8);
+        ledger.record(record(1, "a", Some(5))).unwrap();
+        let correction = |id: &str, at_ms, project: &str, delta_nanos| Correction {
+            id: id.into(),
+            at_ms,
+            provider: "p".into(),
+            model: Some("m".into()),
+            tags: BTreeMap::from([("project".to_owned(), project.to_owned())]),
+            delta_nanos,
+            ..Correction::default()
+        };
+        let posted = [correction("x", 1, "a", 3), correction("y", 2, "b", -4)];
+        assert_eq!(ledger.correct(&posted).unwrap(), 2);
+        assert_eq!(ledger.correct(&posted).unwrap(), 0);
+        let by_project = UsageQuery { by: vec!["project".into()], ..Default::default() };
+        let report = ledger.usage(&by_project).unwrap();
+        let rows: Vec<_> = report.rows.iter().map(|r| (r.attempts, r.cost_nanos, r.corrections_nanos)).collect();
+        assert_eq!(rows, [(1, 5, 3), (0, 0, -4)]);
+        assert_eq!((report.total.cost_nanos, report.total.corrections_nanos), (5, -1));
+        let read = |query: UsageQuery| {
+            let mut ids = Vec::new();
+            let each = &mut |correction: &Correction| {
+                ids.push(correction.id.clone());
+                Ok(())
+            };
+            ledger.corrections(&query, each).unwrap();
+            ids
+        };
+        assert_eq!(read(UsageQuery::default()), ["x", "y"]);
+        assert_eq!(read(UsageQuery { since_ms: Some(2), ..Default::default() }), ["y"]);
+        let of_a = BTreeMap::from([("project".into(), "a".into())]);
+        assert_eq!(read(UsageQuery { filter: of_a, ..Default::default() }), ["x"]);
     }
 
     #[test]

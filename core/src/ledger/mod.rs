@@ -3,6 +3,7 @@
 pub mod budget;
 mod cost;
 mod memory;
+pub mod reconcile;
 mod row;
 mod usage;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use budget::{Budget, Hold, Reserved, Reserving, Standing};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{LedgerRecord, UsageQuery, UsageReport};
+use crate::types::{Correction, LedgerRecord, UsageQuery, UsageReport};
 
 /// Where records go. The memory ledger is the default.
 pub trait LedgerStore: Send + Sync {
@@ -62,6 +63,24 @@ pub trait LedgerStore: Send + Sync {
     fn standings(&self, budgets: &[Arc<Budget>], now_ms: u64) -> Result<Vec<Vec<Standing>>> {
         let _ = now_ms;
         if budgets.is_empty() { Ok(Vec::new()) } else { Err(no_budgets()) }
+    }
+
+    /// Keeps corrections beside the records, all or none; those whose id is kept already are passed over. Returns how many
+    /// were new.
+    ///
+    /// # Errors
+    /// `storage`; `unsupported` from a store that keeps none.
+    fn correct(&self, corrections: &[Correction]) -> Result<u64> {
+        let why = "this ledger keeps no corrections; reconcile without posting them";
+        if corrections.is_empty() { Ok(0) } else { Err(Error::new(ErrorKind::Unsupported, why)) }
+    }
+
+    /// Hands the corrections whose time and values a question chooses to `each`, one by one, in the order they were kept.
+    ///
+    /// # Errors
+    /// `storage`, `invalid_request` for a question the store cannot answer, or the error of `each`.
+    fn corrections(&self, _query: &UsageQuery, _each: &mut dyn FnMut(&Correction) -> Result<()>) -> Result<()> {
+        Ok(())
     }
 
     /// Returns when everything booked before is as safe as the store can make it.

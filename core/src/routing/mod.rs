@@ -227,6 +227,11 @@ impl Router {
         Ok(loaded)
     }
 
+    /// The catalogue, with the providers of the configuration and the price lists loaded since.
+    pub fn catalog(&self) -> Catalog {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A loaded list's price.
     fn loaded_price(&self, provider: &str, model: &str) -> Option<Price> {
         let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);

@@ -211,4 +211,7 @@ pub struct UsageRow {
     pub cost_usd: String,
     /// Attempts whose cost is unknown (not in the sum).
     pub cost_unknown: u64,
+    /// Sum of the corrections that reconciliation posted, nano-USD: what vendors billed more than `cost_nanos`, or less.
+    #[serde(default)]
+    pub corrections_nanos: i64,
 }

@@ -3,7 +3,7 @@
 use interfuse::types::{
     BudgetState, ChatCompletion, ChatCompletionChunk, ChatRequest, Config, CostEstimate, EmbeddingRequest,
     EmbeddingResponse, ErrorBody, FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, LoadedPrices, ModelInfo,
-    ProviderInfo, UsageQuery, UsageReport,
+    ProviderInfo, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -43,6 +43,7 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     requests.subschema_for::<FuseRequest>();
     requests.subschema_for::<Config>();
     requests.subschema_for::<UsageQuery>();
+    requests.subschema_for::<ReconcileRequest>();
     let mut responses = SchemaSettings::draft2020_12().for_serialize().into_generator();
     responses.subschema_for::<ChatCompletion>();
     responses.subschema_for::<ChatCompletionChunk>();
@@ -55,6 +56,7 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     responses.subschema_for::<LoadedPrices>();
     responses.subschema_for::<BudgetState>();
     responses.subschema_for::<CostEstimate>();
+    responses.subschema_for::<Reconciliation>();
     responses.subschema_for::<ModelInfo>();
     responses.subschema_for::<ProviderInfo>();
     responses.subschema_for::<ErrorBody>();
