@@ -1188,6 +1188,40 @@ export interface UsageQuery {
   where?: { [key: string]: string }
 }
 
+/** Reports and options in one document, as C and Node hand them over. */
+export interface ReconcileRequest {
+  /** The reports; those of one vendor are read together. */
+  files: readonly VendorReport[]
+  /** How. */
+  options?: ReconcileOptions
+}
+
+/** One report of a vendor, as it was downloaded. */
+export interface VendorReport {
+  /** Its name, for messages. */
+  name: string
+  /** JSON or CSV. */
+  content: string
+}
+
+/** What to reconcile with, and how. */
+export interface ReconcileOptions {
+  /**
+   * The provider whose reports these are, as the ledger calls it; needed where a report does not tell (FOCUS of a
+   * reseller) or where the backend has a name of one's own.
+   */
+  provider?: string | null
+  /** The most that may stay unexplained of a model's day, as a share of its amount: `"0.5%"` (default) or `"0.005"`. */
+  tolerance?: string | null
+  /**
+   * Names of keys here by the vendor's ids for them (`{"key_abc": "search"}`); an empty name is the key without one.
+   * What is billed to keys that are not named is nobody's here.
+   */
+  keys?: { [key: string]: string }
+  /** Whether the differences are posted to the ledger as corrections; only reported by default. */
+  post?: boolean
+}
+
 /** A chat response. */
 export interface ChatCompletion {
   /** The vendor's id of the response. */
@@ -2260,6 +2294,8 @@ export interface UsageRow {
   cost_usd: string
   /** Attempts whose cost is unknown (not in the sum). */
   cost_unknown: number
+  /** Sum of the corrections that reconciliation posted, nano-USD: what vendors billed more than `cost_nanos`, or less. */
+  corrections_nanos: number
 }
 
 /** One attempt, as booked. */
@@ -2499,6 +2535,190 @@ export interface RouteEstimate {
   price_source?: CostSource
   /** Why there is no estimate: `price_unknown`, `rate_missing:input_audio`, ... */
   unknown?: string
+}
+
+/** How vendors' reports and the ledger agree. */
+export interface Reconciliation {
+  /** Whether no model's day has more unexplained than the tolerance, and no report had rows that could not be read. */
+  ok: boolean
+  /** What was read. */
+  files: ImportedReport[]
+  /** One row per provider, model and day, in that order of days. */
+  days: ModelDay[]
+  /** Sum over all days. */
+  total: ReconciledSum
+  /** The largest differences, the largest first. */
+  offenders: Difference[]
+  /** Prices that would explain the drift; never applied. */
+  proposals: PriceProposal[]
+  /** Corrections posted now; those that were posted before are not posted again. */
+  posted: number
+  /** Whether every record of the times in question was still there to be read. */
+  complete: boolean
+  /** What else one should know. */
+  notes?: string[]
+}
+
+/** A report that was read. */
+export interface ImportedReport {
+  /** Its name. */
+  name: string
+  /** Whose form it has: `openai.costs`, `anthropic.usage`, `aws.cur`, `focus`, ... */
+  format: string
+  /** SHA-256 of its bytes. */
+  sha256: string
+  /** Rows taken. */
+  rows: number
+  /** Rows about what is not inference (the rest of a cloud's bill). */
+  skipped: number
+  /** Rows left out because they could not be read, or stood there before. */
+  refused: RefusedRow[]
+  /** Corrections from these very bytes that the ledger has already. */
+  corrections_before: number
+}
+
+/** A row that could not be read. */
+export interface RefusedRow {
+  /** Its number, from 1: a CSV's rows after the heading, a JSON's results over all its pages. */
+  row: number
+  /** What is wrong with it. */
+  reason: string
+  /** Whether it only repeats a row before it (a page that was kept twice), which harms nothing. */
+  repeated?: boolean
+}
+
+/** One model's day. */
+export interface ModelDay {
+  /** Day in UTC, `YYYY-MM-DD`; the first one of a period that the vendor tells as a whole. */
+  day: string
+  /** Provider id. */
+  provider: string
+  /** Canonical id or the vendor's name of the model; absent for what belongs to none. */
+  model?: string
+  /** Sum of the ledger's records, nano-USD. */
+  ours_nanos: number
+  /** Sum of the corrections posted before, nano-USD. */
+  corrections_nanos: number
+  /** The vendor's sum, nano-USD; where it tells counts only, these at the prices known. */
+  vendor_nanos: number
+  /** Vendor minus ledger with its corrections, nano-USD. */
+  delta_nanos: number
+  /** Sum of the sizes of the differences that their class does not explain, nano-USD. */
+  unexplained_nanos: number
+  /** One minus the unexplained part of the larger amount; 1 where there is nothing at all. */
+  explained_share: number
+  /** Sums of the differences by class, nano-USD, without those that are zero. */
+  classes?: { [key: string]: number }
+  /** Attempts of the ledger whose cost is unknown: they count as 0 in `ours_nanos`. */
+  cost_unknown: number
+  /** Whether some of the vendor's amount is counts at the prices known, because no price is told. */
+  priced_here?: boolean
+  /** Units that the vendor tells and whose price is not known, so that they are in no sum. */
+  unpriced_units?: number
+  /** Whether the unexplained share is within the tolerance. */
+  ok: boolean
+}
+
+/** Amounts of vendor and ledger beside each other. */
+export interface ReconciledSum {
+  /** Sum of the ledger's records, nano-USD. */
+  ours_nanos: number
+  /** Sum of the corrections posted before, nano-USD. */
+  corrections_nanos: number
+  /** The vendor's sum, nano-USD; where it tells counts only, these at the prices known. */
+  vendor_nanos: number
+  /** Vendor minus ledger with its corrections, nano-USD. */
+  delta_nanos: number
+  /** Sum of the sizes of the differences that their class does not explain, nano-USD. */
+  unexplained_nanos: number
+  /** One minus the unexplained part of the larger amount; 1 where there is nothing at all. */
+  explained_share: number
+  /** Sums of the differences by class, nano-USD, without those that are zero. */
+  classes?: { [key: string]: number }
+  /** Attempts of the ledger whose cost is unknown: they count as 0 in `ours_nanos`. */
+  cost_unknown: number
+  /** Whether some of the vendor's amount is counts at the prices known, because no price is told. */
+  priced_here?: boolean
+  /** Units that the vendor tells and whose price is not known, so that they are in no sum. */
+  unpriced_units?: number
+}
+
+/** One difference. */
+export interface Difference {
+  /** Follows from the report's bytes and what in it is corrected, so that the same one is posted once. */
+  id: string
+  /** Milliseconds since 1970-01-01 UTC: beginning of the hour or day it is about, or the corrected attempt's start. */
+  at_ms: number
+  /** End of that hour or day; absent for a single attempt. */
+  until_ms?: number
+  /** Provider id. */
+  provider: string
+  /**
+   * Model: as the corrected attempts asked for it where all asked alike, else its canonical id; absent where the vendor
+   * tells none.
+   */
+  model?: string
+  /** Name of the key, where vendor and ledger tell keys apart. */
+  key?: string
+  /** Labels that all corrected attempts share. */
+  tags?: { [key: string]: string }
+  /** Id of the ledger's record, where one attempt is corrected. */
+  record?: string
+  /** The vendor's id of the request or answer, where it tells single ones. */
+  vendor_id?: string
+  /** Why. */
+  residual: Residual
+  /** Vendor's amount minus the ledger's, nano-USD. */
+  delta_nanos: number
+  /** SHA-256 of the report. */
+  file: string
+  /** Number of the first of the report's rows that it rests on, from 1; absent where the report has none. */
+  row?: number
+  /** Day in UTC. */
+  day: string
+  /** The vendor's rows in question, at most eight. */
+  rows?: number[]
+  /** In words. */
+  reason: string
+}
+
+/** Why a vendor's figure and the ledger's are what they are beside each other. */
+export type Residual =
+  /** They are equal. */
+  | 'matched'
+  /** They differ by no more than rounding can: half of the last digit of every amount that was added up. */
+  | 'rounded'
+  /** An attempt stands on the other side of an hour's or a day's edge. */
+  | 'timing'
+  /** Not for tokens: tools that the ledger does not count, storage, taxes, credits, commitments. */
+  | 'non_token'
+  /** The counts are equal and the money is not: the price here is not the vendor's. */
+  | 'price_drift'
+  /** The counts differ: a stream that was cancelled, usage that was not told, or somebody else's within the same sum. */
+  | 'usage_drift'
+  /** The vendor tells of what the ledger does not have: another client uses the key, or a charge made twice. */
+  | 'missing_local'
+  /** The ledger has what the vendor does not tell of: it comes later, or was free. */
+  | 'missing_vendor'
+
+/** A price that would explain the drift. */
+export interface PriceProposal {
+  /** Provider id. */
+  provider: string
+  /** Model as sent to the provider. */
+  model: string
+  /** The rates that the vendor's amounts follow. */
+  rates: Rates
+  /** The rates that the ledger computed with, of the same classes. */
+  were: Rates
+  /** First day that shows it. */
+  first_day: string
+  /** Last day that shows it. */
+  last_day: string
+  /** Hours or days that show it. */
+  seen: number
+  /** The lines for a TOML configuration. */
+  snippet: string
 }
 
 /** One model of the catalogue. */

@@ -996,6 +996,8 @@ class UsageRow(Record):
     """The same as an exact decimal text in USD."""
     cost_unknown: int
     """Attempts whose cost is unknown (not in the sum)."""
+    corrections_nanos: int
+    """Sum of the corrections that reconciliation posted, nano-USD: what vendors billed more than `cost_nanos`, or less."""
 
 class LedgerRecord(Record):
     """One attempt, as booked."""
@@ -1203,6 +1205,181 @@ class RouteEstimate(Record):
     """Where the price comes from."""
     unknown: str | None
     """Why there is no estimate: `price_unknown`, `rate_missing:input_audio`, ..."""
+
+class Reconciliation(Record):
+    """How vendors' reports and the ledger agree."""
+
+    ok: bool
+    """Whether no model's day has more unexplained than the tolerance, and no report had rows that could not be read."""
+    files: list[ImportedReport]
+    """What was read."""
+    days: list[ModelDay]
+    """One row per provider, model and day, in that order of days."""
+    total: ReconciledSum
+    """Sum over all days."""
+    offenders: list[Difference]
+    """The largest differences, the largest first."""
+    proposals: list[PriceProposal]
+    """Prices that would explain the drift; never applied."""
+    posted: int
+    """Corrections posted now; those that were posted before are not posted again."""
+    complete: bool
+    """Whether every record of the times in question was still there to be read."""
+    notes: list[str] | None
+    """What else one should know."""
+
+class ImportedReport(Record):
+    """A report that was read."""
+
+    name: str
+    """Its name."""
+    format: str
+    """Whose form it has: `openai.costs`, `anthropic.usage`, `aws.cur`, `focus`, ..."""
+    sha256: str
+    """SHA-256 of its bytes."""
+    rows: int
+    """Rows taken."""
+    skipped: int
+    """Rows about what is not inference (the rest of a cloud's bill)."""
+    refused: list[RefusedRow]
+    """Rows left out because they could not be read, or stood there before."""
+    corrections_before: int
+    """Corrections from these very bytes that the ledger has already."""
+
+class RefusedRow(Record):
+    """A row that could not be read."""
+
+    row: int
+    """Its number, from 1: a CSV's rows after the heading, a JSON's results over all its pages."""
+    reason: str
+    """What is wrong with it."""
+    repeated: bool | None
+    """Whether it only repeats a row before it (a page that was kept twice), which harms nothing."""
+
+class ModelDay(Record):
+    """One model's day."""
+
+    day: str
+    """Day in UTC, `YYYY-MM-DD`; the first one of a period that the vendor tells as a whole."""
+    provider: str
+    """Provider id."""
+    model: str | None
+    """Canonical id or the vendor's name of the model; absent for what belongs to none."""
+    ours_nanos: int
+    """Sum of the ledger's records, nano-USD."""
+    corrections_nanos: int
+    """Sum of the corrections posted before, nano-USD."""
+    vendor_nanos: int
+    """The vendor's sum, nano-USD; where it tells counts only, these at the prices known."""
+    delta_nanos: int
+    """Vendor minus ledger with its corrections, nano-USD."""
+    unexplained_nanos: int
+    """Sum of the sizes of the differences that their class does not explain, nano-USD."""
+    explained_share: float
+    """One minus the unexplained part of the larger amount; 1 where there is nothing at all."""
+    classes: dict[str, int] | None
+    """Sums of the differences by class, nano-USD, without those that are zero."""
+    cost_unknown: int
+    """Attempts of the ledger whose cost is unknown: they count as 0 in `ours_nanos`."""
+    priced_here: bool | None
+    """Whether some of the vendor's amount is counts at the prices known, because no price is told."""
+    unpriced_units: int | None
+    """Units that the vendor tells and whose price is not known, so that they are in no sum."""
+    ok: bool
+    """Whether the unexplained share is within the tolerance."""
+
+class ReconciledSum(Record):
+    """Amounts of vendor and ledger beside each other."""
+
+    ours_nanos: int
+    """Sum of the ledger's records, nano-USD."""
+    corrections_nanos: int
+    """Sum of the corrections posted before, nano-USD."""
+    vendor_nanos: int
+    """The vendor's sum, nano-USD; where it tells counts only, these at the prices known."""
+    delta_nanos: int
+    """Vendor minus ledger with its corrections, nano-USD."""
+    unexplained_nanos: int
+    """Sum of the sizes of the differences that their class does not explain, nano-USD."""
+    explained_share: float
+    """One minus the unexplained part of the larger amount; 1 where there is nothing at all."""
+    classes: dict[str, int] | None
+    """Sums of the differences by class, nano-USD, without those that are zero."""
+    cost_unknown: int
+    """Attempts of the ledger whose cost is unknown: they count as 0 in `ours_nanos`."""
+    priced_here: bool | None
+    """Whether some of the vendor's amount is counts at the prices known, because no price is told."""
+    unpriced_units: int | None
+    """Units that the vendor tells and whose price is not known, so that they are in no sum."""
+
+class Difference(Record):
+    """One difference."""
+
+    id: str
+    """Follows from the report's bytes and what in it is corrected, so that the same one is posted once."""
+    at_ms: int
+    """Milliseconds since 1970-01-01 UTC: beginning of the hour or day it is about, or the corrected attempt's start."""
+    until_ms: int | None
+    """End of that hour or day; absent for a single attempt."""
+    provider: str
+    """Provider id."""
+    model: str | None
+    """Model: as the corrected attempts asked for it where all asked alike, else its canonical id; absent where the vendor
+    tells none."""
+    key: str | None
+    """Name of the key, where vendor and ledger tell keys apart."""
+    tags: dict[str, str] | None
+    """Labels that all corrected attempts share."""
+    record: str | None
+    """Id of the ledger's record, where one attempt is corrected."""
+    vendor_id: str | None
+    """The vendor's id of the request or answer, where it tells single ones."""
+    residual: Residual
+    """Why."""
+    delta_nanos: int
+    """Vendor's amount minus the ledger's, nano-USD."""
+    file: str
+    """SHA-256 of the report."""
+    row: int | None
+    """Number of the first of the report's rows that it rests on, from 1; absent where the report has none."""
+    day: str
+    """Day in UTC."""
+    rows: list[int] | None
+    """The vendor's rows in question, at most eight."""
+    reason: str
+    """In words."""
+
+Residual: TypeAlias = Literal[
+    "matched",
+    "rounded",
+    "timing",
+    "non_token",
+    "price_drift",
+    "usage_drift",
+    "missing_local",
+    "missing_vendor",
+]
+"""Why a vendor's figure and the ledger's are what they are beside each other."""
+
+class PriceProposal(Record):
+    """A price that would explain the drift."""
+
+    provider: str
+    """Provider id."""
+    model: str
+    """Model as sent to the provider."""
+    rates: Rates
+    """The rates that the vendor's amounts follow."""
+    were: Rates
+    """The rates that the ledger computed with, of the same classes."""
+    first_day: str
+    """First day that shows it."""
+    last_day: str
+    """Last day that shows it."""
+    seen: int
+    """Hours or days that show it."""
+    snippet: str
+    """The lines for a TOML configuration."""
 
 class ModelInfo(Record):
     """One model of the catalogue."""
