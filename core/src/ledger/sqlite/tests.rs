@@ -151,7 +151,7 @@ fn any(rng: &mut Rng) -> LedgerRecord {
 fn a_record_comes_back_as_it_was_booked() {
     let (folder, mut rng) = (folder(), Rng::with_seed(7));
     let path = folder.path().join("ledger.db");
-    let booked: Vec<_> = (0..3000).map(|_| any(&mut rng)).collect();
+    let booked: Vec<_> = (0..2000).map(|_| any(&mut rng)).collect();
     let ledger = SqliteLedger::open(&path).unwrap();
     booked.iter().for_each(|record| ledger.record(record.clone()).unwrap());
     for ledger in [ledger, SqliteLedger::open(&path).unwrap()] {
@@ -166,14 +166,14 @@ fn a_file_and_memory_answer_alike() {
     let (folder, mut rng) = (folder(), Rng::with_seed(11));
     let file = SqliteLedger::open(folder.path().join("ledger.db")).unwrap();
     let memory = MemoryLedger::new(usize::MAX);
-    for _ in 0..2000 {
+    for _ in 0..600 {
         let record = any(&mut rng);
         file.record(record.clone()).unwrap();
         memory.record(record).unwrap();
     }
     let names = ["provider", "model", "purpose", "outcome", "run_id", "tag0", "tag1", "nothing"];
     let mut empty = 0;
-    for _ in 0..300 {
+    for _ in 0..200 {
         let by = (0..rng.usize(0..4)).map(|_| rng.choice(names).unwrap().to_owned()).collect();
         let filter = BTreeMap::from_iter((0..rng.usize(0..3)).map(|_| {
             let name = rng.choice(names).unwrap();
@@ -191,7 +191,7 @@ fn a_file_and_memory_answer_alike() {
         empty += usize::from(known.rows.is_empty());
         assert!(all(&file, &query) == all(&memory, &query), "{query:?}");
     }
-    assert!(empty < 250, "most questions must find something: {empty} did not");
+    assert!(empty < 150, "most questions must find something: {empty} did not");
 }
 
 #[test]
@@ -412,6 +412,8 @@ fn a_full_disk_is_told_and_what_waits_is_written_once_there_is_room() {
         }
     };
     on_writer(&ledger, room(1));
+    // On its own, so that the tries that follow do not do it again.
+    ledger.flush().unwrap();
     let big = |n| LedgerRecord { request_id: Some("x".repeat(5000)), ..record(n) };
     (0..600).for_each(|n| ledger.record(big(n)).unwrap());
     let error = ledger.flush().unwrap_err();
