@@ -63,6 +63,9 @@ fn inspect(path: &Path) -> Result<()> {
     let url = url::Url::from_file_path(path).map_err(|()| refused(path, "its path is not absolute"))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let looked = Connection::open_with_flags(format!("{url}?immutable=1"), flags).and_then(|connection| {
+        // Where somebody was killed while the log was copied into the file, the file alone may be too short for what its
+        // first page says; with its log it is sound. SQLite lets that pass when its schema may be repaired.
+        connection.pragma_update(None, "writable_schema", true)?;
         let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         Ok((application, schema::version(&connection)?))
     });

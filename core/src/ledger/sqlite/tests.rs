@@ -363,6 +363,23 @@ fn a_damaged_ledger_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_file_whose_log_was_being_copied_when_the_power_went_is_whole_with_its_log() {
+    let (folder, left) = (folder(), self::folder());
+    let (path, after) = (folder.path().join("ledger.db"), left.path().join("ledger.db"));
+    closed(&path);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    (500..1000).for_each(|n| ledger.record(record(n)).unwrap());
+    ledger.flush().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    std::fs::copy(folder.path().join("ledger.db-wal"), left.path().join("ledger.db-wal")).unwrap();
+    drop(ledger);
+    // Of the new pages only the first had come, which counts those that had not.
+    bytes[..4096].copy_from_slice(&std::fs::read(&path).unwrap()[..4096]);
+    std::fs::write(&after, &bytes).unwrap();
+    assert_eq!(ids(&SqliteLedger::open(&after).unwrap()).len(), 1000);
+}
+
+#[test]
 fn no_folder_is_made_in_silence() {
     let folder = folder();
     let error = SqliteLedger::open(folder.path().join("new/ledger.db")).map(|_| ()).unwrap_err();
