@@ -4,8 +4,6 @@ use std::collections::HashMap;
 
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, Row, Statement, params};
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as WordError;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{LedgerRecord, PriceRow};
@@ -239,7 +237,7 @@ pub(super) fn parsed<T: for<'de> Deserialize<'de>>(row: &Row<'_>, column: usize)
 
 /// A value that stands in a column as a word.
 fn known<T: for<'de> Deserialize<'de>>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
-    let read = |word: &str| T::deserialize(word.into_deserializer()).map_err(|why: WordError| unreadable(column, why));
+    let read = |word: &str| serde_json::from_str(&json(&word)?).map_err(|why| unreadable(column, why));
     text(row, column)?.map(read).transpose()
 }
 
