@@ -213,6 +213,18 @@ pub fn flush_ledgers(py: Python<'_>) -> PyResult<()> {
     py.detach(interfuse::ledger::flush_all).map_err(|e| raise(py, &e))
 }
 
+/// Closes every ledger's file, as the process is about to fork.
+#[pyfunction]
+pub fn before_fork() {
+    interfuse::ledger::before_fork();
+}
+
+/// Goes on in the parent.
+#[pyfunction]
+pub fn after_fork() {
+    interfuse::ledger::after_fork();
+}
+
 /// What a calibration on lines of labelled items finds: as data, and as text for people.
 #[pyfunction]
 pub fn calibrate<'py>(py: Python<'py>, jsonl: &str) -> PyResult<(Bound<'py, PyAny>, String)> {

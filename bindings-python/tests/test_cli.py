@@ -187,7 +187,9 @@ def test_what_is_asked_is_booked_in_the_users_data_folder(start: Start, run: Any
     assert run("chat", "hi", "--model", "up/m-a", up=up).returncode == 0
     assert run("chat", "hi", "--model", "up/m-b", up=up).returncode == 1
     assert run("fuse", "hi", "--pool", "up/m-a,up/m-a", "--mode", "vote", up=up).returncode == 0
-    assert [row[:2] for row in attempts(ledger)] == [("chat", "ok"), ("chat", "failed"), ("member", "ok"), ("member", "ok")]
+    # The second member's answer may not have been needed any more.
+    assert [row[:2] for row in attempts(ledger)][:3] == [("chat", "ok"), ("chat", "failed"), ("member", "ok")]
+    assert len(attempts(ledger)) == 4
     assert str(ledger) in run("doctor", up=up).stdout
 
 

@@ -416,6 +416,7 @@ pub unsafe extern "C" fn interfuse_providers(
 }
 
 fn make(config: Config) -> Result<*mut interfuse_client> {
+    crate::fork::watch();
     let made: Made = Box::new(move || Client::from_config(config.clone()));
     Ok(handle::give(ForkSafe::new(made)?))
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 
-from ._native import Native, flush_ledgers
+from ._native import Native, after_fork, before_fork, flush_ledgers
 from .errors import ConfigError, MisuseError
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
@@ -24,6 +24,8 @@ _OWN = "default"
 _SECRET_WORDS = ("auth", "key", "token", "secret", "cookie")
 
 atexit.register(flush_ledgers)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork)
 
 
 class BaseClient:

@@ -35,7 +35,8 @@ use crate::money::NanoUsd;
 use crate::routing::{Plan, Router};
 use crate::types::{
     ChatCompletion, ChatRequest, Config, CostSource, EmbeddingRequest, EmbeddingResponse, Explanation, LedgerRecord,
-    OnInterrupt, Piece, ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
+    OnInterrupt, Piece, ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout,
+    TimeoutConfig,
 };
 use attempt::Trial;
 use budgets::{Budgets, Spending};

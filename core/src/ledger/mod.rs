@@ -12,7 +12,7 @@ mod usage;
 pub use cost::{Answer, Exact, Priced, Stated, recompute, total};
 pub use memory::MemoryLedger;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{SqliteLedger, flush_all};
+pub use sqlite::{SqliteLedger, after_fork, before_fork, flush_all};
 pub use usage::Counted;
 
 use std::sync::Arc;

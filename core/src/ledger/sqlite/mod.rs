@@ -2,13 +2,14 @@
 //! anything counts as kept.
 //!
 //! Booking only puts a record into a queue; one thread per file and process writes what waits, many records in one
-//! transaction. Neither the connections nor that thread cross a fork: a child opens the file anew when it first uses it, and
-//! what waited in its parent's queue is its parent's to write.
+//! transaction. Neither the connections nor that thread cross a fork: everything is closed before it, a child opens the file
+//! anew when it first uses it, and what waited in its parent's queue is its parent's to write.
 //!
 //! No other copy of SQLite may open the file in the same process (Python's `sqlite3`, say) while a client has it open:
 //! closing it there takes away the locks of this one. Other processes may, at any time.
 
 mod faults;
+mod fork;
 mod open;
 mod place;
 mod queue;
@@ -21,7 +22,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -30,6 +31,8 @@ use rusqlite::Connection;
 use super::LedgerStore;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{LedgerRecord, UsageQuery, UsageReport};
+use fork::{InUse, Opened};
+pub use fork::{after_fork, before_fork};
 use queue::{Job, Queue};
 
 /// Connections for questions that are kept for the next one.
@@ -88,7 +91,12 @@ impl LedgerStore for SqliteLedger {
     fn records(&self, query: &UsageQuery, each: &mut dyn FnMut(&LedgerRecord) -> Result<()>) -> Result<bool> {
         let live = self.live()?;
         live.parts()?.queue.flush()?;
-        live.reading(|connection| read::records(connection, &live.path, query, each)).map(|()| true)
+        let mut pages = live.reading(|connection| read::Pages::new(connection, &live.path))?;
+        // Whoever is told of a record may take long, book one, or fork: nothing is open meanwhile.
+        while let Some(page) = live.reading(|connection| pages.next(connection, &live.path, query))? {
+            page.iter().try_for_each(&mut *each)?;
+        }
+        Ok(true)
     }
 
     fn flush(&self) -> Result<()> {
@@ -108,9 +116,8 @@ impl LedgerStore for SqliteLedger {
 /// # Errors
 /// The first failure, when all have been tried.
 pub fn flush_all() -> Result<()> {
-    let Some(registry) = REGISTRY.load_full().filter(|registry| registry.owner == process::id()) else { return Ok(()) };
-    let open: Vec<Arc<Live>> = registry.lock().values().filter_map(Weak::upgrade).collect();
-    let flushed: Vec<Result<()>> = open.iter().map(|live| live.parts()?.queue.flush()).collect();
+    let Some(registry) = Registry::current() else { return Ok(()) };
+    let flushed: Vec<Result<()>> = registry.live().iter().map(|live| live.parts()?.queue.flush()).collect();
     flushed.into_iter().collect()
 }
 
@@ -125,20 +132,32 @@ struct Live {
 struct Parts {
     queue: Arc<Queue>,
     writer: JoinHandle<()>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Readers>,
+    /// Readers may go on.
+    resumed: Condvar,
+}
+
+#[derive(Default)]
+struct Readers {
+    idle: Vec<Opened>,
+    /// The process is about to fork: nothing is opened, nothing stays open.
+    parked: bool,
 }
 
 impl Live {
     /// That of this process, opened now if nobody has.
     fn shared(path: &Path) -> Result<Arc<Live>> {
-        let registry = Registry::own();
-        let mut open = registry.lock();
-        if let Some(live) = open.get(path).and_then(Weak::upgrade) {
+        let registry = Registry::own(path)?;
+        let mut files = registry.lock();
+        while files.parked {
+            files = registry.resumed.wait(files).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Some(live) = files.open.get(path).and_then(Weak::upgrade) {
             return Ok(live);
         }
         let live = Arc::new(Live::open(path)?);
-        open.retain(|_, live| live.strong_count() > 0);
-        open.insert(path.to_owned(), Arc::downgrade(&live));
+        files.open.retain(|_, live| live.strong_count() > 0);
+        files.open.insert(path.to_owned(), Arc::downgrade(&live));
         Ok(live)
     }
 
@@ -150,7 +169,7 @@ impl Live {
             .name("interfuse-ledger".into())
             .spawn(move || writer::run(connection, &works, file))
             .map_err(|why| Error::new(ErrorKind::Storage, format!("the ledger's writer cannot start: {why}")))?;
-        let parts = Parts { queue, writer, readers: Mutex::default() };
+        let parts = Parts { queue, writer, readers: Mutex::default(), resumed: Condvar::new() };
         Ok(Live { owner: process::id(), path, parts: Some(parts) })
     }
 
@@ -160,15 +179,37 @@ impl Live {
 
     /// Asks something on a connection of its own, so that nobody waits for whoever takes long.
     fn reading<T>(&self, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let kept = || self.parts().map(|parts| parts.readers.lock().unwrap_or_else(PoisonError::into_inner));
-        let idle = kept()?.pop();
+        let parts = self.parts()?;
+        let mut readers = parts.readers();
+        while readers.parked {
+            readers = parts.resumed.wait(readers).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (idle, _counted) = (readers.idle.pop(), InUse::new());
+        drop(readers);
         let connection = idle.map_or_else(|| open::reader(&self.path), Ok)?;
         let answer = ask(&connection);
-        let mut kept = kept()?;
-        if answer.is_ok() && kept.len() < READERS {
-            kept.push(connection);
+        let mut readers = parts.readers();
+        if answer.is_ok() && !readers.parked && readers.idle.len() < READERS {
+            readers.idle.push(connection);
         }
         answer
+    }
+
+    /// Has everything closed, or lets it be opened again.
+    fn park(&self, parked: bool) {
+        let Some(parts) = &self.parts else { return };
+        parts.queue.park(parked);
+        let mut readers = parts.readers();
+        readers.parked = parked;
+        readers.idle.clear();
+        drop(readers);
+        parts.resumed.notify_all();
+    }
+}
+
+impl Parts {
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,22 +227,40 @@ impl Drop for Live {
     }
 }
 
-/// Files that this process has open.
+/// Files that one process has open.
 struct Registry {
     owner: u32,
-    open: Mutex<HashMap<PathBuf, Weak<Live>>>,
+    files: Mutex<Files>,
+    /// Files may be opened again.
+    resumed: Condvar,
+}
+
+#[derive(Default)]
+struct Files {
+    open: HashMap<PathBuf, Weak<Live>>,
+    /// The process is about to fork.
+    parked: bool,
 }
 
 static REGISTRY: ArcSwapOption<Registry> = ArcSwapOption::const_empty();
 
 impl Registry {
-    fn own() -> Arc<Registry> {
+    /// This process's, if it has opened anything.
+    fn current() -> Option<Arc<Registry>> {
+        REGISTRY.load_full().filter(|registry| registry.owner == process::id())
+    }
+
+    /// This process's, made if there is none; `path` is what it is wanted for.
+    fn own(path: &Path) -> Result<Arc<Registry>> {
         loop {
             let seen = REGISTRY.load_full();
             if let Some(own) = seen.as_ref().filter(|registry| registry.owner == process::id()) {
-                return own.clone();
+                return Ok(own.clone());
             }
-            let fresh = Arc::new(Registry { owner: process::id(), open: Mutex::default() });
+            if seen.is_some() {
+                fork::check(path)?;
+            }
+            let fresh = Arc::new(Registry { owner: process::id(), files: Mutex::default(), resumed: Condvar::new() });
             let before = REGISTRY.compare_and_swap(&seen, Some(fresh.clone()));
             let first = match (&*before, &seen) {
                 (None, None) => true,
@@ -211,13 +270,25 @@ impl Registry {
             // A parent's is leaked: somebody who is not here may have been changing it.
             mem::forget(seen);
             if first {
-                return fresh;
+                return Ok(fresh);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Weak<Live>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn live(&self) -> Vec<Arc<Live>> {
+        self.lock().open.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Has everything closed, or lets it be opened again.
+    fn park(&self, parked: bool) {
+        // From here on nobody opens a file.
+        self.lock().parked = parked;
+        self.resumed.notify_all();
+        self.live().iter().for_each(|live| live.park(parked));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

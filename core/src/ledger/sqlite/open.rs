@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::faults::{PATIENCE_S, refused, storage};
+use super::fork::Opened;
 use super::{place, schema};
 use crate::error::Result;
 
@@ -32,7 +33,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
 }
 
 /// The connection that writes. Makes the file where there is none, and brings an older one up to date.
-pub(super) fn writer(path: &Path) -> Result<Connection> {
+pub(super) fn writer(path: &Path) -> Result<Opened> {
     place::check(path.parent().unwrap_or(path))?;
     match fs::metadata(path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => create(path)?,
@@ -50,7 +51,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
 }
 
 /// A connection that only reads.
-pub(super) fn reader(path: &Path) -> Result<Connection> {
+pub(super) fn reader(path: &Path) -> Result<Opened> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let asked = connection.pragma_update(None, "query_only", true);
     asked.map_err(|e| storage(path, "read", &e))?;
@@ -110,17 +111,17 @@ fn fill(path: &Path, unnamed: &Path) -> Result<()> {
     let mut connection = connect(unnamed, flags).map_err(|e| refused(path, e.message()))?;
     let filled = schema::migrate(&mut connection, schema::STEPS)
         .and_then(|()| connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0)))
-        .and_then(|_| connection.close().map_err(|(_, why)| why));
+        .map(drop);
     filled.map_err(|why| storage(path, "made", &why))
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+fn connect(path: &Path, flags: OpenFlags) -> Result<Opened> {
     let opened =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).and_then(|mut connection| {
             connection.busy_handler(Some(patience()))?;
             // Nothing that somebody wrote into the file's schema is run for it.
             connection.pragma_update(None, "trusted_schema", false)?;
-            Ok(connection)
+            Ok(Opened::new(connection))
         });
     opened.map_err(|why| storage(path, "opened", &why))
 }

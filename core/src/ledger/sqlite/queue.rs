@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::fork::InUse;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::LedgerRecord;
 
@@ -22,6 +23,16 @@ pub(super) enum Job {
     /// What a test wants done with the writer's connection.
     #[cfg(test)]
     Do(Box<dyn Fn(&rusqlite::Connection) + Send>),
+}
+
+/// What the writer does next.
+pub(super) enum Next {
+    /// These.
+    Write(Vec<Job>),
+    /// Close the file, and wait for work.
+    Park,
+    /// Nothing; no more will come.
+    End,
 }
 
 /// Filled by everybody, emptied by the writer alone.
@@ -55,6 +66,8 @@ struct State {
     hurry: bool,
     /// The writer has nothing to do and sleeps.
     asleep: bool,
+    /// The process is about to fork, and the file must not be open.
+    parked: bool,
     /// No more work will come.
     closing: bool,
     /// The writer has ended.
@@ -132,19 +145,22 @@ impl Queue {
         impossible.or_else(|| state.failure.clone())
     }
 
-    /// For the writer: the next jobs; waits for them. `None`: no more will come.
-    pub fn take(&self) -> Option<Vec<Job>> {
+    /// For the writer: what to do next; waits for it.
+    pub fn take(&self) -> Next {
         let mut state = self.lock();
         loop {
+            if state.parked {
+                return Next::Park;
+            }
             let again = state.failed.map(|failed| AGAIN.saturating_sub(failed.elapsed())).unwrap_or_default();
             if !state.jobs.is_empty() && (state.hurry || state.closing || again.is_zero()) {
                 let count = state.jobs.len().min(BATCH);
                 state.hurry = false;
                 state.begun += 1;
-                return Some(state.jobs.drain(..count).collect());
+                return Next::Write(state.jobs.drain(..count).collect());
             }
             if state.closing && state.jobs.is_empty() {
-                return None;
+                return Next::End;
             }
             state.asleep = true;
             state = match state.jobs.is_empty() {
@@ -153,6 +169,29 @@ impl Queue {
             };
             state.asleep = false;
         }
+    }
+
+    /// For the writer, which has closed the file: returns when it is to be opened again, and counts as open from then on;
+    /// `None` when no more work will come.
+    pub fn resume(&self) -> Option<InUse> {
+        let mut state = self.lock();
+        loop {
+            if !state.parked && !state.jobs.is_empty() {
+                return Some(InUse::new());
+            }
+            if state.closing && state.jobs.is_empty() {
+                return None;
+            }
+            state.asleep = true;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.asleep = false;
+        }
+    }
+
+    /// Has the writer close the file and wait, or go on.
+    pub fn park(&self, parked: bool) {
+        self.lock().parked = parked;
+        self.work.notify_all();
     }
 
     /// For the writer: these are durable, but for some that never can be, for the reason given. Whoever flushes is told.

@@ -114,46 +114,56 @@ fn add(query: &UsageQuery, of: &LedgerRecord, sums: Sums, groups: &mut BTreeMap<
     }
 }
 
-/// Hands the records that a question chooses to `each`, in the order in which they were booked. Of the file it sees what
-/// was there when it began, and reads it page by page.
-pub(super) fn records(
-    connection: &Connection,
-    path: &Path,
-    query: &UsageQuery,
-    each: &mut dyn FnMut(&LedgerRecord) -> Result<()>,
-) -> Result<()> {
-    let fault = |why: rusqlite::Error| storage(path, "read", &why);
-    let end: Option<i64> = connection.query_row("SELECT max(seq) FROM attempt", [], |row| row.get(0)).map_err(fault)?;
-    let Some(end) = end else { return Ok(()) };
-    let mut facets = Facets::new(connection).map_err(fault)?;
-    let mut prices = Prices::new(connection).map_err(fault)?;
-    let sql = format!(
-        "SELECT {} FROM attempt WHERE seq > ?1 AND seq <= ?2 AND at_ms BETWEEN ?3 AND ?4 ORDER BY seq LIMIT {PAGE}",
-        rows::ATTEMPT
-    );
-    let mut statement = connection.prepare(&sql).map_err(fault)?;
-    let (since, last) = times(query);
-    let (mut from, mut page) = (i64::MIN, Vec::new());
-    loop {
-        let read = (|| {
-            let mut found = statement.query(params![from, end, since, last])?;
-            let mut seen = 0;
-            while let Some(row) = found.next()? {
-                (from, seen) = (row.get(0)?, seen + 1);
-                let facet = facets.get(row.get(1)?)?;
-                let price = row.get::<_, Option<i64>>(2)?.map(|id| prices.get(id)).transpose()?;
-                let record = rows::attempt(row, facet, price.as_deref())?;
-                if wanted(query, &record) {
-                    page.push(record);
-                }
-            }
-            rusqlite::Result::Ok(seen)
-        })();
-        let seen: i64 = read.map_err(fault)?;
-        page.drain(..).try_for_each(|record| each(&record))?;
-        if seen < PAGE {
-            return Ok(());
+/// A way through the file in the order of booking, page by page, up to what was there when it began.
+pub(super) struct Pages {
+    /// The last row seen.
+    from: i64,
+    /// The last row there is.
+    end: i64,
+}
+
+impl Pages {
+    pub fn new(connection: &Connection, path: &Path) -> Result<Self> {
+        let end = connection.query_row("SELECT max(seq) FROM attempt", [], |row| row.get::<_, Option<i64>>(0));
+        // Before the first row there is nothing.
+        Ok(Pages { from: i64::MIN, end: end.map_err(|why| storage(path, "read", &why))?.unwrap_or(i64::MIN) })
+    }
+
+    /// The records of the next page that a question chooses; `None` after the last one.
+    pub fn next(
+        &mut self,
+        connection: &Connection,
+        path: &Path,
+        query: &UsageQuery,
+    ) -> Result<Option<Vec<LedgerRecord>>> {
+        if self.from >= self.end {
+            return Ok(None);
         }
+        self.read(connection, query).map(Some).map_err(|why| storage(path, "read", &why))
+    }
+
+    fn read(&mut self, connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<LedgerRecord>> {
+        let (mut facets, mut prices) = (Facets::new(connection)?, Prices::new(connection)?);
+        let mut statement = connection.prepare(&format!(
+            "SELECT {} FROM attempt WHERE seq > ?1 AND seq <= ?2 AND at_ms BETWEEN ?3 AND ?4 ORDER BY seq LIMIT {PAGE}",
+            rows::ATTEMPT
+        ))?;
+        let (since, last) = times(query);
+        let mut found = statement.query(params![self.from, self.end, since, last])?;
+        let (mut page, mut seen) = (Vec::new(), 0);
+        while let Some(row) = found.next()? {
+            (self.from, seen) = (row.get(0)?, seen + 1);
+            let facet = facets.get(row.get(1)?)?;
+            let price = row.get::<_, Option<i64>>(2)?.map(|id| prices.get(id)).transpose()?;
+            let record = rows::attempt(row, facet, price.as_deref())?;
+            if wanted(query, &record) {
+                page.push(record);
+            }
+        }
+        if seen < PAGE {
+            self.from = self.end;
+        }
+        Ok(page)
     }
 }
 

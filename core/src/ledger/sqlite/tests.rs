@@ -507,3 +507,29 @@ fn a_writer_that_ended_is_told() {
     assert!(ledger.flush().unwrap_err().message().contains("ended"));
     assert!(ledger.record(record(1)).unwrap_err().message().contains("ended"));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_is_open_while_the_process_forks_and_nothing_is_lost_by_it() {
+    let folder = folder();
+    let path = folder.path().join("ledger.db");
+    let ledger = Arc::new(SqliteLedger::open(&path).unwrap());
+    let open = || {
+        let names = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        names.filter(|name| name.starts_with(folder.path())).count()
+    };
+    (0..1000).for_each(|n| ledger.record(record(n)).unwrap());
+    ledger.usage(&UsageQuery::default()).unwrap();
+    assert!(open() > 0);
+    before_fork();
+    assert_eq!(open(), 0);
+    ledger.record(record(1000)).unwrap();
+    let asking = std::thread::spawn({
+        let ledger = ledger.clone();
+        move || ledger.usage(&UsageQuery::default()).unwrap().total.attempts
+    });
+    assert_eq!(open(), 0);
+    after_fork();
+    assert_eq!(asking.join().unwrap(), 1001);
+    assert_eq!(ids(&*ledger).len(), 1001);
+}

@@ -7,37 +7,61 @@ use std::sync::Arc;
 use rusqlite::{Connection, Statement};
 
 use super::faults::{of_the_record, storage};
-use super::queue::{Job, Queue};
+use super::fork::Opened;
+use super::queue::{Job, Next, Queue};
 use super::rows::Rows;
-use super::schema;
+use super::{open, schema};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Writes what the queue gives until it is closed and empty; what cannot be written stays in the queue.
-pub(super) fn run(connection: Connection, queue: &Arc<Queue>, path: PathBuf) {
+pub(super) fn run(first: Opened, queue: &Arc<Queue>, path: PathBuf) {
     // Whoever waits must learn of the end, however it comes.
     let _end = End { queue, path: &path };
-    let mut writer = match Writer::new(&connection, &path) {
-        Ok(writer) => writer,
-        Err(why) => {
-            let why = storage(&path, "written", &why);
-            while let Some(jobs) = queue.take() {
-                if !queue.failed(jobs, why.clone()) {
-                    return;
-                }
-            }
+    let mut opened = Ok(first);
+    loop {
+        let parked = match opened {
+            Ok(connection) => serve(&connection, queue, &path),
+            Err(why) => refuse(&why, queue),
+        };
+        if !parked {
             return;
         }
+        let Some(_counted) = queue.resume() else { return };
+        opened = open::writer(&path);
+    }
+}
+
+/// Writes until the file must be closed, and returns true then; or until there is nothing left to do.
+fn serve(connection: &Connection, queue: &Queue, path: &Path) -> bool {
+    let mut writer = match Writer::new(connection, path) {
+        Ok(writer) => writer,
+        Err(why) => return refuse(&storage(path, "written", &why), queue),
     };
-    while let Some(jobs) = queue.take() {
+    loop {
+        let jobs = match queue.take() {
+            Next::Write(jobs) => jobs,
+            Next::Park => return true,
+            Next::End => return false,
+        };
         match writer.write(&jobs) {
             Ok(impossible) => queue.kept(jobs.len(), impossible),
             Err(why) => {
                 tracing::error!(target: "interfuse", error = %why, "the ledger cannot be written");
                 if !queue.failed(jobs, why) {
-                    return;
+                    return false;
                 }
             }
         }
+    }
+}
+
+/// Tells whoever wants something written why that cannot be; then the file is tried again. Returns false when that was the
+/// last chance.
+fn refuse(why: &Error, queue: &Queue) -> bool {
+    match queue.take() {
+        Next::Write(jobs) => queue.failed(jobs, why.clone()),
+        Next::Park => true,
+        Next::End => false,
     }
 }
 
