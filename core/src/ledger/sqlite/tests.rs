@@ -185,7 +185,7 @@ fn a_file_and_memory_answer_alike() {
             (name.to_owned(), value)
         }));
         let (since_ms, until_ms) = (maybe(&mut rng, |rng| rng.u64(0..2000)), maybe(&mut rng, number));
-        let query = UsageQuery { by, since_ms, until_ms, filter, ..UsageQuery::default() };
+        let query = UsageQuery { by, since_ms, until_ms, filter };
         let (found, known) = (file.usage(&query).unwrap(), memory.usage(&query).unwrap());
         assert_eq!(found, known, "{query:?}");
         empty += usize::from(known.rows.is_empty());
@@ -515,7 +515,8 @@ fn nothing_is_open_while_the_process_forks_and_nothing_is_lost_by_it() {
     let path = folder.path().join("ledger.db");
     let ledger = Arc::new(SqliteLedger::open(&path).unwrap());
     let open = || {
-        let names = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        let names =
+            std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
         names.filter(|name| name.starts_with(folder.path())).count()
     };
     (0..1000).for_each(|n| ledger.record(record(n)).unwrap());
