@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-budget bench-routing bench-wires setup models lint deny clean bench-reconcile
+.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-budget bench-routing bench-wires bench-ledger setup models lint deny clean bench-reconcile
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make bench-reconcile   a million records compared with a hundred thousand rows of a vendor, beside its goals'
 	@echo 'make bench-routing   what a routing decision over 200 backends costs, beside its goals'
 	@echo 'make bench-wires   what each wire costs to write and read, beside its goals'
+	@echo 'make bench-ledger    what booking and asking a ledger costs, in a file and in memory, beside its goals'
 	@echo 'make lint    formatting, and clippy with warnings denied'
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
 	@echo 'make models  bring the prices of core/data/models.json up to date from the packages that carry lists (ARGS="--litellm 1.109.1"; --write writes)'
@@ -50,6 +51,9 @@ bench-routing:
 
 bench-wires:
 	@cargo bench -q --locked -p interfuse --bench wires
+
+bench-ledger:
+	@cargo bench -q --locked -p interfuse --features sqlite --bench ledger
 
 setup:
 	@bash tests/setup/machine.sh test

@@ -116,7 +116,7 @@ typedef struct interfuse_call interfuse_call;
 
 /**
  * A client: configuration, connections and ledger. Any number of threads may use it at once. In a forked child it makes
- * its connections again and starts with an empty ledger.
+ * its connections again, opens its ledger's file again, and without a file starts with an empty ledger.
  */
 typedef struct interfuse_client interfuse_client;
 
@@ -155,10 +155,11 @@ uint32_t interfuse_abi_version(void);
 const char *interfuse_version(void);
 
 /**
- * Stops the library's threads; what still runs is cancelled. Waits for them up to `timeout_ms` milliseconds (negative:
- * without limit). Optional: for programs that want nothing left before they end. A later call starts new threads.
+ * Stops the library's threads; what still runs is cancelled, and what waits for ledgers is written. Waits for the threads
+ * up to `timeout_ms` milliseconds (negative: without limit). Optional: for programs that want nothing left before they end.
+ * A later call starts new threads.
  *
- * Returns 0, or INTERFUSE_MISUSE on a thread of the library.
+ * Returns 0, or INTERFUSE_MISUSE on a thread of the library, or INTERFUSE_STORAGE when a ledger could not be written.
  */
 int32_t interfuse_shutdown(int64_t timeout_ms,
                            interfuse_error **err);
@@ -213,13 +214,14 @@ void interfuse_error_free(interfuse_error *error);
 /**
  * Makes a client. `config` is a TOML or JSON document, or NULL for the file that the variable INTERFUSE_CONFIG names,
  * or, when that is not set, the defaults: every vendor at its usual address with the key from its usual environment
- * variable. Keys are read now. Makes no connection.
+ * variable. Keys are read now; a ledger's file (`ledger.path`) is opened now. Makes no connection.
  *
  * A key that changes stands in a file: `api_key_file` is read again whenever the file has changed. There are no callbacks
  * for keys.
  *
  * Returns 0 and the client in `*client` (free it with interfuse_client_free), or INTERFUSE_INVALID_CONFIG with the path
- * of the fault, or INTERFUSE_INVALID_REQUEST when the text is not UTF-8.
+ * of the fault, or INTERFUSE_STORAGE when the ledger cannot be opened, or INTERFUSE_INVALID_REQUEST when the text is not
+ * UTF-8.
  */
 int32_t interfuse_client_new(const char *config,
                              interfuse_client **client,
@@ -234,7 +236,8 @@ int32_t interfuse_client_from_file(const char *path,
                                    interfuse_error **err);
 
 /**
- * Frees a client. Its calls and streams go on; NULL does nothing.
+ * Frees a client. Its calls and streams go on; with the last of them, what waits for its ledger is written. NULL does
+ * nothing.
  */
 void interfuse_client_free(interfuse_client *client);
 
@@ -350,11 +353,22 @@ int32_t interfuse_budgets(const interfuse_client *client,
  * Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
  * becomes JSON (free it with interfuse_string_free).
  *
- * Returns 0, or INTERFUSE_INVALID_REQUEST when the query names nothing known.
+ * Returns 0, or INTERFUSE_INVALID_REQUEST when the query names nothing known, or INTERFUSE_STORAGE when the ledger cannot
+ * be written or read.
  */
 int32_t interfuse_usage(const interfuse_client *client,
                         const char *query,
                         char **report,
+                        interfuse_error **err);
+
+/**
+ * Returns when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule. A ledger in
+ * memory has nothing to do. A program that ends without this, interfuse_client_free or interfuse_shutdown may lose what
+ * was booked within its last milliseconds.
+ *
+ * Returns 0, or INTERFUSE_STORAGE when something could not be written.
+ */
+int32_t interfuse_flush(const interfuse_client *client,
                         interfuse_error **err);
 
 /**

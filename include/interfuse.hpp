@@ -307,6 +307,11 @@ public:
     std::string reconcile(const std::string &request) const {
         return detail::give(interfuse_reconcile, handle_.get(), detail::text(request));
     }
+    /// Returns when everything booked so far is in the ledger's file for good.
+    void flush() const {
+        interfuse_error *error = nullptr;
+        detail::check(interfuse_flush(handle_.get(), &error), error);
+    }
     /// The models of the catalogue, as a JSON list.
     std::string models() const { return detail::give(interfuse_models, handle_.get()); }
     /// The backends with whether a key was found, as a JSON list.

@@ -118,13 +118,25 @@ class Interfuse {
     return JSON.parse(told(() => this.#open().providers()))
   }
 
+  async flush() {
+    try {
+      await this.#open().flush()
+    } catch (fault) {
+      throw fromNative(fault)
+    }
+  }
+
   /** Ends the use of this client; calls in flight are not touched. */
   close() {
     this.#native = null
   }
 
   async [Symbol.asyncDispose]() {
-    this.close()
+    try {
+      if (this.#native) await this.flush()
+    } finally {
+      this.close()
+    }
   }
 
   #open() {

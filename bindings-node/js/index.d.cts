@@ -119,7 +119,10 @@ export type VendorFile = URL | string | Uint8Array | { name: string; content: st
 
 /** One API over every inference provider, and fusion of their answers. */
 export class Interfuse {
-  /** Does not touch the network. Throws `ConfigError` naming the place of a fault. */
+  /**
+   * Does not touch the network. Throws `ConfigError` naming the place of a fault, and `StorageError` for a ledger that cannot
+   * be opened (`config: { ledger: { path: 'calls.db' } }` keeps it in a file).
+   */
   constructor(options?: ClientOptions)
 
   readonly chat: {
@@ -158,7 +161,7 @@ export class Interfuse {
   /** Where the configured budgets stand: spent, held for attempts under way, left. */
   budgets(): Promise<BudgetState[]>
 
-  /** What this client's calls used and cost. */
+  /** What this client's calls used and cost; with a ledger in a file, what everybody's did who books there. */
   usage(options?: UsageOptions): Promise<UsageReport>
 
   /**
@@ -189,6 +192,13 @@ export class Interfuse {
 
   /** Backends, with whether a key was found and where; never the key. */
   providers(): Promise<ProviderInfo[]>
+
+  /**
+   * Resolves when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule; rejects with
+   * `StorageError` when something could not be written. A ledger in memory has nothing to do. Disposing of the client and
+   * the end of the process do the same.
+   */
+  flush(): Promise<void>
 
   /** Ends the use of this client; later calls reject with `MisuseError`. Calls in flight are not touched. */
   close(): void

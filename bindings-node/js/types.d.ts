@@ -1097,7 +1097,13 @@ export interface NetworkConfig {
 /** Ledger. */
 export interface LedgerConfig {
   /**
-   * Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
+   * A file for the records, opened when the client is made and made where there is none; its folder must be there, on a
+   * disk of this machine. Any number of clients and processes may share it. Without a path the ledger lives in memory and
+   * ends with the client.
+   */
+  path?: string | null
+  /**
+   * Of a ledger in memory: records kept whole; older ones are folded into sums, which keeps totals exact but loses their times; 4096
    * by default.
    */
   max_records?: number
@@ -1389,6 +1395,8 @@ export interface ResponseMeta {
   budget_warnings?: OverBudget[]
   /** How the backend was chosen, when the request or the configuration asks for it. */
   explanation?: Explanation
+  /** Why attempts, of this call or of earlier ones, may be missing from the ledger; the answer is whole all the same. */
+  ledger_error?: string
   /** Report of the fusion, when the model was `interfuse/...`. */
   fusion?: FusionReport
 }

@@ -55,6 +55,8 @@ pub fn closing(env: &Env) -> napi::Result<Cancel> {
     env.add_env_cleanup_hook(closing.clone(), |closing| {
         closing.cancel();
         CLOSING.take();
+        // Nobody is left who could be told.
+        let _ = interfuse::ledger::flush_all();
     })?;
     CLOSING.set(Some(closing.clone()));
     Ok(closing)

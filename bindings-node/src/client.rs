@@ -7,7 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
-use crate::call::{Cancel, closing, json, raise, run};
+use crate::call::{Cancel, closing, defect, json, raise, run};
 use crate::keys::{self, Ask};
 use crate::stream::{NO_LIMIT, NativeStream, READ_AHEAD};
 
@@ -137,6 +137,16 @@ impl NativeClient {
     pub fn usage(&self, query: String) -> napi::Result<String> {
         let sums = from_json("query", &query).and_then(|query| self.client.usage(query));
         sums.and_then(|report| json(&report)).map_err(|error| raise(&error))
+    }
+
+    /// Resolves when everything booked so far is durable.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn flush<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let client = self.client.clone();
+        env.spawn_future(async move {
+            let flushed = tokio::task::spawn_blocking(move || client.flush()).await;
+            flushed.unwrap_or_else(|_| Err(defect())).map_err(|error| raise(&error))
+        })
     }
 
     /// Takes the prices of a published list.

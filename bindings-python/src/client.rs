@@ -1,6 +1,6 @@
 //! The client: one method per public method of the core, blocking and as a call in flight.
 
-use interfuse::Client;
+use interfuse::backend::KeySources;
 use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::ledger::reconcile::Report;
@@ -8,6 +8,7 @@ use interfuse::types::{
     ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused, ReconcileOptions,
     Reconciliation,
 };
+use interfuse::{Client, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -22,6 +23,7 @@ type Make = Box<dyn Fn() -> interfuse::Result<Client> + Send + Sync>;
 #[pyclass(frozen, module = "interfuse._native")]
 pub struct Native {
     config: Config,
+    keys: KeySources,
     client: ForkSafe<Client, Make>,
 }
 
@@ -38,10 +40,14 @@ impl Native {
     ) -> PyResult<Self> {
         let mut config = read_config(py, config)?;
         config.overlay(from_python("configuration", providers)?);
-        let (again, keys) = (config.clone(), keys::sources(keys)?);
-        let make: Make = Box::new(move || Client::with_keys(again.clone(), keys.clone()));
-        let client = ForkSafe::new(make).map_err(|e| raise(py, &e))?;
-        Ok(Native { config, client })
+        Self::made(py, config, keys::sources(keys)?)
+    }
+
+    /// The same with its ledger in this file; `None`: in memory.
+    fn with_ledger(&self, py: Python<'_>, path: Option<String>) -> PyResult<Self> {
+        let mut config = self.config.clone();
+        config.ledger.path = path;
+        Self::made(py, config, self.keys.clone())
     }
 
     /// The configuration, without keys.
@@ -104,8 +110,22 @@ impl Native {
     }
 
     fn usage<'py>(&self, py: Python<'py>, query: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let report = self.client(py)?.usage(from_python("usage query", query)?);
+        let (client, query) = (self.client(py)?, from_python("usage query", query)?);
+        let report = py.detach(|| client.usage(query));
         to_python(py, &report.map_err(|e| raise(py, &e))?)
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let client = self.client(py)?;
+        py.detach(|| client.flush()).map_err(|e| raise(py, &e))
+    }
+
+    fn start_flush(&self, py: Python<'_>) -> PyResult<Call> {
+        let client = self.client(py)?;
+        Ok(Call::new(host::Call::start(async move {
+            let flushed = tokio::task::spawn_blocking(move || client.flush()).await;
+            flushed.unwrap_or_else(|e| Err(Error::new(ErrorKind::Internal, e.to_string())))
+        })))
     }
 
     /// Takes the prices of a published list.
@@ -140,6 +160,13 @@ impl Native {
 }
 
 impl Native {
+    fn made(py: Python<'_>, config: Config, keys: KeySources) -> PyResult<Self> {
+        let (again, asked) = (config.clone(), keys.clone());
+        let make: Make = Box::new(move || Client::with_keys(again.clone(), asked.clone()));
+        let client = py.detach(|| ForkSafe::new(make)).map_err(|e| raise(py, &e))?;
+        Ok(Native { config, keys, client })
+    }
+
     fn client(&self, py: Python<'_>) -> PyResult<Client> {
         self.client.get().cloned().map_err(|e| raise(py, &e))
     }
@@ -178,6 +205,24 @@ fn read_config(py: Python<'_>, config: Option<&Bound<'_, PyAny>>) -> PyResult<Co
         },
     };
     read.map_err(|e| raise(py, &e))
+}
+
+/// Writes what waits in every ledger that this process has open.
+#[pyfunction]
+pub fn flush_ledgers(py: Python<'_>) -> PyResult<()> {
+    py.detach(interfuse::ledger::flush_all).map_err(|e| raise(py, &e))
+}
+
+/// Closes every ledger's file, as the process is about to fork.
+#[pyfunction]
+pub fn before_fork() {
+    interfuse::ledger::before_fork();
+}
+
+/// Goes on in the parent.
+#[pyfunction]
+pub fn after_fork() {
+    interfuse::ledger::after_fork();
 }
 
 /// What a calibration on lines of labelled items finds: as data, and as text for people.

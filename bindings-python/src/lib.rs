@@ -20,6 +20,9 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<call::Call>()?;
     m.add_class::<stream::Stream>()?;
     m.add_class::<queue::Queue>()?;
+    m.add_function(wrap_pyfunction!(client::flush_ledgers, m)?)?;
+    m.add_function(wrap_pyfunction!(client::before_fork, m)?)?;
+    m.add_function(wrap_pyfunction!(client::after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(client::calibrate, m)?)?;
     m.add_function(wrap_pyfunction!(client::render_reconciliation, m)?)?;
     m.add_function(wrap_pyfunction!(client::render_fused, m)?)

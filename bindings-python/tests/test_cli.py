@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ import interfuse
 def run(tmp_path: Path) -> Any:
     def one(*arguments: str, up: Upstream | None = None, stdin: str = "", **environment: str) -> Any:
         clean = {name: value for name, value in os.environ.items() if not name.endswith(("_KEY", "_TOKEN"))}
+        clean.pop("INTERFUSE_LEDGER", None)
+        clean["XDG_DATA_HOME"] = str(tmp_path / "data")
         if up is not None:
             config = tmp_path / "interfuse.json"
             config.write_text(json.dumps(up.config))
@@ -169,3 +173,42 @@ def test_calibrate_without_items_says_so(run: Any, tmp_path: Path) -> None:
     assert "cannot be read" in complaint(run("calibrate", str(tmp_path / "none.jsonl")))
     assert "no item with a `gold`" in complaint(run("calibrate", "-", stdin='{"prompt": "?"}'))
     assert "line 1" in complaint(run("calibrate", "-", stdin="{"))
+
+
+def attempts(path: Path) -> list[tuple[Any, ...]]:
+    """What a ledger's file says, read as any other program would."""
+    with closing(sqlite3.connect(path)) as ledger:
+        return ledger.execute("SELECT purpose, outcome, cost_nanos IS NULL FROM attempts ORDER BY seq").fetchall()
+
+
+def test_what_is_asked_is_booked_in_the_users_data_folder(start: Start, run: Any, tmp_path: Path) -> None:
+    up = start(answers("m-a", "In Bern."), {"when": {}, "then": {"status": 400, "json": {"error": {"message": "no"}}}})
+    ledger = tmp_path / "data" / "interfuse" / "ledger.db"
+    assert run("chat", "hi", "--model", "up/m-a", up=up).returncode == 0
+    assert run("chat", "hi", "--model", "up/m-b", up=up).returncode == 1
+    assert run("fuse", "hi", "--pool", "up/m-a,up/m-a", "--mode", "vote", up=up).returncode == 0
+    # The second member's answer may not have been needed any more.
+    assert [row[:2] for row in attempts(ledger)][:3] == [("chat", "ok"), ("chat", "failed"), ("member", "ok")]
+    assert len(attempts(ledger)) == 4
+    assert str(ledger) in run("doctor", up=up).stdout
+
+
+def test_another_ledger_or_none(start: Start, run: Any, tmp_path: Path) -> None:
+    up = start(answers("m-a", "In Bern."))
+    ask = ("chat", "hi", "--model", "up/m-a")
+    other = tmp_path / "other.db"
+    assert run(*ask, up=up, INTERFUSE_LEDGER=str(other)).returncode == 0
+    assert len(attempts(other)) == 1
+    assert run(*ask, up=up, INTERFUSE_LEDGER="off").returncode == 0
+    assert not (tmp_path / "data").exists()
+    assert "folder" in complaint(run(*ask, up=up, INTERFUSE_LEDGER=str(tmp_path / "none" / "x.db")))
+
+
+def test_a_ledger_that_nobody_asked_for_stops_no_answer(start: Start, run: Any, tmp_path: Path) -> None:
+    up = start(answers("m-a", "In Bern."))
+    folder = tmp_path / "data" / "interfuse"
+    folder.mkdir(parents=True)
+    (folder / "ledger.db").write_text("a shopping list")
+    done = run("chat", "hi", "--model", "up/m-a", up=up)
+    assert (done.returncode, done.stdout) == (0, "In Bern.\n") and "not booked" in done.stderr
+    assert (folder / "ledger.db").read_text() == "a shopping list"

@@ -29,7 +29,7 @@ impl Client {
     /// if that is set.
     ///
     /// # Errors
-    /// `invalid_config` naming the path of the fault.
+    /// `invalid_config` naming the path of the fault, `storage` for a ledger that cannot be opened; so for all that follow.
     pub fn new() -> Result<Self> {
         Self::from_config(Config::from_environment()?)
     }
@@ -167,10 +167,11 @@ impl Client {
         self.0.engine.budgets()
     }
 
-    /// Sums over the ledger.
+    /// Sums over the ledger, everything booked so far included. Of a ledger in a file that is read from the disk, for which
+    /// a large one takes some tenths of a second.
     ///
     /// # Errors
-    /// `invalid_request` when `by` or `where` names nothing known.
+    /// `invalid_request` when `by` or `where` names nothing known, `storage` when the ledger cannot be written or read.
     pub fn usage(&self, query: UsageQuery) -> Result<UsageReport> {
         self.0.engine.ledger().usage(&query)
     }
@@ -195,6 +196,16 @@ impl Client {
     pub fn reconcile_request(&self, request: &ReconcileRequest) -> Result<Reconciliation> {
         let reports: Vec<Report<'_>> = request.files.iter().map(Report::from).collect();
         self.reconcile(&reports, &request.options)
+    }
+
+    /// Returns when everything booked so far is durable. Blocks until then, milliseconds as a rule; in a task that must not
+    /// wait, call it on a thread for that (`tokio::task::spawn_blocking`). A ledger in memory has nothing to do. Dropping the
+    /// last clone of a client does the same, but tells no error.
+    ///
+    /// # Errors
+    /// `storage` when something could not be written.
+    pub fn flush(&self) -> Result<()> {
+        self.0.engine.ledger().flush()
     }
 
     /// Takes the prices of a published list: LiteLLM's map, models.dev's `api.json`, the list of models of OpenRouter or of

@@ -18,7 +18,7 @@ use crate::stream::interfuse_stream;
 use crate::text;
 
 /// A client: configuration, connections and ledger. Any number of threads may use it at once. In a forked child it makes
-/// its connections again and starts with an empty ledger.
+/// its connections again, opens its ledger's file again, and without a file starts with an empty ledger.
 pub struct interfuse_client {
     _opaque: [u8; 0],
 }
@@ -33,13 +33,14 @@ impl Handle for interfuse_client {
 
 /// Makes a client. `config` is a TOML or JSON document, or NULL for the file that the variable INTERFUSE_CONFIG names,
 /// or, when that is not set, the defaults: every vendor at its usual address with the key from its usual environment
-/// variable. Keys are read now. Makes no connection.
+/// variable. Keys are read now; a ledger's file (`ledger.path`) is opened now. Makes no connection.
 ///
 /// A key that changes stands in a file: `api_key_file` is read again whenever the file has changed. There are no callbacks
 /// for keys.
 ///
 /// Returns 0 and the client in `*client` (free it with interfuse_client_free), or INTERFUSE_INVALID_CONFIG with the path
-/// of the fault, or INTERFUSE_INVALID_REQUEST when the text is not UTF-8.
+/// of the fault, or INTERFUSE_STORAGE when the ledger cannot be opened, or INTERFUSE_INVALID_REQUEST when the text is not
+/// UTF-8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interfuse_client_new(
     config: *const c_char,
@@ -75,7 +76,8 @@ pub unsafe extern "C" fn interfuse_client_from_file(
     })
 }
 
-/// Frees a client. Its calls and streams go on; NULL does nothing.
+/// Frees a client. Its calls and streams go on; with the last of them, what waits for its ledger is written. NULL does
+/// nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interfuse_client_free(client: *mut interfuse_client) {
     // SAFETY: NULL or a handle that is not used any more, by contract.
@@ -300,7 +302,8 @@ pub unsafe extern "C" fn interfuse_budgets(
 /// Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
 /// becomes JSON (free it with interfuse_string_free).
 ///
-/// Returns 0, or INTERFUSE_INVALID_REQUEST when the query names nothing known.
+/// Returns 0, or INTERFUSE_INVALID_REQUEST when the query names nothing known, or INTERFUSE_STORAGE when the ledger cannot
+/// be written or read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interfuse_usage(
     client: *const interfuse_client,
@@ -314,6 +317,21 @@ pub unsafe extern "C" fn interfuse_usage(
         let (client, query) = unsafe { (handle::look(client)?, text::read_optional(query, "query")?) };
         let query: UsageQuery = query.map_or(Ok(UsageQuery::default()), |query| from_json("query", query))?;
         *place = text::json(&client.get()?.usage(query)?)?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// Returns when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule. A ledger in
+/// memory has nothing to do. A program that ends without this, interfuse_client_free or interfuse_shutdown may lose what
+/// was booked within its last milliseconds.
+///
+/// Returns 0, or INTERFUSE_STORAGE when something could not be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_flush(client: *const interfuse_client, err: *mut *mut interfuse_error) -> i32 {
+    run(err, || {
+        // SAFETY: NULL or a live handle, by contract.
+        let client = unsafe { handle::look(client) }?;
+        client.get()?.flush()?;
         Ok(Status::Ok)
     })
 }
@@ -398,6 +416,7 @@ pub unsafe extern "C" fn interfuse_providers(
 }
 
 fn make(config: Config) -> Result<*mut interfuse_client> {
+    crate::fork::watch();
     let made: Made = Box::new(move || Client::from_config(config.clone()));
     Ok(handle::give(ForkSafe::new(made)?))
 }

@@ -9,6 +9,7 @@ mod boundary;
 mod call;
 mod client;
 mod error;
+mod fork;
 mod handle;
 mod ready;
 mod stream;

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use interfuse_core::host;
+use interfuse_core::{host, ledger};
 
 use crate::boundary::{Status, run, timeout};
 use crate::error::interfuse_error;
@@ -23,14 +23,16 @@ pub extern "C" fn interfuse_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// Stops the library's threads; what still runs is cancelled. Waits for them up to `timeout_ms` milliseconds (negative:
-/// without limit). Optional: for programs that want nothing left before they end. A later call starts new threads.
+/// Stops the library's threads; what still runs is cancelled, and what waits for ledgers is written. Waits for the threads
+/// up to `timeout_ms` milliseconds (negative: without limit). Optional: for programs that want nothing left before they end.
+/// A later call starts new threads.
 ///
-/// Returns 0, or INTERFUSE_MISUSE on a thread of the library.
+/// Returns 0, or INTERFUSE_MISUSE on a thread of the library, or INTERFUSE_STORAGE when a ledger could not be written.
 #[unsafe(no_mangle)]
 pub extern "C" fn interfuse_shutdown(timeout_ms: i64, err: *mut *mut interfuse_error) -> i32 {
     run(err, || {
         host::shutdown(timeout(timeout_ms).unwrap_or(std::time::Duration::MAX))?;
+        ledger::flush_all()?;
         Ok(Status::Ok)
     })
 }

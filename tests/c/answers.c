@@ -25,6 +25,7 @@ static void chat_answers(void) {
     CHECK(json_is(usage, "/rows/0/group/provider", "up"));
     CHECK(json_is(usage, "/total/cost_nanos", "11000"));
     interfuse_string_free(usage);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_flush(client, &err), err);
     CHECK_STATUS(INTERFUSE_OK, interfuse_usage(client, NULL, &usage, &err), err);
     CHECK(json_is(usage, "/total/attempts", "1"));
     log = upstream_get(&up, "/__log?settled");

@@ -78,8 +78,58 @@ static void a_client_works_on_both_sides(void) {
     upstream_stop(&up);
 }
 
+/* Attempts that the client's ledger has, or -1. */
+static int attempts(interfuse_client *client) {
+    char *text = NULL, *count = NULL;
+    int found = -1;
+    if (interfuse_usage(client, NULL, &text, NULL) == INTERFUSE_OK) {
+        if (interfuse_json_get(text, "/total/attempts", &count, NULL) == INTERFUSE_OK) found = atoi(count);
+    }
+    interfuse_string_free(count);
+    interfuse_string_free(text);
+    return found;
+}
+
+static void a_ledger_in_a_file_is_one_for_both_sides(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_error *err = NULL;
+    char *response = NULL;
+    char folder[] = "/tmp/interfuse-XXXXXX", path[64], config[1024];
+    int child, status = 0, round;
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/calls.db", folder);
+    CHECK(upstream_start(&up, "[{\"then\": {\"answer\": \"In Bern.\"}}]"));
+    snprintf(config, sizeof config, "{\"ledger\": {\"path\": \"%s\"}, %s", path, up.config + 1);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(config, &client, &err), err);
+    for (round = 1; round <= 3; round++) {
+        CHECK_STATUS(INTERFUSE_OK, interfuse_chat(client, CHAT, &response, &err), err);
+        interfuse_string_free(response);
+        fflush(stdout);
+        child = fork();
+        if (child == 0) {
+            alarm(GUARD_MS / 1000);
+            if (interfuse_chat(client, CHAT, &response, NULL) != INTERFUSE_OK) _exit(1);
+            if (interfuse_flush(client, NULL) != INTERFUSE_OK) _exit(2);
+            _exit(attempts(client) == 2 * round ? 0 : 3);
+        }
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+            printf("    the child ended with %d (exit %d)\n", status, WEXITSTATUS(status));
+        }
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        CHECK(attempts(client) == 2 * round);
+    }
+    interfuse_client_free(client);
+    /* Whoever was the last to leave took the log away. */
+    CHECK(remove(path) == 0 && rmdir(folder) == 0);
+    upstream_stop(&up);
+}
+
 int main(void) {
     RUN(a_client_works_on_both_sides);
+    RUN(a_ledger_in_a_file_is_one_for_both_sides);
     interfuse_shutdown(GUARD_MS, NULL);
     return check_result();
 }

@@ -11,5 +11,7 @@ title "building the package (the first time takes some minutes)"
 bash "$SETUP/bind-python.sh" --release
 title "a small model for this machine"
 interfuse local install
+# The demo leaves nothing behind.
+export INTERFUSE_LEDGER=off
 title "interfuse fuse --local \"$question\""
 exec interfuse fuse --local "$question"

@@ -1,5 +1,6 @@
 //! Everything interfuse is tested with: the scripted upstream, the parity scenarios, code generation.
 
+pub mod booked;
 pub mod codegen;
 pub mod faults;
 pub mod fixtures;

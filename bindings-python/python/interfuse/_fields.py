@@ -65,6 +65,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "key",
         "key_from",
         "kind",
+        "ledger_error",
         "limit",
         "logprobs",
         "low_nanos",

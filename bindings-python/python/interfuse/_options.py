@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
-from ._native import Native
+from ._native import Native, after_fork, before_fork, flush_ledgers
 from .errors import ConfigError, MisuseError
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
@@ -21,6 +22,10 @@ _OWN = "default"
 
 # Headers that may carry a credential do not travel in a pickle.
 _SECRET_WORDS = ("auth", "key", "token", "secret", "cookie")
+
+atexit.register(flush_ledgers)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork)
 
 
 class BaseClient:
@@ -59,7 +64,8 @@ class BaseClient:
         default_headers: added to every request.
         tags: labels for the ledger (``{"project": "search"}``).
 
-        Raises ConfigError naming the place of the fault. Does not touch the network.
+        Raises ConfigError naming the place of the fault, and StorageError for a ledger that cannot be opened
+        (``{"ledger": {"path": "calls.db"}}`` keeps it in a file). Does not touch the network.
         """
         given: dict[str, Any] = dict(providers or {})
         own: dict[str, Any] = {}
@@ -183,7 +189,7 @@ class BaseClient:
         until: datetime | float | None = None,
         where: Mapping[str, str] | None = None,
     ) -> UsageReport:
-        """What this client's calls used and cost.
+        """What this client's calls used and cost; with a ledger in a file, what everybody's did who books there.
 
         by: one row per ``provider``, ``model``, ``purpose``, ``outcome`` or the value of a tag; nothing means one row.
         since, until: a datetime, or seconds since 1970-01-01 UTC.
@@ -213,8 +219,13 @@ class BaseClient:
         return self._native.providers()
 
     def close(self) -> None:
-        """Ends the use of this client; later calls raise MisuseError. Calls in flight are not touched."""
-        self._native = Closed()  # type: ignore[assignment]
+        """Ends the use of this client and writes what waits for its ledger's file; later calls raise MisuseError. Calls in
+        flight are not touched.
+
+        Raises StorageError when something could not be written."""
+        native, self._native = self._native, Closed()  # type: ignore[assignment]
+        if not isinstance(native, Closed):
+            native.flush()
 
     def __reduce__(self) -> tuple[Any, ...]:
         defaults = dict(self._defaults)

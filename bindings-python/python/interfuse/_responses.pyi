@@ -169,6 +169,8 @@ class ResponseMeta(Record):
     """Budgets with `mode` `warn` that the call did not fit into."""
     explanation: Explanation | None
     """How the backend was chosen, when the request or the configuration asks for it."""
+    ledger_error: str | None
+    """Why attempts, of this call or of earlier ones, may be missing from the ledger; the answer is whole all the same."""
     fusion: FusionReport | None
     """Report of the fusion, when the model was `interfuse/...`."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._bridge import bridge
 from ._generic import Item, OfItems
-from ._options import BaseClient
+from ._options import BaseClient, Closed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -222,10 +222,18 @@ class AsyncClient(BaseClient):
         """The same as ``fuse(..., stream=True)``."""
         return await self.fuse(prompt, stream=True, timeout=timeout, **request)
 
+    async def flush(self) -> None:
+        """Returns when everything booked so far is in the ledger's file for good; as ``Client.flush``."""
+        await _result(self._native.start_flush())
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if not isinstance(self._native, Closed):
+                await self.flush()
+        finally:
+            self.close()

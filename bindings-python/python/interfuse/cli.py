@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import InterfuseError, __version__, local
+from . import InterfuseError, StorageError, __version__, local
 from ._native import calibrate, render_fused, render_reconciliation
 from .client import Client
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ._responses import ExplainedCandidate, Fused, FusionEvent
 
 EPILOG = """keys are taken from every vendor's usual variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...); `interfuse doctor` says
-which were found. No key at hand: `interfuse local install`, then `interfuse fuse --local "your question"`."""
+which were found. No key at hand: `interfuse local install`, then `interfuse fuse --local "your question"`. What is asked
+is booked in a ledger in your data folder; INTERFUSE_LEDGER names another file, or `off`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,8 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _client(arguments: argparse.Namespace) -> Client:
+def _client(arguments: argparse.Namespace, *, asks: bool = False) -> Client:
     client = Client(arguments.config)
+    if asks:
+        client = _booked(client)
     for path in arguments.prices:
         loaded = client.load_prices(path)
         for why in loaded.refused:
@@ -126,19 +129,69 @@ def _client(arguments: argparse.Namespace) -> Client:
     return client
 
 
+def _ledger() -> Path | None:
+    """The file in which this user's calls are booked when nothing else is said; None for none."""
+    named = os.environ.get("INTERFUSE_LEDGER")
+    if named:
+        return None if named == "off" else Path(named)
+    if sys.platform == "win32":
+        data = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    else:
+        # By the rules of XDG a path that is not absolute does not count.
+        given = os.environ.get("XDG_DATA_HOME", "")
+        data = given if os.path.isabs(given) else Path.home() / ".local" / "share"
+    return Path(data) / "interfuse" / "ledger.db"
+
+
+def _booked(client: Client) -> Client:
+    """The client with its ledger where the environment says, else where the configuration says, else in the user's data."""
+    named = os.environ.get("INTERFUSE_LEDGER")
+    if not named and (client._native.config().get("ledger") or {}).get("path"):
+        return client
+    path = _ledger()
+    try:
+        if path is not None and not named:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        native = client._native.with_ledger(None if path is None else str(path))
+    except (OSError, StorageError) as e:
+        if named:
+            raise
+        # Nobody asked for this file, so an answer does not depend on it.
+        print(f"warning: this is not booked in a ledger: {_printable(str(e))}", file=sys.stderr)
+        return client
+    return Client._twin(native, client._defaults)
+
+
+def _close(client: Client) -> None:
+    """Writes what waits for the ledger. That it cannot be written does not make the answer a failure."""
+    try:
+        client.close()
+    except StorageError as e:
+        print(f"warning: this may be missing from the ledger: {_printable(str(e))}", file=sys.stderr)
+
+
 def _chat(arguments: argparse.Namespace) -> int:
     if arguments.local:
         with local.LocalServer() as server:
-            client = Client(server.config())
+            client = _booked(Client(server.config()))
             return _print_chat(client, arguments, model=server.model, provider=local.PROVIDER)
     if not arguments.model:
         raise ValueError("which model? `--model openai/gpt-5-mini`, or `--local` for the small one on this machine")
-    return _print_chat(_client(arguments), arguments, model=arguments.model)
+    return _print_chat(_client(arguments, asks=True), arguments, model=arguments.model)
 
 
 def _print_chat(client: Client, arguments: argparse.Namespace, **target: str) -> int:
     request = {**_shared(arguments), "messages": _messages(arguments), **target}
-    if arguments.json:
+    try:
+        return _print_answer(client, request, arguments.json)
+    finally:
+        _close(client)
+
+
+def _print_answer(client: Client, request: dict[str, Any], as_json: bool) -> int:
+    if as_json:
         print(client.chat.completions.create(**request).to_json())
         return 0
     wrote = False
@@ -199,7 +252,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
         # One word without a slash is no model: it names a pool of the configuration.
         request["pool"] = arguments.pool if len(pool) == 1 and "/" not in pool[0] else pool
     if not arguments.local:
-        return _print_fusion(_client(arguments), request, arguments.json)
+        return _print_fusion(_client(arguments, asks=True), request, arguments.json)
     if arguments.pool or arguments.judge:
         raise ValueError("--local brings its own pool and judge; leave --pool and --judge out")
     print(
@@ -207,7 +260,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     with local.LocalServer() as server:
-        return _print_fusion(Client(server.config()), {**local.demo_pool(server), **request}, arguments.json)
+        return _print_fusion(_booked(Client(server.config())), {**local.demo_pool(server), **request}, arguments.json)
 
 
 def _print_fusion(client: Client, request: dict[str, Any], as_json: bool) -> int:
@@ -222,6 +275,7 @@ def _print_fusion(client: Client, request: dict[str, Any], as_json: bool) -> int
                     progress.show(event)
     finally:
         progress.clear()
+        _close(client)
     if fused is None:
         raise ValueError("the fusion ended without a result")
     if as_json:
@@ -357,11 +411,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
     print(f"interfuse  {__version__}, Python {python}, {sys.platform}")
     named = arguments.config or os.environ.get("INTERFUSE_CONFIG")
     print(f"config     {named or 'none (vendors’ usual variables)'}")
-    providers = _client(arguments).providers()
+    client = _client(arguments)
+    providers = client.providers()
     with_key = [p for p in providers if p.key_from]
     print(f"providers  {len(providers)} known, keys found for {len(with_key)}")
     for provider in with_key:
         print(f"           {provider.id}: {provider.key_from}")
+    configured = None if os.environ.get("INTERFUSE_LEDGER") else (client._native.config().get("ledger") or {}).get("path")
+    print(f"ledger     {configured or _ledger() or 'off'}")
     found = local.available()
     print(f"local      {'ready' if found else 'not installed: `interfuse local install`'}")
     if not with_key and not found:

@@ -180,6 +180,13 @@ class Client(BaseClient):
         """The same as ``fuse(..., stream=True)``."""
         return self.fuse(prompt, stream=True, timeout=timeout, **request)
 
+    def flush(self) -> None:
+        """Returns when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule. A
+        ledger in memory has nothing to do. Closing the client and the end of the process do the same.
+
+        Raises StorageError when something could not be written; it is tried again with what follows."""
+        self._native.flush()
+
     def __enter__(self) -> Self:
         return self
 

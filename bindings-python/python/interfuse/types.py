@@ -1060,8 +1060,12 @@ class NetworkConfig(TypedDict, total=False):
 class LedgerConfig(TypedDict, total=False):
     """Ledger."""
 
+    path: str | None
+    """A file for the records, opened when the client is made and made where there is none; its folder must be there, on a
+    disk of this machine. Any number of clients and processes may share it. Without a path the ledger lives in memory and
+    ends with the client."""
     max_records: int
-    """Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
+    """Of a ledger in memory: records kept whole; older ones are folded into sums, which keeps totals exact but loses their times; 4096
     by default."""
 
 

@@ -185,7 +185,7 @@ impl Booking {
         if let Some(flight) = self.flight.take() {
             land(flight, error, took, &record);
         }
-        record_in(&self.engine, *record);
+        self.engine.book(*record);
     }
 }
 
@@ -201,7 +201,7 @@ pub(super) fn kept(engine: &Engine, cx: &CallContext, by: &Piece, usage: Option<
         cached: true,
         ..begun(engine, cx)
     };
-    record_in(engine, record);
+    engine.book(record);
 }
 
 /// What every record of a call has when it begins: nobody was asked yet.
@@ -213,12 +213,6 @@ fn begun(engine: &Engine, cx: &CallContext) -> LedgerRecord {
         purpose: cx.purpose,
         tags: engine.tags(cx),
         ..LedgerRecord::default()
-    }
-}
-
-fn record_in(engine: &Engine, record: LedgerRecord) {
-    if let Err(e) = engine.ledger().record(record) {
-        tracing::error!(target: "interfuse", error = %e, "an attempt could not be booked");
     }
 }
 

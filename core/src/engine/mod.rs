@@ -18,7 +18,7 @@ mod refusal;
 mod seam;
 mod stream;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
@@ -30,12 +30,13 @@ use crate::clock::Clock;
 use crate::error::{Attempt, Error, ErrorKind, Result};
 use crate::http::{ReqwestTransport, Transport, Web};
 use crate::ledger::budget::Budget;
-use crate::ledger::{self, LedgerStore, MemoryLedger};
+use crate::ledger::{self, LedgerStore};
 use crate::money::NanoUsd;
 use crate::routing::{Plan, Router};
 use crate::types::{
-    ChatCompletion, ChatRequest, Config, CostSource, EmbeddingRequest, EmbeddingResponse, Explanation, OnInterrupt,
-    Piece, ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout, TimeoutConfig,
+    ChatCompletion, ChatRequest, Config, CostSource, EmbeddingRequest, EmbeddingResponse, Explanation, LedgerRecord,
+    OnInterrupt, Piece, ProviderPreferences, Purpose, RateLimit, ResponseMeta, RetryConfig, Tags, Terms, Timeout,
+    TimeoutConfig,
 };
 use attempt::Trial;
 use budgets::{Budgets, Spending};
@@ -82,6 +83,8 @@ struct Inner {
     ledger: Arc<dyn LedgerStore>,
     clock: Arc<dyn Clock>,
     budgets: Budgets,
+    /// Why the latest attempt that could not be booked could not, until an answer tells it.
+    unbooked: Mutex<Option<Error>>,
     hedges: Hedges,
     /// Answers kept; made when the first request asks for it.
     cache: OnceCell<Arc<AnswerCache>>,
@@ -95,7 +98,7 @@ pub struct Parts {
     pub transport: Option<Arc<dyn Transport>>,
     /// What reaches addresses that a request names; reqwest by default.
     pub web: Option<Arc<dyn Web>>,
-    /// Where records go; memory by default.
+    /// Where records go; what the configuration says by default.
     pub ledger: Option<Arc<dyn LedgerStore>>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
@@ -104,10 +107,10 @@ pub struct Parts {
 }
 
 impl Engine {
-    /// An engine for a configuration. Reads keys; connects to nothing.
+    /// An engine for a configuration. Reads keys, opens the ledger; connects to nothing.
     ///
     /// # Errors
-    /// `invalid_config` naming the path of the fault.
+    /// `invalid_config` naming the path of the fault, `storage` for a ledger that cannot be opened.
     pub fn new(config: Config, parts: Parts) -> Result<Self> {
         let endpoints = Endpoints::new(&config, &parts.catalog, parts.keys)?;
         let router = Router::new(&parts.catalog, endpoints, &config, parts.clock.clone())?;
@@ -115,7 +118,7 @@ impl Engine {
         let ours = Arc::new(ReqwestTransport::new(config.network.clone(), &config.timeouts));
         let web = parts.web.unwrap_or_else(|| ours.clone());
         let transport = parts.transport.unwrap_or(ours);
-        let ledger = parts.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(config.ledger.max_records)));
+        let ledger = parts.ledger.map_or_else(|| ledger::open(&config.ledger), Ok)?;
         Ok(Engine(Arc::new(Inner {
             config,
             router,
@@ -124,6 +127,7 @@ impl Engine {
             ledger,
             clock: parts.clock,
             budgets,
+            unbooked: Mutex::default(),
             hedges: Hedges::default(),
             cache: OnceCell::new(),
         })))
@@ -147,6 +151,20 @@ impl Engine {
     /// The ledger.
     pub fn ledger(&self) -> &dyn LedgerStore {
         &*self.0.ledger
+    }
+
+    /// Books an attempt. Whatever becomes of that, its call goes on; the next answer tells.
+    fn book(&self, record: LedgerRecord) {
+        if let Err(why) = self.0.ledger.record(record) {
+            tracing::error!(target: "interfuse", error = %why, "an attempt could not be booked");
+            *self.0.unbooked.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        }
+    }
+
+    /// What keeps attempts out of the ledger, for an answer to tell.
+    pub(crate) fn ledger_error(&self) -> Option<String> {
+        let unbooked = self.0.unbooked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        unbooked.or_else(|| self.0.ledger.failure()).map(|why| why.message().to_owned())
     }
 
     /// Fetches the images of a request that asks for it. When it did, returns when the call must be over.
@@ -222,6 +240,7 @@ impl Engine {
             cost_nanos: Some(cost.nanos()),
             cost_usd: Some(cost.to_string()),
             cached_ms: Some(kept.at.elapsed().as_millis() as u64),
+            ledger_error: self.ledger_error(),
             ..Default::default()
         }));
         answer
@@ -278,6 +297,8 @@ struct Way {
 
 /// What a call has tried and spent.
 struct CallLog {
+    /// Whose call it is.
+    engine: Engine,
     started: Instant,
     deadline: Instant,
     timeout: Duration,
@@ -306,6 +327,7 @@ impl Way {
         }
         let course = Course::new(&config.retries, terms.max_retries);
         let log = CallLog {
+            engine: engine.clone(),
             started,
             deadline,
             timeout,
@@ -410,6 +432,7 @@ impl CallLog {
     fn finish(&self, mut error: Error) -> Error {
         let body = error.body_mut();
         body.details.remove("dispatch");
+        body.details.extend(self.engine.ledger_error().map(|why| ("ledger_error".to_owned(), why.into())));
         body.attempts = self.attempts.clone();
         body.cost_nanos = ledger::total(self.costs.iter().copied()).map(NanoUsd::nanos);
         error
@@ -437,6 +460,7 @@ impl CallLog {
             cached_ms: None,
             budget_warnings: Vec::new(),
             explanation: self.explanation.take(),
+            ledger_error: self.engine.ledger_error(),
             fusion: None,
         }
     }

@@ -308,6 +308,9 @@ impl Run {
         if let Some(usage) = reply.usage() {
             add_usage(&mut self.usage, usage);
         }
+        if let Some(why) = reply.meta().and_then(|meta| meta.ledger_error.as_ref()) {
+            self.warn(format!("ledger_error: {why}"));
+        }
         reply.cost().nanos()
     }
 

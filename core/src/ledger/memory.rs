@@ -30,8 +30,9 @@ struct State {
     corrected: HashSet<String>,
 }
 
+/// Sums over attempts.
 #[derive(Default, Clone, Copy)]
-struct Sums {
+pub(super) struct Sums {
     attempts: u64,
     failed: u64,
     prompt_tokens: u64,
@@ -42,7 +43,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(record: &LedgerRecord) -> Self {
+    pub(super) fn of(record: &LedgerRecord) -> Self {
         Sums {
             attempts: 1,
             failed: u64::from(record.outcome != Outcome::Ok),
@@ -54,7 +55,7 @@ impl Sums {
         }
     }
 
-    fn add(&mut self, other: Sums) {
+    pub(super) fn add(&mut self, other: Sums) {
         self.attempts += other.attempts;
         self.failed += other.failed;
         self.prompt_tokens += other.prompt_tokens;
@@ -64,7 +65,7 @@ impl Sums {
         self.corrections_nanos = self.corrections_nanos.saturating_add(other.corrections_nanos);
     }
 
-    fn row(self, group: BTreeMap<String, Option<String>>) -> UsageRow {
+    pub(super) fn row(self, group: BTreeMap<String, Option<String>>) -> UsageRow {
         UsageRow {
             group,
             attempts: self.attempts,
@@ -80,7 +81,7 @@ impl Sums {
 }
 
 /// Name of a serde enum's value.
-fn word(value: impl serde::Serialize) -> String {
+pub(super) fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

@@ -5,10 +5,14 @@ mod cost;
 mod memory;
 pub mod reconcile;
 mod row;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod usage;
 
 pub use cost::{Answer, Exact, Priced, Stated, recompute, total};
 pub use memory::MemoryLedger;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteLedger, after_fork, before_fork, flush_all};
 pub use usage::Counted;
 
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use std::sync::Arc;
 use budget::{Budget, Hold, Reserved, Reserving, Standing};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{Correction, LedgerRecord, UsageQuery, UsageReport};
+use crate::types::{Correction, LedgerConfig, LedgerRecord, UsageQuery, UsageReport};
 
 /// Where records go. The memory ledger is the default.
 pub trait LedgerStore: Send + Sync {
@@ -89,6 +93,29 @@ pub trait LedgerStore: Send + Sync {
     /// `storage` when some of it could not be kept.
     fn flush(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Why something booked before may be lost, where that showed only after [`LedgerStore::record`] had returned. The next
+    /// answer tells it.
+    fn failure(&self) -> Option<Error> {
+        None
+    }
+}
+
+/// The ledger that a configuration names: a file, or memory.
+///
+/// # Errors
+/// `storage` when the file cannot be opened, `invalid_config` when this build keeps no files.
+pub fn open(config: &LedgerConfig) -> Result<Arc<dyn LedgerStore>> {
+    match &config.path {
+        None => Ok(Arc::new(MemoryLedger::new(config.max_records))),
+        #[cfg(feature = "sqlite")]
+        Some(path) => Ok(Arc::new(SqliteLedger::open(path)?)),
+        #[cfg(not(feature = "sqlite"))]
+        Some(_) => {
+            let why = "this build keeps no ledger in files; build it with the feature `sqlite`, or leave this out";
+            Err(Error::invalid_config("ledger.path", why))
+        }
     }
 }
 

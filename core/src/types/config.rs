@@ -348,14 +348,19 @@ impl std::fmt::Debug for NetworkConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerConfig {
-    /// Records kept whole in memory; older ones are folded into sums, which keeps totals exact but loses their times; 4096
+    /// A file for the records, opened when the client is made and made where there is none; its folder must be there, on a
+    /// disk of this machine. Any number of clients and processes may share it. Without a path the ledger lives in memory and
+    /// ends with the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Of a ledger in memory: records kept whole; older ones are folded into sums, which keeps totals exact but loses their times; 4096
     /// by default.
     pub max_records: usize,
 }
 
 impl Default for LedgerConfig {
     fn default() -> Self {
-        LedgerConfig { max_records: 4096 }
+        LedgerConfig { path: None, max_records: 4096 }
     }
 }
 

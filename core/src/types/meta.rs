@@ -75,6 +75,9 @@ pub struct ResponseMeta {
     /// How the backend was chosen, when the request or the configuration asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Box<Explanation>>,
+    /// Why attempts, of this call or of earlier ones, may be missing from the ledger; the answer is whole all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_error: Option<String>,
     /// Report of the fusion, when the model was `interfuse/...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<Box<FusionReport>>,

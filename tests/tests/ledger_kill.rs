@@ -1,0 +1,97 @@
+//! Several processes write one ledger and are killed at random points: what was acknowledged is there, once, and the sums
+//! are those of the records. `LEDGER_KILLS=n` for another number of kills than a thousand.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use interfuse::ledger::{LedgerStore as _, SqliteLedger};
+use interfuse::types::{LedgerRecord, UsageQuery};
+use interfuse_tests::booked::record;
+
+/// Processes that write at once.
+const WRITERS: usize = 8;
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
+    let kills: usize = std::env::var("LEDGER_KILLS").map_or(1000, |n| n.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let mut rng = fastrand::Rng::with_seed(4);
+    // By writer: how many of its records were acknowledged.
+    let mut acknowledged: HashMap<String, u64> = HashMap::new();
+    let mut killed = 0;
+    while killed < kills {
+        let writers: Vec<(String, Child)> = (0..WRITERS.min(kills - killed))
+            .map(|n| {
+                let name = format!("w{}", killed + n);
+                let writer = Command::new(env!("CARGO_BIN_EXE_ledger-writer"))
+                    .arg(&path)
+                    .arg(&name)
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                (name, writer)
+            })
+            .collect();
+        killed += writers.len();
+        let waiting = writers.into_iter().map(|(name, mut writer)| {
+            // From before it has opened the file until it has written for a while.
+            let life = Duration::from_micros(rng.u64(0..300_000));
+            let told = writer.stdout.take().unwrap();
+            let reader = thread::spawn(move || {
+                // A line that was cut by the end counts for nothing.
+                let lines = BufReader::new(told).split(b'\n').map_while(Result::ok);
+                lines.filter_map(|line| String::from_utf8(line).ok()?.parse::<u64>().ok()).max()
+            });
+            let killer = thread::spawn(move || {
+                thread::sleep(life);
+                let ended = writer.try_wait().unwrap();
+                assert!(ended.is_none(), "a writer ended by itself: {ended:?}");
+                writer.kill().unwrap();
+                writer.wait().unwrap();
+            });
+            (name, reader, killer)
+        });
+        for (name, reader, killer) in waiting.collect::<Vec<_>>() {
+            killer.join().unwrap();
+            acknowledged.insert(name, reader.join().unwrap().unwrap_or(0));
+        }
+    }
+    assert_eq!(acknowledged.len(), kills);
+
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let mut found: HashMap<String, Vec<u64>> = HashMap::new();
+    let (mut sum, mut unknown, mut count) = (0u64, 0u64, 0u64);
+    let each = &mut |kept: &LedgerRecord| {
+        let (writer, number) = kept.id.split_once('-').unwrap();
+        let number: u64 = number.parse().unwrap();
+        assert_eq!(*kept, record(writer, number));
+        found.entry(writer.to_owned()).or_default().push(number);
+        sum += kept.cost_nanos.unwrap_or(0);
+        unknown += u64::from(kept.cost_nanos.is_none());
+        count += 1;
+        Ok(())
+    };
+    ledger.records(&UsageQuery::default(), each).unwrap();
+    let mut all = 0;
+    for (writer, known) in &acknowledged {
+        // In the order of booking, without a gap or a second time, at least as far as was acknowledged.
+        let numbers = found.remove(writer).unwrap_or_default();
+        assert!(numbers.iter().enumerate().all(|(at, number)| at as u64 == *number), "{writer}: {numbers:?}");
+        assert!(numbers.len() as u64 >= *known, "{writer}: {known} were acknowledged, {} are there", numbers.len());
+        all += known;
+    }
+    assert!(found.is_empty());
+    assert!(all > 10 * kills as u64, "the writers hardly wrote: {all}");
+    let by_writer = UsageQuery { by: vec!["writer".into()], ..UsageQuery::default() };
+    let report = ledger.usage(&by_writer).unwrap();
+    assert_eq!((report.total.attempts, report.total.cost_nanos, report.total.cost_unknown), (count, sum, unknown));
+    assert_eq!(report.rows.iter().map(|row| row.cost_nanos).sum::<u64>(), sum);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    println!("{kills} kills, {all} records acknowledged, {count} kept, {sum} nano-USD; files: {left:?}");
+}
