@@ -2,13 +2,21 @@
 
 pub mod budget;
 mod cost;
+mod export;
 mod memory;
+mod question;
 pub mod reconcile;
+mod report;
 mod row;
+mod sums;
 mod usage;
 
 pub use cost::{Answer, Exact, Priced, Stated, recompute, total};
+pub use export::{Party, Surroundings, export, whole};
 pub use memory::MemoryLedger;
+pub use question::{Booked, Bucket, Column, Groups, Question, resolve, zone};
+pub use report::Burn;
+pub use sums::{Histogram, Latencies, Sums};
 pub use usage::Counted;
 
 use std::sync::Arc;
