@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from . import types
     from ._ledger import Ledger
-    from ._responses import BudgetState, CostEstimate, Explanation, LoadedPrices, ModelInfo, ProviderInfo
+    from ._responses import BudgetState, CostEstimate, Explanation, LoadedPrices, ModelInfo, ProviderInfo, Reconciliation
     from ._tables import Records, Usage
 
     When = datetime.datetime | datetime.date | float | str
@@ -282,6 +282,27 @@ class BaseClient:
                 source = file.read()
         return self._native.load_prices(source)
 
+    def reconcile(
+        self,
+        *reports: str | os.PathLike[str] | bytes | tuple[str, bytes],
+        provider: str | None = None,
+        tolerance: str | None = None,
+        keys: Mapping[str, str] | None = None,
+        post: bool = False,
+    ) -> Reconciliation:
+        """Compares vendors' own reports with the ledger and says why they differ.
+
+        reports: files' paths, or reports as bytes, or pairs of a name and bytes: costs and usage of OpenAI, usage and cost
+            report of Anthropic, activity and generations of OpenRouter, usage by resource group of Hugging Face, AWS CUR 2.0,
+            and FOCUS of AWS, Azure and others, seen from their shape. Files that end in ``.gz`` are unpacked.
+        provider: whose reports these are, where they do not tell.
+        tolerance: the most that may stay unexplained of a model's day, ``"0.5%"`` by default; ``ok`` says whether it holds.
+        keys: names of keys here by the vendor's ids for them.
+        post: posts the differences as corrections, which ``usage`` shows beside the cost; the same report again posts nothing.
+        """
+        options: dict[str, Any] = {"provider": provider, "tolerance": tolerance, "keys": dict(keys or {}), "post": post}
+        return self._native.reconcile([_report(report, at) for at, report in enumerate(reports, 1)], options)
+
     def providers(self) -> list[ProviderInfo]:
         """Backends, with whether a key was found and where; never the key."""
         return self._native.providers()
@@ -297,6 +318,22 @@ class BaseClient:
 
     def __repr__(self) -> str:
         return f"interfuse.{type(self).__name__}()"
+
+
+def _report(report: str | os.PathLike[str] | bytes | tuple[str, bytes], at: int) -> tuple[str, bytes]:
+    """A report's name and bytes."""
+    if isinstance(report, tuple):
+        return report
+    if isinstance(report, bytes):
+        return f"report {at}", report
+    name = os.fspath(report)
+    with open(name, "rb") as file:
+        content = file.read()
+    if name.endswith(".gz"):
+        import gzip
+
+        content = gzip.decompress(content)
+    return os.path.basename(name), content
 
 
 class Models:
