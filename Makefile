@@ -1,10 +1,11 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors test-faults fuzz soak bench bench-budget bench-routing bench-wires bench-ledger setup models lint deny clean bench-reconcile
+.PHONY: help demo test test-vendors test-focus test-faults fuzz soak bench bench-budget bench-ledger bench-reconcile bench-routing bench-wires setup models lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
 	@echo 'make test    every test: Rust, C, C++, Python, Node, and the types (PARTS="c python" for some of them)'
 	@echo 'make test-vendors   the official SDKs of eight vendors and interfuse ask one server and must hear the same'
+	@echo 'make test-focus   the validator of FOCUS, readers of Arrow and a browser judge what leaves a ledger'
 	@echo 'make test-faults   what backends can do wrong, in four languages, as a table (FAULTS=DIR for definitions of another folder)'
 	@echo 'make fuzz    a fuzzer makes up streams, answers, configurations and judges (FUZZ_SECONDS=10 each, TARGETS="sse config" for some)'
 	@echo 'make soak    200000 calls, 10000 cancelled ones, 1000 slow streams: memory, sockets and tasks, with bounds (CALLS= CANCELS= STREAMS=)'
@@ -28,6 +29,9 @@ test:
 
 test-vendors:
 	@bash tests/setup/vendors.sh
+
+test-focus:
+	@bash tests/setup/focus.sh
 
 test-faults:
 	@bash tests/setup/faults.sh $(ARGS)
@@ -71,5 +75,5 @@ deny:
 	@bash tests/setup/deny.sh build
 
 clean:
-	rm -rf target .venv .venv-vendors .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
+	rm -rf target .venv .venv-vendors .venv-focus .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
 	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node

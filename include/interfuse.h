@@ -353,8 +353,8 @@ int32_t interfuse_budgets(const interfuse_client *client,
  * Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
  * becomes JSON (free it with interfuse_string_free).
  *
- * Returns 0, or INTERFUSE_INVALID_REQUEST when the query names nothing known, or INTERFUSE_STORAGE when the ledger cannot
- * be written or read.
+ * Returns 0, or INTERFUSE_INVALID_REQUEST for a time that cannot be read or a value that an attempt never has, or
+ * INTERFUSE_STORAGE when the ledger cannot be written or read.
  */
 int32_t interfuse_usage(const interfuse_client *client,
                         const char *query,
@@ -370,6 +370,39 @@ int32_t interfuse_usage(const interfuse_client *client,
  */
 int32_t interfuse_flush(const interfuse_client *client,
                         interfuse_error **err);
+
+/**
+ * The records of the client's ledger, oldest first. `query` is a usage query in JSON of which the times and `where` count,
+ * or NULL for all. Does not wait: `*stream` gives one record in JSON after the other (free it with interfuse_stream_free).
+ *
+ * Returns 0 or INTERFUSE_INVALID_REQUEST; what goes wrong while reading comes from the stream.
+ */
+int32_t interfuse_records(const interfuse_client *client,
+                          const char *query,
+                          interfuse_stream **stream,
+                          interfuse_error **err);
+
+/**
+ * Writes records, sums, charges (FOCUS) or a page for people out of the client's ledger. `request` is an export request in
+ * JSON; `*document` becomes what was asked for (free it with interfuse_string_free).
+ *
+ * Returns 0, INTERFUSE_INVALID_REQUEST, INTERFUSE_STORAGE, or INTERFUSE_DECODE when a name in it holds a NUL.
+ */
+int32_t interfuse_export(const interfuse_client *client,
+                         const char *request,
+                         char **document,
+                         interfuse_error **err);
+
+/**
+ * As interfuse_export, into the file `path`, which is there whole or, after a failure, as it was before. `*exported` becomes
+ * JSON that tells how many attempts were chosen, what they cost together, and of how many the cost is unknown (free it with
+ * interfuse_string_free).
+ */
+int32_t interfuse_export_file(const interfuse_client *client,
+                              const char *request,
+                              const char *path,
+                              char **exported,
+                              interfuse_error **err);
 
 /**
  * Takes the prices of a published list: LiteLLM's map, models.dev's api.json, the list of models of OpenRouter or of

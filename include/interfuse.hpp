@@ -312,6 +312,18 @@ public:
         interfuse_error *error = nullptr;
         detail::check(interfuse_flush(handle_.get(), &error), error);
     }
+    /// The records of the ledger, oldest first, as the query (JSON; "{}" for all) asks.
+    Stream records(const std::string &query = "{}") const {
+        return Stream(detail::make<interfuse_stream>(interfuse_records, handle_.get(), detail::text(query)));
+    }
+    /// Records, sums, charges (FOCUS) or a page out of the ledger; see interfuse_export.
+    std::string export_text(const std::string &request) const {
+        return detail::give(interfuse_export, handle_.get(), detail::text(request));
+    }
+    /// The same into a file; what was written, in JSON.
+    std::string export_file(const std::string &request, const std::string &path) const {
+        return detail::give(interfuse_export_file, handle_.get(), detail::text(request), detail::text(path));
+    }
     /// The models of the catalogue, as a JSON list.
     std::string models() const { return detail::give(interfuse_models, handle_.get()); }
     /// The backends with whether a key was found, as a JSON list.

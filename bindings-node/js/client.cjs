@@ -4,6 +4,7 @@
 const { readFileSync } = require('node:fs')
 const { readFile } = require('node:fs/promises')
 const { basename } = require('node:path')
+const { fileURLToPath } = require('node:url')
 
 const { answer } = require('./fetch.cjs')
 const { answering, withoutSources } = require('./keys.cjs')
@@ -56,6 +57,10 @@ class Interfuse {
     this.embeddings = { create: (body, options) => this.#embeddings(body, options) }
     /** Stands in for the `fetch` of OpenAI's own client: `new OpenAI({ fetch: client.fetch })`. */
     this.fetch = (input, init) => answer(this, input, init)
+    this.ledger = {
+      export: ({ path, format, version, ...asked } = {}) => this.#export({ format, version, query: question(asked) }, path),
+      exportFocus: (path, { version, ...asked } = {}) => this.#export({ format: 'focus', version, query: question(asked) }, path),
+    }
     this.models = { list: async () => JSON.parse(told(() => this.#open().models())) }
   }
 
@@ -99,9 +104,31 @@ class Interfuse {
     return JSON.parse(told(() => this.#open().budgets()))
   }
 
-  async usage({ by = [], since, until, where = {} } = {}) {
-    const query = { by: typeof by === 'string' ? [by] : by, where, since_ms: moment(since), until_ms: moment(until) }
-    return JSON.parse(told(() => this.#open().usage(JSON.stringify(query))))
+  async usage(options = {}) {
+    const query = question(options)
+    const report = JSON.parse(told(() => this.#open().usage(JSON.stringify(query))))
+    // Not enumerable: what is printed, compared or sent on is the data.
+    return Object.defineProperty(report, 'toCsv', { value: () => told(() => addon().usageCsv(JSON.stringify(report))) })
+  }
+
+  async records(options = {}) {
+    const query = JSON.stringify(question(options))
+    return this.#stream((client, cancel) => client.records(query, cancel), options.signal)
+  }
+
+  async usageHtml(options = {}) {
+    return this.#export({ format: 'html', query: question(options) }, options.path)
+  }
+
+  /** As text, or into a file; then what was written. */
+  async #export(request, path) {
+    const text = JSON.stringify(request)
+    try {
+      if (path == null) return await this.#open().export(text)
+      return JSON.parse(await this.#open().exportFile(text, path instanceof URL ? fileURLToPath(path) : path))
+    } catch (fault) {
+      throw fromNative(fault)
+    }
   }
 
   async loadPrices(list) {
@@ -221,8 +248,14 @@ function readDocument(config, sources) {
   }
 }
 
-function moment(when) {
-  return when instanceof Date ? when.getTime() : when
+/** A question to the ledger; times are dates, milliseconds or text. */
+function question({ by = [], since, until, where = {}, timeZone, latencies = false }) {
+  const query = { by: typeof by === 'string' ? [by] : by, where, time_zone: timeZone, latencies }
+  for (const [name, when] of [['since', since], ['until', until]]) {
+    if (typeof when === 'string') query[name] = when
+    else if (when != null) query[`${name}_ms`] = Math.max(0, Math.floor(when instanceof Date ? when.getTime() : when))
+  }
+  return query
 }
 
 /** A vendor's report with its name, read where it is a file. */

@@ -11,9 +11,13 @@ import type {
   BudgetState,
   CostEstimate,
   Explanation,
+  ExportFormat,
+  Exported,
+  FocusVersion,
   FuseRequest,
   Fused,
   FusionEvent,
+  LedgerRecord,
   LoadedPrices,
   Message,
   ModelInfo,
@@ -102,16 +106,48 @@ export type ChatBody = ChatRequest & { messages: readonly Message[] }
 /** A request for embeddings as `create` takes it. */
 export type EmbeddingBody = EmbeddingRequest & { input: EmbeddingInput }
 
-/** A question to the ledger. */
-export interface UsageOptions {
-  /** One row per `provider`, `model`, `purpose`, `outcome` or the value of a tag; nothing means one row. */
-  by?: string | readonly string[]
-  /** Only attempts since; a number is milliseconds since 1970-01-01 UTC. */
-  since?: Date | number
-  /** Only attempts before; a number is milliseconds since 1970-01-01 UTC. */
-  until?: Date | number
+/** Of which attempts. */
+export interface LedgerOptions {
+  /**
+   * Only attempts since: a date, milliseconds since 1970-01-01 UTC, or text: `'2026-10-01'`, `'2026-10-01T16:30'`, `'7d'` ago.
+   */
+  since?: Date | number | string
+  /** Only attempts before; a date alone is its first instant. */
+  until?: Date | number | string
   /** Only attempts with these values. */
   where?: Record<string, string>
+  /** Whose hours, days, weeks and months are meant (`'Europe/Berlin'`); UTC by default. */
+  timeZone?: string
+}
+
+/** A question to the ledger. */
+export interface UsageOptions extends LedgerOptions {
+  /**
+   * One row for each value of these together; nothing means one row. `provider`, `model`, `model_sent`, `model_served`,
+   * `served_by`, `endpoint`, `key`, `purpose`, `kind`, `outcome`, `error`, `confidence`, `run_id`, `hour`, `day`, `week`,
+   * `month`, or the name of a tag (`tag:day` where a name hides it).
+   */
+  by?: string | readonly string[]
+  /** Whether rows tell how long answers took. */
+  latencies?: boolean
+}
+
+/** What calls used and cost. */
+export interface Sums extends UsageReport {
+  /** CSV. A text that begins like a formula gets an apostrophe before it. */
+  toCsv(): string
+}
+
+/** What leaves the ledger for other programs. Files are there whole or, after an error, as they were before. */
+export interface Ledger {
+  /** Charges in the FinOps Open Cost and Usage Specification (FOCUS) 1.4, or another version, as a CSV file. */
+  exportFocus(path: string | URL, options?: LedgerOptions & { version?: FocusVersion }): Promise<Exported>
+  /** Sums, records, charges or a page into a file. */
+  export(
+    options: UsageOptions & { format: ExportFormat; path: string | URL; version?: FocusVersion },
+  ): Promise<Exported>
+  /** The same as text. */
+  export(options: UsageOptions & { format: ExportFormat; path?: undefined; version?: FocusVersion }): Promise<string>
 }
 
 /** A vendor's report. */
@@ -162,7 +198,17 @@ export class Interfuse {
   budgets(): Promise<BudgetState[]>
 
   /** What this client's calls used and cost; with a ledger in a file, what everybody's did who books there. */
-  usage(options?: UsageOptions): Promise<UsageReport>
+  usage(options?: UsageOptions): Promise<Sums>
+
+  /** The ledger's records, oldest first: one for each attempt, whatever became of it. */
+  records(options?: LedgerOptions & { signal?: AbortSignal | null }): Promise<Stream<LedgerRecord>>
+
+  /** A page for people: totals, charts and tables in one HTML file that needs no network and runs no script. */
+  usageHtml(options?: LedgerOptions & { path?: undefined }): Promise<string>
+  /** The same into a file. */
+  usageHtml(options: LedgerOptions & { path: string | URL }): Promise<Exported>
+
+  readonly ledger: Ledger
 
   /**
    * Takes the prices of a published list, given as text, as bytes, or as the `URL` of a file: LiteLLM's map, models.dev's

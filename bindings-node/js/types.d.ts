@@ -1107,6 +1107,24 @@ export interface LedgerConfig {
    * by default.
    */
   max_records?: number
+  /** Who is billed by whom, by provider; for exports. */
+  billing?: { [key: string]: BillingConfig }
+}
+
+/** The account that a provider bills, as its own invoices and reports call it, so that rows can be joined with them. */
+export interface BillingConfig {
+  /** Id of the account or organization; the key's name by default, where it has one, else the provider's id. */
+  account_id?: string | null
+  /** Its name for people. */
+  account_name?: string | null
+  /** Id of the vendor's project, workspace or resource group that the calls belong to. */
+  sub_account_id?: string | null
+  /** Its name for people. */
+  sub_account_name?: string | null
+  /** What it is called there (`Project`, `Workspace`, `Resource Group`); `Project` by default. */
+  sub_account_type?: string | null
+  /** Who writes the invoice; the provider by default. */
+  invoice_issuer?: string | null
 }
 
 /**
@@ -1184,14 +1202,30 @@ export interface CacheConfig {
 
 /** A question to the ledger. */
 export interface UsageQuery {
-  /** Group by `provider`, `model`, `purpose`, `outcome`, or the name of a tag (`project`, ...); nothing means one row. */
+  /**
+   * One row for each value of these together; nothing means one row. `provider`, `model` (as asked for), `model_sent`,
+   * `model_served`, `served_by`, `endpoint` (`provider/model_sent`), `key` (its name), `purpose`, `kind` (of the attempt;
+   * `first` for one that begins a call), `outcome`, `error`, `confidence`, `run_id`, a time's `hour`, `day`, `week` (ISO
+   * 8601) or `month`, or the name of a tag (`project`, ...). `tag:NAME` is always the tag, also where a name above hides it.
+   */
   by?: readonly string[]
   /** Only attempts since, milliseconds since 1970-01-01 UTC. */
   since_ms?: number | null
   /** Only attempts before, milliseconds since 1970-01-01 UTC. */
   until_ms?: number | null
+  /**
+   * The same as `since_ms`, as text: a date (`2026-10-01`), a date and time (`2026-10-01T16:30`, with `Z` or `+02:00` for
+   * another zone than the question's), or how long ago (`90m`, `24h`, `7d`, `4w`).
+   */
+  since?: string | null
+  /** The same as `until_ms`, as text. A date alone is its first instant. */
+  until?: string | null
   /** Only attempts with these labels or values of the `by` names. */
   where?: { [key: string]: string }
+  /** Whose hours, days, weeks and months are meant (`Europe/Berlin`); UTC by default. */
+  time_zone?: string | null
+  /** Whether the rows tell latencies; false by default. */
+  latencies?: boolean
 }
 
 /** Reports and options in one document, as C and Node hand them over. */
@@ -1227,6 +1261,40 @@ export interface ReconcileOptions {
   /** Whether the differences are posted to the ledger as corrections; only reported by default. */
   post?: boolean
 }
+
+/** What to write out of the ledger, and how. */
+export interface ExportRequest {
+  /** What is written. */
+  format?: ExportFormat
+  /** Version of FOCUS; 1.4 by default. */
+  version?: FocusVersion | null
+  /** Of which attempts; `by` and `latencies` count for sums alone. */
+  query?: UsageQuery
+}
+
+/** What can be written out of a ledger. */
+export type ExportFormat =
+  /** The charges as CSV in the FinOps Open Cost and Usage Specification, a row for each attempt and class of units. */
+  | 'focus'
+  /** The sums, as CSV. */
+  | 'usage_csv'
+  /** The sums, as JSON. */
+  | 'usage_json'
+  /** Every record, as CSV. */
+  | 'records_csv'
+  /** Every record, one JSON object a line. */
+  | 'records_json'
+  /** A page for people: totals and charts in one HTML file that needs no network. */
+  | 'html'
+
+/** A version of the FinOps Open Cost and Usage Specification. */
+export type FocusVersion =
+  /** 1.2. */
+  | '1.2'
+  /** 1.3. */
+  | '1.3'
+  /** 1.4. */
+  | '1.4'
 
 /** A chat response. */
 export interface ChatCompletion {
@@ -2276,34 +2344,60 @@ export type FusionEvent =
 
 /** The ledger's answer. */
 export interface UsageReport {
-  /** One row per group, ordered by its key. */
+  /** What the rows are told apart by, in the question's order. */
+  by: string[]
+  /** One row per group, ordered by its values in the order of `by`. */
   rows: UsageRow[]
   /** Sum over all rows. */
   total: UsageRow
-  /** Whether the times asked for lie within the records kept; when false, older attempts are missing from the sums. */
+  /**
+   * Whether everything asked for lies within the records kept; when false, older attempts are missing from the sums, or
+   * their latencies are.
+   */
   complete: boolean
+  /** Names of the question that no attempt has as a label and that look like another name misspelt. */
+  hints?: string[]
 }
 
 /** Sums over one group. */
 export interface UsageRow {
   /** Name and value of each `by`; null where an attempt has no such label. */
   group: { [key: string]: string | null }
-  /** Attempts booked. */
+  /** Attempts booked, and kept answers that were given again. */
   attempts: number
   /** Of these, failed, interrupted or cancelled. */
   failed: number
+  /** Calls that began here: their first attempts, and kept answers that were given again. */
+  calls: number
   /** Prompt tokens reported. */
   prompt_tokens: number
   /** Completion tokens reported. */
   completion_tokens: number
+  /** Of the prompt tokens, those reported as read from the vendor's cache. */
+  cached_tokens: number
+  /** Of the completion tokens, those reported as reasoning. */
+  reasoning_tokens: number
   /** Sum of the known costs, nano-USD. */
   cost_nanos: number
   /** The same as an exact decimal text in USD. */
   cost_usd: string
+  /** Of it, what attempts cost that failed, were interrupted or cancelled, nano-USD. */
+  waste_nanos: number
+  /** Of it, what follows from counts that are estimates, nano-USD. */
+  estimated_nanos: number
   /** Attempts whose cost is unknown (not in the sum). */
   cost_unknown: number
   /** Sum of the corrections that reconciliation posted, nano-USD: what vendors billed more than `cost_nanos`, or less. */
   corrections_nanos: number
+  /**
+   * Half of the answers took no longer, milliseconds; this and what follows only where `latencies` was asked for. At most
+   * one percent off.
+   */
+  latency_p50_ms?: number
+  /** 95 of 100 answers took no longer, milliseconds. */
+  latency_p95_ms?: number
+  /** Half of the streamed answers began no later, milliseconds. */
+  ttft_p50_ms?: number
 }
 
 /** One attempt, as booked. */
@@ -2457,6 +2551,22 @@ export interface Rates {
   search_unit_per_1000?: string
   /** seconds, USD per thousand seconds. */
   seconds_per_1000?: string
+}
+
+/** What was written out of a ledger. */
+export interface Exported {
+  /** Attempts that were chosen. */
+  attempts: number
+  /** Of these, whose cost is unknown. */
+  cost_unknown: number
+  /** Sum of the known costs, nano-USD. */
+  cost_nanos: number
+  /** Sum of the corrections among the charges, nano-USD; it is not in the costs. */
+  corrections_nanos: number
+  /** Rows written, without headings. */
+  rows: number
+  /** Whether all that was booked in the time asked for was still there to be written. */
+  complete: boolean
 }
 
 /** What a price list held. */

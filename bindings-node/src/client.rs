@@ -1,8 +1,8 @@
 //! The client: one method per public method of the core.
 
 use interfuse::backend::KeySources;
-use interfuse::types::{Config, from_json};
-use interfuse::{Client, Error};
+use interfuse::types::{Config, UsageReport, from_json};
+use interfuse::{Client, Error, ErrorKind};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
@@ -149,6 +149,51 @@ impl NativeClient {
         })
     }
 
+    /// Records of the ledger, one by one.
+    #[napi(ts_return_type = "Promise<NativeStream>")]
+    pub fn records<'env>(
+        &self,
+        env: &'env Env,
+        query: String,
+        cancel: &Cancel,
+    ) -> napi::Result<PromiseRaw<'env, NativeStream>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { client.records(from_json("query", &query)?) };
+            let records = run(work, Some(&cancel), &closing).await?;
+            Ok(NativeStream::new(records, READ_AHEAD, cancel, closing))
+        })
+    }
+
+    /// An export as text.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn export<'env>(&self, env: &'env Env, request: String) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, closing) = (self.client.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = blocking(move || {
+                let mut document = Vec::new();
+                client.export(&from_json("request", &request)?, &mut document)?;
+                Ok(String::from_utf8_lossy(&document).into_owned())
+            });
+            run(work, None, &closing).await
+        })
+    }
+
+    /// An export into a file.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn export_file<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        path: String,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, closing) = (self.client.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = blocking(move || json(&client.export_file(&from_json("request", &request)?, path)?));
+            run(work, None, &closing).await
+        })
+    }
+
     /// Takes the prices of a published list.
     #[napi]
     pub fn load_prices(&self, list: String) -> napi::Result<String> {
@@ -184,4 +229,21 @@ fn make(document: Option<&str>, providers: Option<&str>, keys: KeySources) -> Re
         config.overlay(from_json("configuration", providers)?);
     }
     Client::with_keys(config, keys)
+}
+
+/// Reads a ledger or writes a file on a thread where that may take long.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let broken = |e| Error::new(ErrorKind::Internal, format!("an export broke off: {e}; please report this defect"));
+    tokio::task::spawn_blocking(work).await.map_err(broken)?
+}
+
+/// Sums, given as JSON, as CSV.
+#[napi]
+pub fn usage_csv(report: String) -> napi::Result<String> {
+    let csv = || {
+        let mut csv = Vec::new();
+        from_json::<UsageReport>("report", &report)?.to_csv(&mut csv)?;
+        Ok(String::from_utf8_lossy(&csv).into_owned())
+    };
+    csv().map_err(|error| raise(&error))
 }

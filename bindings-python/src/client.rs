@@ -1,21 +1,24 @@
 //! The client: one method per public method of the core, blocking and as a call in flight.
 
+use std::path::PathBuf;
+
 use interfuse::backend::KeySources;
 use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::ledger::reconcile::Report;
 use interfuse::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, FuseRequest, Fused, ReconcileOptions,
-    Reconciliation,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, ExportRequest, FuseRequest, Fused,
+    LedgerRecord, ReconcileOptions, Reconciliation, UsageReport,
 };
 use interfuse::{Client, Error, ErrorKind};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyString};
 
 use crate::call::{Call, blocking};
 use crate::convert::{from_python, raise, straight_from_python, to_python};
 use crate::keys;
 use crate::stream::Stream;
+use crate::table;
 
 type Make = Box<dyn Fn() -> interfuse::Result<Client> + Send + Sync>;
 
@@ -128,6 +131,45 @@ impl Native {
         })))
     }
 
+    /// The records that a question chooses, as a stream.
+    fn records(&self, py: Python<'_>, query: &Bound<'_, PyAny>) -> PyResult<Stream> {
+        Ok(Stream::new(self.chosen(py, query)?))
+    }
+
+    /// The same as a stream of Arrow's batches, in a capsule.
+    fn records_arrow<'py>(&self, py: Python<'py>, query: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyCapsule>> {
+        table::records_arrow(py, self.chosen(py, query)?)
+    }
+
+    /// The same as names, kinds and lists of values.
+    fn records_columns<'py>(
+        &self,
+        py: Python<'py>,
+        query: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<(String, &'static str, Bound<'py, PyAny>)>> {
+        table::records_columns(py, self.chosen(py, query)?)
+    }
+
+    /// An export as bytes.
+    fn export<'py>(&self, py: Python<'py>, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        let (client, request) = (self.client(py)?, from_python::<ExportRequest>("export request", request)?);
+        let mut document = Vec::new();
+        py.detach(|| client.export(&request, &mut document)).map_err(|e| raise(py, &e))?;
+        Ok(PyBytes::new(py, &document))
+    }
+
+    /// An export into a file.
+    fn export_file<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Bound<'py, PyAny>,
+        path: PathBuf,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (client, request) = (self.client(py)?, from_python::<ExportRequest>("export request", request)?);
+        let exported = py.detach(|| client.export_file(&request, path));
+        to_python(py, &exported.map_err(|e| raise(py, &e))?)
+    }
+
     /// Takes the prices of a published list.
     fn load_prices<'py>(&self, py: Python<'py>, list: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let client = self.client(py)?;
@@ -169,6 +211,12 @@ impl Native {
 
     fn client(&self, py: Python<'_>) -> PyResult<Client> {
         self.client.get().cloned().map_err(|e| raise(py, &e))
+    }
+
+    fn chosen(&self, py: Python<'_>, query: &Bound<'_, PyAny>) -> PyResult<EventStream<LedgerRecord>> {
+        let client = self.client(py)?;
+        let query = client.understood(from_python("usage query", query)?).map_err(|e| raise(py, &e))?;
+        Ok(EventStream::start(async move { client.records(query) }))
     }
 
     fn chat_call(
@@ -247,4 +295,22 @@ pub fn render_reconciliation(found: &Bound<'_, PyAny>) -> PyResult<String> {
 pub fn render_fused(fused: &Bound<'_, PyAny>, width: usize, color: bool) -> PyResult<String> {
     let fused: Fused = from_python("fused answer", fused)?;
     Ok(fused.to_text(width, color))
+}
+
+/// Sums as CSV.
+#[pyfunction]
+pub fn usage_csv(report: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = report.py();
+    let report: UsageReport = from_python("usage report", report)?;
+    let mut csv = Vec::new();
+    report.to_csv(&mut csv).map_err(|e| raise(py, &e))?;
+    Ok(String::from_utf8_lossy(&csv).into_owned())
+}
+
+/// Sums as a table for people. `width` is in columns; with `color` the text holds ANSI colours.
+#[pyfunction]
+#[pyo3(signature = (report, width = 100, color = false))]
+pub fn usage_text(report: &Bound<'_, PyAny>, width: usize, color: bool) -> PyResult<String> {
+    let report: UsageReport = from_python("usage report", report)?;
+    Ok(report.to_text(width, color))
 }

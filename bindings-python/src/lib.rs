@@ -8,6 +8,7 @@ mod convert;
 mod keys;
 mod queue;
 mod stream;
+mod table;
 
 use pyo3::prelude::*;
 
@@ -23,7 +24,13 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(client::flush_ledgers, m)?)?;
     m.add_function(wrap_pyfunction!(client::before_fork, m)?)?;
     m.add_function(wrap_pyfunction!(client::after_fork, m)?)?;
+    m.add_function(wrap_pyfunction!(table::usage_arrow, m)?)?;
+    m.add_function(wrap_pyfunction!(table::usage_columns, m)?)?;
+    m.add_function(wrap_pyfunction!(table::usage_schema, m)?)?;
+    m.add_function(wrap_pyfunction!(table::records_schema, m)?)?;
     m.add_function(wrap_pyfunction!(client::calibrate, m)?)?;
     m.add_function(wrap_pyfunction!(client::render_reconciliation, m)?)?;
+    m.add_function(wrap_pyfunction!(client::usage_csv, m)?)?;
+    m.add_function(wrap_pyfunction!(client::usage_text, m)?)?;
     m.add_function(wrap_pyfunction!(client::render_fused, m)?)
 }

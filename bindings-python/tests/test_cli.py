@@ -212,3 +212,21 @@ def test_a_ledger_that_nobody_asked_for_stops_no_answer(start: Start, run: Any, 
     done = run("chat", "hi", "--model", "up/m-a", up=up)
     assert (done.returncode, done.stdout) == (0, "In Bern.\n") and "not booked" in done.stderr
     assert (folder / "ledger.db").read_text() == "a shopping list"
+
+
+def test_usage_and_export_of_an_empty_ledger(start: Start, run: Any, tmp_path: Path) -> None:
+    up = start(answers("m-a", "In Bern."))
+    assert "nothing was booked" in run("usage", "--by", "project,provider", "--since", "7d", up=up).stdout
+    assert json.loads(run("usage", "--format", "json", "--where", "project=x", up=up).stdout)["rows"] == []
+    assert run("usage", "--format", "csv", "--by", "none", up=up).stdout.startswith("calls,attempts,failed,")
+    page = tmp_path / "page.html"
+    assert run("usage", "--html", str(page), up=up).stdout == f"{page}\n" and "</html>" in page.read_text()
+    file = tmp_path / "october.csv"
+    done = run("export", "--focus", "1.4", "-o", str(file), "--since", "2026-10-01", up=up)
+    assert (done.returncode, done.stdout) == (0, "") and "0 attempts in 0 rows" in done.stderr
+    assert file.read_text().startswith("BilledCost,")
+    assert run("export", "--focus", "1.2", up=up).stdout.startswith("BilledCost,")
+    assert run("export", "--records", "json", up=up).stdout == ""
+    assert "yesterday" in complaint(run("usage", "--since", "yesterday", up=up))
+    assert "NAME=VALUE" in complaint(run("usage", "--where", "project", up=up))
+    assert "leave" in complaint(run("export", "--records", "csv", "--parquet", up=up))

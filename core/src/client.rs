@@ -1,6 +1,14 @@
 //! The facade: everything a user of the library calls.
 
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use tokio::sync::mpsc;
 
 use crate::backend::KeySources;
 use crate::catalog::{self, Catalog, LoadedPrices};
@@ -9,10 +17,11 @@ use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, FusionStream};
 use crate::ledger::reconcile::{self, Report};
+use crate::ledger::{self, Burn, Party, Surroundings};
 use crate::types::{
     BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Explanation,
-    Feedback, FuseRequest, Fused, ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation,
-    UsageQuery, UsageReport,
+    ExportFormat, ExportRequest, Exported, Feedback, FuseRequest, Fused, LedgerRecord, ModelInfo, ProviderInfo,
+    Purpose, ReconcileOptions, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -67,7 +76,11 @@ impl Client {
     /// # Errors
     /// `invalid_config` naming the path of the fault.
     pub fn with_parts(config: Config, parts: Parts) -> Result<Self> {
-        Ok(Client(Arc::new(Inner { engine: Engine::new(config, parts)?, memory: Arc::default() })))
+        let client = Client(Arc::new(Inner { engine: Engine::new(config, parts)?, memory: Arc::default() }));
+        if !client.0.engine.config().ledger.billing.is_empty() {
+            client.parties()?;
+        }
+        Ok(client)
     }
 
     /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.
@@ -171,9 +184,111 @@ impl Client {
     /// a large one takes some tenths of a second.
     ///
     /// # Errors
-    /// `invalid_request` when `by` or `where` names nothing known, `storage` when the ledger cannot be written or read.
+    /// `invalid_request` for a time that cannot be read, an unknown time zone, or a value that an attempt never has, `storage`
+    /// when the ledger cannot be written or read.
     pub fn usage(&self, query: UsageQuery) -> Result<UsageReport> {
-        self.0.engine.ledger().usage(&query)
+        let engine = &self.0.engine;
+        engine.ledger().usage(&ledger::resolve(query, engine.clock().unix_ms())?)
+    }
+
+    /// The records of a question's times and filter, one by one, oldest first. What is not read is not fetched: a ledger may
+    /// hold more than memory does.
+    ///
+    /// # Errors
+    /// As for `usage`; what goes wrong while reading comes as an item.
+    pub fn records(&self, query: UsageQuery) -> Result<RecordStream> {
+        let engine = self.0.engine.clone();
+        let query = self.understood(query)?;
+        let (sender, records) = mpsc::channel(RECORDS_AHEAD);
+        tokio::task::spawn_blocking(move || {
+            let gone = || Error::new(ErrorKind::Cancelled, "nobody reads the records any more");
+            let each = &mut |record: &LedgerRecord| sender.blocking_send(Ok(record.clone())).map_err(|_| gone());
+            if let Err(error) = engine.ledger().records(&query, each) {
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        Ok(RecordStream(records))
+    }
+
+    /// A question with its times as milliseconds, if the ledger can answer it; for who asks later and wants to be told now.
+    ///
+    /// # Errors
+    /// As for `usage`.
+    pub fn understood(&self, query: UsageQuery) -> Result<UsageQuery> {
+        let query = ledger::resolve(query, self.0.engine.clock().unix_ms())?;
+        ledger::Question::new(&query).map(|_| query)
+    }
+
+    /// Writes records, sums, charges (FOCUS) or a page for people out of the ledger.
+    ///
+    /// # Errors
+    /// As for `usage`; `storage` when the ledger cannot be read or `out` not be written to, which then holds a part.
+    pub fn export(&self, request: &ExportRequest, out: &mut dyn Write) -> Result<Exported> {
+        let engine = &self.0.engine;
+        // Only the page shows budgets.
+        let budgets = if request.format == ExportFormat::Html { self.burns()? } else { Vec::new() };
+        let around = Surroundings { parties: self.parties()?, budgets, now_ms: engine.clock().unix_ms() };
+        ledger::export(engine.ledger(), request, &around, out)
+    }
+
+    /// The same into a file, which is there whole or, after an error, as it was before.
+    ///
+    /// # Errors
+    /// As for `export`.
+    pub fn export_file(&self, request: &ExportRequest, path: impl AsRef<Path>) -> Result<Exported> {
+        ledger::whole(path.as_ref(), |out| self.export(request, out))
+    }
+
+    /// The budgets, with what falls under each.
+    fn burns(&self) -> Result<Vec<Burn>> {
+        let config = self.0.engine.config();
+        let burn = |state: BudgetState| {
+            let mut of = config.budgets.get(&state.budget).map(|budget| budget.of.clone()).unwrap_or_default();
+            let mut name = state.budget;
+            // What has no label cannot be asked for, so that only its sums are shown.
+            let askable = state.group.values().all(Option::is_some);
+            for (label, value) in state.group {
+                name = format!("{name}: {}", value.as_deref().unwrap_or("(none)"));
+                of.extend(value.map(|value| (label, value)));
+            }
+            Burn {
+                name,
+                of,
+                limit_nanos: state.limit_nanos,
+                spent_nanos: state.spent_nanos,
+                held_nanos: state.held_nanos,
+                starts_ms: state.since_ms.filter(|_| askable),
+                ends_ms: state.until_ms,
+                mode: state.mode,
+            }
+        };
+        Ok(self.budgets()?.into_iter().map(burn).collect())
+    }
+
+    /// Who stands behind each provider's id: its name, and what the configuration says of its bills.
+    fn parties(&self) -> Result<BTreeMap<String, Party>> {
+        let config = self.0.engine.config();
+        let infos = self.0.engine.router().providers()?;
+        let is = |info: &ProviderInfo, name: &String| info.id == *name || info.aliases.contains(name);
+        if let Some(name) = config.ledger.billing.keys().find(|name| !infos.iter().any(|info| is(info, name))) {
+            let near = catalog::did_you_mean(name, infos.iter().map(|info| info.id.as_str()));
+            return Err(Error::invalid_config(
+                format!("ledger.billing.{name}"),
+                format!("no provider is called `{name}`{near}"),
+            ));
+        }
+        let party = |info: ProviderInfo| {
+            let billing = config.ledger.billing.iter().find(|(name, _)| is(&info, name));
+            let vars = config.providers.iter().find(|(name, _)| is(&info, name)).map(|(_, provider)| &provider.vars);
+            let region = vars.and_then(|vars| vars.get("region").or_else(|| vars.get("location")));
+            let party = Party {
+                region: region.cloned(),
+                billing: billing.map(|(_, billing)| billing.clone()).unwrap_or_default(),
+                name: Some(info.name),
+            };
+            (info.id, party)
+        };
+        Ok(infos.into_iter().map(party).collect())
     }
 
     /// Compares vendors' own reports with the ledger and says why they differ; with `post`, the differences are posted as
@@ -226,6 +341,20 @@ impl Client {
     /// Backends, with whether a key was found (never the key).
     pub fn providers(&self) -> Result<Vec<ProviderInfo>> {
         self.0.engine.router().providers()
+    }
+}
+
+/// Records fetched before they are read.
+const RECORDS_AHEAD: usize = 256;
+
+/// Records of a ledger, one by one. Dropping it ends the reading.
+pub struct RecordStream(mpsc::Receiver<Result<LedgerRecord>>);
+
+impl Stream for RecordStream {
+    type Item = Result<LedgerRecord>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx)
     }
 }
 

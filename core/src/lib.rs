@@ -20,7 +20,7 @@ pub mod types;
 pub mod wire;
 
 pub use catalog::Catalog;
-pub use client::Client;
+pub use client::{Client, RecordStream};
 pub use engine::ChatStream;
 pub use error::{Error, ErrorKind, Result};
 pub use fusion::FusionStream;

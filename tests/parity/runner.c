@@ -121,6 +121,44 @@ static int32_t budgets(const interfuse_client *client, const char *request, inte
     return status;
 }
 
+/* A chat, and then what the ledger says of it: `{"usage": ..., "records": [...], "export": ...}`. */
+static int32_t ledger(const interfuse_client *client, const char *asked, interfuse_error **err) {
+    char *chat = NULL, *query = NULL, *export = NULL, *answer = NULL, *usage = NULL, *document = NULL, *item = NULL;
+    interfuse_stream *records = NULL;
+    int first = 1;
+    interfuse_json_get(asked, "/chat", &chat, NULL);
+    interfuse_json_get(asked, "/query", &query, NULL);
+    interfuse_json_get(asked, "/export", &export, NULL);
+    int32_t status = interfuse_chat(client, chat, &answer, err);
+    if (status == INTERFUSE_OK) {
+        status = interfuse_usage(client, query, &usage, err);
+    }
+    if (status == INTERFUSE_OK) {
+        status = interfuse_export(client, export, &document, err);
+    }
+    if (status == INTERFUSE_OK) {
+        status = interfuse_records(client, query, &records, err);
+    }
+    if (status == INTERFUSE_OK) {
+        printf("{\"result\": {\"usage\": %s, \"export\": %s, \"records\": [", usage, document);
+        while ((status = interfuse_stream_next(records, -1, &item, err)) == INTERFUSE_OK) {
+            printf("%s%s", first ? "" : ", ", item);
+            interfuse_string_free(item);
+            first = 0;
+        }
+        printf("]}}\n");
+        fflush(stdout);
+    }
+    interfuse_string_free(chat);
+    interfuse_string_free(query);
+    interfuse_string_free(export);
+    interfuse_string_free(answer);
+    interfuse_string_free(usage);
+    interfuse_string_free(document);
+    interfuse_stream_free(records);
+    return status == INTERFUSE_END ? INTERFUSE_OK : status;
+}
+
 /* One operation; 2 when there is no such. */
 static int32_t make(const interfuse_client *client, const char *op, const char *request, int64_t cancel_ms, interfuse_error **err) {
     if (strcmp(op, "chat") == 0) {
@@ -139,6 +177,8 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
         return told(client, request, interfuse_estimate, err);
     } else if (strcmp(op, "budgets") == 0) {
         return budgets(client, request, err);
+    } else if (strcmp(op, "ledger") == 0) {
+        return ledger(client, request, err);
     } else if (strcmp(op, "client") == 0) {
         line("result", "null");
         return INTERFUSE_OK;

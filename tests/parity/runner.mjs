@@ -35,11 +35,22 @@ async function run(client, op, body, options) {
       while (budgets.some((budget) => budget.held_nanos > 0) && (await sleep(10, true)))
       return budgets
     }
+    case 'ledger':
+      await client.chat.completions.create(body.chat, options)
+      return ledger(client, body)
     case 'client':
       return null
     default:
       throw new Error(`no operation ${op}`)
   }
+}
+
+/** What the ledger says of a chat that was made. */
+async function ledger(client, { query: { time_zone: timeZone, ...query }, export: { format, query: of } }) {
+  const records = []
+  for await (const record of await client.records({ ...query, timeZone })) records.push(record)
+  const text = await client.ledger.export({ format, ...of })
+  return { usage: await client.usage({ ...query, timeZone }), records, export: JSON.parse(text) }
 }
 
 /** The error's fields, read the way a user reads them. */

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -29,6 +30,16 @@ def settled(client: interfuse.Client | interfuse.AsyncClient) -> object:
     return client.budgets()
 
 
+def ledger(client: interfuse.Client | interfuse.AsyncClient, asked: dict[str, Any]) -> object:
+    """What the ledger says of a chat that was made."""
+    query = {name.removesuffix("_ms"): value for name, value in asked["query"].items()}
+    of = {name: value for name, value in query.items() if name not in ("by", "latencies")}
+    out = io.StringIO()
+    client.ledger.export(out, asked["export"]["format"], by=asked["export"]["query"].get("by", ()))
+    records = list(client.records(**of))
+    return {"usage": client.usage(**query).to_dict(), "records": records, "export": json.loads(out.getvalue())}
+
+
 def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_after: float | None) -> object:
     if op == "explain":
         return client.explain(**request)
@@ -39,6 +50,9 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
         with client.chat.completions.create(stream=True, **request) as left:
             next(iter(left))
         return settled(client)
+    if op == "ledger":
+        client.chat.completions.create(**request["chat"])
+        return ledger(client, request)
     if op in ("chat", "embeddings", "fuse"):
         once = {"chat": client.chat.completions.create, "embeddings": client.embeddings.create, "fuse": client.fuse}
         # A person cancels a blocking call with Ctrl-C.
@@ -81,6 +95,9 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         async with await client.chat.completions.create(stream=True, **request) as left:
             await anext(aiter(left))
         return settled(client)
+    if op == "ledger":
+        await client.chat.completions.create(**request["chat"])
+        return ledger(client, request)
     chunks = op == "chat_stream"
     stream: interfuse.AsyncStream[Any]
     if chunks:
@@ -113,7 +130,7 @@ def calls(client: interfuse.Client, made: list[dict[str, Any]]) -> object:
         started = times.now()
         tell(lambda call=call: blocking(call["op"], client, call["request"], None))
         show(made={"started_ms": started, "ended_ms": times.now()})
-    return client.usage(by=["provider"])
+    return client.usage(by=["provider"]).to_dict()
 
 
 async def calls_waiting(client: interfuse.AsyncClient, made: list[dict[str, Any]]) -> object:
@@ -126,7 +143,7 @@ async def calls_waiting(client: interfuse.AsyncClient, made: list[dict[str, Any]
         except interfuse.InterfuseError as e:
             show(error=told(e))
         show(made={"started_ms": started, "ended_ms": times.now()})
-    return client.usage(by=["provider"])
+    return client.usage(by=["provider"]).to_dict()
 
 
 def run(op: str, config: dict[str, Any], request: Any, cancel_after: float | None) -> object:

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Every test there is, in an order that builds each thing once: the C library, the Python package and the Node addon with
-# their own tests, then Rust's, whose parity scenarios run through all three, then the faults, then the vendors' SDKs as judges. A part that is missing or cannot build counts
+# their own tests, then Rust's, whose parity scenarios run through all three, then the faults, then the judges from outside: the vendors' SDKs, FOCUS' validator. A part that is missing or cannot build counts
 # as a failure; the others still run. PARTS="c python" runs some parts only and says so.
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
-all_parts="c python node rust faults vendors"
+all_parts="c python node rust faults vendors focus"
 parts=${PARTS:-$all_parts}
 logs=$TARGET/test-logs
 mkdir -p "$logs"
@@ -94,6 +94,14 @@ part_vendors() {
     [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step vendors bash "$SETUP/bind-python.sh"
     step vendors cargo build --locked --workspace --bin upstream && step judges bash "$SETUP/vendors.sh" built
     count Vendors judges $? read_pytest
+}
+
+# Needs the Python package.
+part_focus() {
+    title "Exports and the page"
+    [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step focus bash "$SETUP/bind-python.sh"
+    bash "$SETUP/machine.sh" focus && step exports bash "$SETUP/focus.sh" built
+    count Focus exports $? read_pytest
 }
 
 for part in $all_parts; do

@@ -11,6 +11,7 @@ pub mod prices;
 pub mod recorded;
 pub mod replay;
 pub mod requests;
+pub mod sample;
 pub mod soak;
 pub mod switch;
 pub mod upstream;

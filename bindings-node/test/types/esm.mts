@@ -54,6 +54,11 @@ try {
 
 const { rows } = await client.usage({ by: ['project', 'provider'], since: new Date() })
 rows.map((row) => row.cost_usd)
+for await (const record of await client.records({ since: '7d' })) console.log(record.provider, record.cost_nanos)
+const csv: string = (await client.usage({ by: 'day', timeZone: 'Europe/Berlin' })).toCsv()
+const written: number = (await client.ledger.exportFocus('october.csv', { version: '1.4' })).rows
+const page: string = await client.usageHtml({ since: '30d' })
+void [csv, written, page]
 {
   await using short = new Interfuse()
   void short.providers()

@@ -11,11 +11,15 @@ from .errors import ConfigError, MisuseError
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime
+    import datetime
     from typing import Any, NoReturn, Self, Unpack
 
     from . import types
-    from ._responses import BudgetState, CostEstimate, Explanation, LoadedPrices, ModelInfo, ProviderInfo, UsageReport
+    from ._ledger import Ledger
+    from ._responses import BudgetState, CostEstimate, Explanation, LoadedPrices, ModelInfo, ProviderInfo, Reconciliation
+    from ._tables import Records, Usage
+
+    When = datetime.datetime | datetime.date | float | str
 
 _OWN = "default"
 """Name of the provider that `base_url` without `provider` makes."""
@@ -183,23 +187,93 @@ class BaseClient:
 
     def usage(
         self,
-        by: Sequence[str] = (),
+        by: str | Sequence[str] = (),
         *,
-        since: datetime | float | None = None,
-        until: datetime | float | None = None,
+        since: When | None = None,
+        until: When | None = None,
         where: Mapping[str, str] | None = None,
-    ) -> UsageReport:
-        """What this client's calls used and cost; with a ledger in a file, what everybody's did who books there.
+        time_zone: str | None = None,
+        latencies: bool = False,
+    ) -> Usage:
+        """What this client's calls used and cost, with a ledger in a file everybody's who books there: ``.rows``, ``.total``, and as a table (``.to_pandas()``, ``.to_polars()``, ``.to_csv()``,
+        ``pyarrow.table(...)``).
 
-        by: one row per ``provider``, ``model``, ``purpose``, ``outcome`` or the value of a tag; nothing means one row.
-        since, until: a datetime, or seconds since 1970-01-01 UTC.
+        by: one row for each value of these together; nothing means one row. ``provider``, ``model``, ``model_sent``,
+            ``model_served``, ``served_by``, ``endpoint``, ``key``, ``purpose``, ``kind``, ``outcome``, ``error``,
+            ``confidence``, ``run_id``, ``hour``, ``day``, ``week``, ``month``, or the name of a tag (``tag:day`` where a name
+            hides it).
+        since, until: a datetime or date, seconds since 1970-01-01 UTC, or text: ``"2026-10-01"``, ``"2026-10-01T16:30"``,
+            ``"7d"`` ago. What is until a date ends with its first instant.
         where: only attempts with these values.
+        time_zone: whose hours, days, weeks and months are meant (``"Europe/Berlin"``); UTC by default.
+        latencies: whether rows tell how long answers took.
         """
-        query: dict[str, Any] = {"by": list(by), "where": dict(where or {})}
-        for name, moment in (("since_ms", since), ("until_ms", until)):
-            if moment is not None:
-                query[name] = int((moment if isinstance(moment, (int, float)) else moment.timestamp()) * 1000)
-        return self._native.usage(query)
+        from ._tables import Usage
+
+        query = self._query(by, since, until, where, time_zone)
+        return Usage(self._native.usage({**query, "latencies": latencies}))
+
+    def records(
+        self,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        where: Mapping[str, str] | None = None,
+        time_zone: str | None = None,
+    ) -> Records:
+        """The ledger's records, oldest first: one for each attempt, whatever became of it. Read a few at a time; as a table
+        with ``.to_pandas()``, ``.to_polars()``, ``.to_csv()``, ``pyarrow.table(...)``. The arguments are those of ``usage``."""
+        from ._tables import Records
+
+        return Records(self._native, self._query((), since, until, where, time_zone))
+
+    def usage_html(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        where: Mapping[str, str] | None = None,
+        time_zone: str | None = None,
+    ) -> str | None:
+        """A page for people: totals, charts and tables in one HTML file that needs no network and runs no script. Given as
+        text, or written to `path`. The other arguments are those of ``usage``."""
+        request = {"format": "html", "query": self._query((), since, until, where, time_zone)}
+        if path is None:
+            return self._native.export(request).decode()
+        self._native.export_file(request, os.fspath(path))
+        return None
+
+    @property
+    def ledger(self) -> Ledger:
+        """What leaves the ledger for other programs: ``client.ledger.export_focus("october.csv")``."""
+        from ._ledger import Ledger
+
+        return Ledger(self)
+
+    def _query(
+        self,
+        by: str | Sequence[str],
+        since: When | None,
+        until: When | None,
+        where: Mapping[str, str] | None,
+        time_zone: str | None,
+    ) -> dict[str, Any]:
+        query: dict[str, Any] = {"by": [by] if isinstance(by, str) else list(by), "where": dict(where or {})}
+        if time_zone is not None:
+            query["time_zone"] = time_zone
+        for name, moment in (("since", since), ("until", until)):
+            if moment is None:
+                continue
+            if isinstance(moment, str):
+                query[name] = moment
+            elif isinstance(moment, (int, float)):
+                query[f"{name}_ms"] = max(0, int(moment * 1000))
+            elif hasattr(moment, "timestamp"):
+                query[f"{name}_ms"] = max(0, int(moment.timestamp() * 1000))
+            else:
+                query[name] = moment.isoformat()
+        return query
 
     def load_prices(self, source: str | bytes | os.PathLike[str]) -> LoadedPrices:
         """Takes the prices of a published list; they hold for calls that begin from now on. Returns what was taken, and
@@ -213,6 +287,27 @@ class BaseClient:
             with open(source, "rb") as file:
                 source = file.read()
         return self._native.load_prices(source)
+
+    def reconcile(
+        self,
+        *reports: str | os.PathLike[str] | bytes | tuple[str, bytes],
+        provider: str | None = None,
+        tolerance: str | None = None,
+        keys: Mapping[str, str] | None = None,
+        post: bool = False,
+    ) -> Reconciliation:
+        """Compares vendors' own reports with the ledger and says why they differ.
+
+        reports: files' paths, or reports as bytes, or pairs of a name and bytes: costs and usage of OpenAI, usage and cost
+            report of Anthropic, activity and generations of OpenRouter, usage by resource group of Hugging Face, AWS CUR 2.0,
+            and FOCUS of AWS, Azure and others, seen from their shape. Files that end in ``.gz`` are unpacked.
+        provider: whose reports these are, where they do not tell.
+        tolerance: the most that may stay unexplained of a model's day, ``"0.5%"`` by default; ``ok`` says whether it holds.
+        keys: names of keys here by the vendor's ids for them.
+        post: posts the differences as corrections, which ``usage`` shows beside the cost; the same report again posts nothing.
+        """
+        options: dict[str, Any] = {"provider": provider, "tolerance": tolerance, "keys": dict(keys or {}), "post": post}
+        return self._native.reconcile([_report(report, at) for at, report in enumerate(reports, 1)], options)
 
     def providers(self) -> list[ProviderInfo]:
         """Backends, with whether a key was found and where; never the key."""
@@ -234,6 +329,22 @@ class BaseClient:
 
     def __repr__(self) -> str:
         return f"interfuse.{type(self).__name__}()"
+
+
+def _report(report: str | os.PathLike[str] | bytes | tuple[str, bytes], at: int) -> tuple[str, bytes]:
+    """A report's name and bytes."""
+    if isinstance(report, tuple):
+        return report
+    if isinstance(report, bytes):
+        return f"report {at}", report
+    name = os.fspath(report)
+    with open(name, "rb") as file:
+        content = file.read()
+    if name.endswith(".gz"):
+        import gzip
+
+        content = gzip.decompress(content)
+    return os.path.basename(name), content
 
 
 class Models:

@@ -972,12 +972,17 @@ FusionEvent: TypeAlias = (
 class UsageReport(Record):
     """The ledger's answer."""
 
+    by: list[str]
+    """What the rows are told apart by, in the question's order."""
     rows: list[UsageRow]
-    """One row per group, ordered by its key."""
+    """One row per group, ordered by its values in the order of `by`."""
     total: UsageRow
     """Sum over all rows."""
     complete: bool
-    """Whether the times asked for lie within the records kept; when false, older attempts are missing from the sums."""
+    """Whether everything asked for lies within the records kept; when false, older attempts are missing from the sums, or
+    their latencies are."""
+    hints: list[str] | None
+    """Names of the question that no attempt has as a label and that look like another name misspelt."""
 
 class UsageRow(Record):
     """Sums over one group."""
@@ -985,21 +990,38 @@ class UsageRow(Record):
     group: dict[str, str | None]
     """Name and value of each `by`; null where an attempt has no such label."""
     attempts: int
-    """Attempts booked."""
+    """Attempts booked, and kept answers that were given again."""
     failed: int
     """Of these, failed, interrupted or cancelled."""
+    calls: int
+    """Calls that began here: their first attempts, and kept answers that were given again."""
     prompt_tokens: int
     """Prompt tokens reported."""
     completion_tokens: int
     """Completion tokens reported."""
+    cached_tokens: int
+    """Of the prompt tokens, those reported as read from the vendor's cache."""
+    reasoning_tokens: int
+    """Of the completion tokens, those reported as reasoning."""
     cost_nanos: int
     """Sum of the known costs, nano-USD."""
     cost_usd: str
     """The same as an exact decimal text in USD."""
+    waste_nanos: int
+    """Of it, what attempts cost that failed, were interrupted or cancelled, nano-USD."""
+    estimated_nanos: int
+    """Of it, what follows from counts that are estimates, nano-USD."""
     cost_unknown: int
     """Attempts whose cost is unknown (not in the sum)."""
     corrections_nanos: int
     """Sum of the corrections that reconciliation posted, nano-USD: what vendors billed more than `cost_nanos`, or less."""
+    latency_p50_ms: int | None
+    """Half of the answers took no longer, milliseconds; this and what follows only where `latencies` was asked for. At most
+    one percent off."""
+    latency_p95_ms: int | None
+    """95 of 100 answers took no longer, milliseconds."""
+    ttft_p50_ms: int | None
+    """Half of the streamed answers began no later, milliseconds."""
 
 class LedgerRecord(Record):
     """One attempt, as booked."""
@@ -1125,6 +1147,22 @@ class Rates(Record):
     """search unit, USD per thousand."""
     seconds_per_1000: str | None
     """seconds, USD per thousand seconds."""
+
+class Exported(Record):
+    """What was written out of a ledger."""
+
+    attempts: int
+    """Attempts that were chosen."""
+    cost_unknown: int
+    """Of these, whose cost is unknown."""
+    cost_nanos: int
+    """Sum of the known costs, nano-USD."""
+    corrections_nanos: int
+    """Sum of the corrections among the charges, nano-USD; it is not in the costs."""
+    rows: int
+    """Rows written, without headings."""
+    complete: bool
+    """Whether all that was booked in the time asked for was still there to be written."""
 
 class LoadedPrices(Record):
     """What a price list held."""

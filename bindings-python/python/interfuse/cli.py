@@ -103,6 +103,28 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument("--post", action="store_true", help="post the differences to the ledger as corrections")
     compared.add_argument("--format", choices=["table", "json"], default="table", help="table by default")
     configured(compared)
+    def asked(found: argparse.ArgumentParser) -> None:
+        found.add_argument("--since", metavar="WHEN", help="a date, a time, or how long ago: 2026-10-01, 2026-10-01T16:30, 7d, 24h")
+        found.add_argument("--until", metavar="WHEN", help="the same; a date is its first instant")
+        found.add_argument("--where", metavar="NAME=VALUE", action="append", default=[], help="only attempts with this value")
+        found.add_argument("--time-zone", metavar="ZONE", help="whose days are meant, for example Europe/Berlin; UTC by default")
+        found.add_argument("--config", metavar="FILE", help="TOML or JSON configuration; INTERFUSE_CONFIG by default")
+
+    usage = command("usage", _usage, "What calls used and cost, from the ledger.")
+    usage.add_argument(
+        "--by", metavar="A,B", default="provider",
+        help="tags or provider, model, endpoint, key, purpose, kind, outcome, error, hour, day, week, month, ...; none for one sum",
+    )
+    usage.add_argument("--latencies", action="store_true", help="tell how long answers took")
+    usage.add_argument("--format", choices=["table", "csv", "json"], default="table")
+    usage.add_argument("--html", metavar="FILE", help="write a page with charts instead")
+    asked(usage)
+    export = command("export", _export, "Write charges or records out of the ledger.")
+    export.add_argument("--focus", choices=["1.2", "1.3", "1.4"], help="charges in the FinOps specification FOCUS; 1.4 by default")
+    export.add_argument("--records", choices=["csv", "json"], help="every record instead")
+    export.add_argument("--parquet", action="store_true", help="FOCUS as Parquet, which needs pyarrow or polars")
+    export.add_argument("--output", "-o", metavar="FILE", help="where to; standard output by default")
+    asked(export)
 
     models = command("models", _models, "Models of the catalogue: who serves them, at what price.")
     models.add_argument("words", nargs="*", help="only models whose name has all of these")
@@ -372,6 +394,55 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     )
     print(found.to_json() if arguments.format == "json" else _printable(render_reconciliation(found)).rstrip())
     return 0 if found.ok else 1
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    where = {}
+    for given in arguments.where:
+        name, equals, value = given.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--where {given}: write NAME=VALUE, for example project=search")
+        where[name] = value
+    return {"since": arguments.since, "until": arguments.until, "where": where, "time_zone": arguments.time_zone}
+
+
+def _usage(arguments: argparse.Namespace) -> int:
+    client = Client(arguments.config)
+    if arguments.html:
+        client.usage_html(arguments.html, **_asked(arguments))
+        print(arguments.html)
+        return 0
+    by = [name.strip() for name in arguments.by.split(",") if name.strip() not in ("", "none")]
+    sums = client.usage(by, latencies=arguments.latencies, **_asked(arguments))
+    if arguments.format == "json":
+        print(sums.to_json())
+        return 0
+    if arguments.format == "csv":
+        print(sums.to_csv(), end="")
+        return 0
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(sums.to_text(shutil.get_terminal_size((100, 24)).columns, color), end="")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    if arguments.records and (arguments.focus or arguments.parquet):
+        raise ValueError("--records is CSV or JSON; leave --focus and --parquet out")
+    ledger, to = Client(arguments.config).ledger, arguments.output or sys.stdout.buffer
+    asked = _asked(arguments)
+    zone = asked.pop("time_zone")
+    if arguments.records:
+        told = ledger.export(to, "records_csv" if arguments.records == "csv" else "records_json", time_zone=zone, **asked)
+    else:
+        told = ledger.export_focus(
+            to, arguments.focus or "1.4", format="parquet" if arguments.parquet else None, time_zone=zone, **asked
+        )
+    sys.stdout.flush()
+    cost = f"{told.cost_nanos // 10**9}.{told.cost_nanos % 10**9:09}".rstrip("0").rstrip(".")
+    print(f"{told.attempts} attempts in {told.rows} rows, {cost} USD, {told.cost_unknown} of unknown cost", file=sys.stderr)
+    if not told.complete:
+        print("older attempts are missing: they are no longer kept one by one", file=sys.stderr)
+    return 0
 
 
 def _models(arguments: argparse.Namespace) -> int:

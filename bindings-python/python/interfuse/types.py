@@ -65,6 +65,7 @@ __all__ = [
     "RetryConfig",
     "NetworkConfig",
     "LedgerConfig",
+    "BillingConfig",
     "BudgetConfig",
     "WindowForm",
     "BudgetWindow",
@@ -76,6 +77,9 @@ __all__ = [
     "ReconcileRequest",
     "VendorReport",
     "ReconcileOptions",
+    "ExportRequest",
+    "ExportFormat",
+    "FocusVersion",
 ]
 
 
@@ -1067,6 +1071,25 @@ class LedgerConfig(TypedDict, total=False):
     max_records: int
     """Of a ledger in memory: records kept whole; older ones are folded into sums, which keeps totals exact but loses their times; 4096
     by default."""
+    billing: Mapping[str, BillingConfig]
+    """Who is billed by whom, by provider; for exports."""
+
+
+class BillingConfig(TypedDict, total=False):
+    """The account that a provider bills, as its own invoices and reports call it, so that rows can be joined with them."""
+
+    account_id: str | None
+    """Id of the account or organization; the key's name by default, where it has one, else the provider's id."""
+    account_name: str | None
+    """Its name for people."""
+    sub_account_id: str | None
+    """Id of the vendor's project, workspace or resource group that the calls belong to."""
+    sub_account_name: str | None
+    """Its name for people."""
+    sub_account_type: str | None
+    """What it is called there (`Project`, `Workspace`, `Resource Group`); `Project` by default."""
+    invoice_issuer: str | None
+    """Who writes the invoice; the provider by default."""
 
 
 class BudgetConfig(TypedDict, total=False):
@@ -1131,13 +1154,25 @@ class UsageQuery(TypedDict, total=False):
     """A question to the ledger."""
 
     by: Sequence[str]
-    """Group by `provider`, `model`, `purpose`, `outcome`, or the name of a tag (`project`, ...); nothing means one row."""
+    """One row for each value of these together; nothing means one row. `provider`, `model` (as asked for), `model_sent`,
+    `model_served`, `served_by`, `endpoint` (`provider/model_sent`), `key` (its name), `purpose`, `kind` (of the attempt;
+    `first` for one that begins a call), `outcome`, `error`, `confidence`, `run_id`, a time's `hour`, `day`, `week` (ISO
+    8601) or `month`, or the name of a tag (`project`, ...). `tag:NAME` is always the tag, also where a name above hides it."""
     since_ms: int | None
     """Only attempts since, milliseconds since 1970-01-01 UTC."""
     until_ms: int | None
     """Only attempts before, milliseconds since 1970-01-01 UTC."""
+    since: str | None
+    """The same as `since_ms`, as text: a date (`2026-10-01`), a date and time (`2026-10-01T16:30`, with `Z` or `+02:00` for
+    another zone than the question's), or how long ago (`90m`, `24h`, `7d`, `4w`)."""
+    until: str | None
+    """The same as `until_ms`, as text. A date alone is its first instant."""
     where: Mapping[str, str]
     """Only attempts with these labels or values of the `by` names."""
+    time_zone: str | None
+    """Whose hours, days, weeks and months are meant (`Europe/Berlin`); UTC by default."""
+    latencies: bool
+    """Whether the rows tell latencies; false by default."""
 
 
 class ReconcileRequest(TypedDict, total=False):
@@ -1171,3 +1206,22 @@ class ReconcileOptions(TypedDict, total=False):
     What is billed to keys that are not named is nobody's here."""
     post: bool
     """Whether the differences are posted to the ledger as corrections; only reported by default."""
+
+
+class ExportRequest(TypedDict, total=False):
+    """What to write out of the ledger, and how."""
+
+    format: ExportFormat
+    """What is written."""
+    version: FocusVersion | None
+    """Version of FOCUS; 1.4 by default."""
+    query: UsageQuery
+    """Of which attempts; `by` and `latencies` count for sums alone."""
+
+
+ExportFormat: TypeAlias = "Literal['focus', 'usage_csv', 'usage_json', 'records_csv', 'records_json', 'html']"
+"""What can be written out of a ledger."""
+
+
+FocusVersion: TypeAlias = "Literal['1.2', '1.3', '1.4']"
+"""A version of the FinOps Open Cost and Usage Specification."""

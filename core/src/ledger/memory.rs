@@ -1,17 +1,19 @@
 //! A ledger in memory, of bounded size: the latest records whole, older ones as sums.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::LedgerStore;
 use super::budget::{Accounts, Budget, Hold, Reserving, Standing};
+use super::question::{Booked, Groups, Question};
 use super::row::{Names, Row};
+use super::sums::Sums;
 use crate::error::Result;
-use crate::money::NanoUsd;
-use crate::types::{Correction, LedgerRecord, Outcome, Purpose, UsageQuery, UsageReport, UsageRow};
+use crate::types::{Correction, LedgerRecord, UsageQuery, UsageReport};
 
-/// Keeps the latest records; what no longer fits is folded into sums per provider, model, purpose, outcome and tags,
-/// so that totals stay exact while times of old records are lost.
+/// Keeps the latest records; what no longer fits is folded into sums of those that are alike in everything one may ask
+/// for but time and run, so that totals stay exact while times of old records are lost.
 pub struct MemoryLedger {
     max_records: usize,
     state: Mutex<State>,
@@ -30,103 +32,78 @@ struct State {
     corrected: HashSet<String>,
 }
 
-/// Sums over attempts.
-#[derive(Default, Clone, Copy)]
-pub(super) struct Sums {
-    attempts: u64,
-    failed: u64,
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    cost_nanos: u64,
-    cost_unknown: u64,
-    corrections_nanos: i64,
-}
-
-impl Sums {
-    pub(super) fn of(record: &LedgerRecord) -> Self {
-        Sums {
-            attempts: 1,
-            failed: u64::from(record.outcome != Outcome::Ok),
-            prompt_tokens: record.usage.as_ref().map_or(0, |u| u.prompt_tokens),
-            completion_tokens: record.usage.as_ref().map_or(0, |u| u.completion_tokens),
-            cost_nanos: record.cost_nanos.unwrap_or(0),
-            cost_unknown: u64::from(record.cost_nanos.is_none()),
-            corrections_nanos: 0,
-        }
-    }
-
-    pub(super) fn add(&mut self, other: Sums) {
-        self.attempts += other.attempts;
-        self.failed += other.failed;
-        self.prompt_tokens += other.prompt_tokens;
-        self.completion_tokens += other.completion_tokens;
-        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
-        self.cost_unknown += other.cost_unknown;
-        self.corrections_nanos = self.corrections_nanos.saturating_add(other.corrections_nanos);
-    }
-
-    pub(super) fn row(self, group: BTreeMap<String, Option<String>>) -> UsageRow {
-        UsageRow {
-            group,
-            attempts: self.attempts,
-            failed: self.failed,
-            prompt_tokens: self.prompt_tokens,
-            completion_tokens: self.completion_tokens,
-            cost_nanos: self.cost_nanos,
-            cost_usd: NanoUsd::from_nanos(self.cost_nanos).unwrap_or(NanoUsd::MAX).to_string(),
-            cost_unknown: self.cost_unknown,
-            corrections_nanos: self.corrections_nanos,
-        }
-    }
-}
-
-/// Name of a serde enum's value.
-pub(super) fn word(value: impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// What folded records are told apart by.
-#[derive(PartialEq, Eq, Hash)]
+/// What folded records are told apart by: records without all the rest.
 struct Group {
     provider: Arc<str>,
     model: Arc<str>,
-    purpose: Purpose,
-    outcome: Outcome,
-    tags: BTreeMap<String, String>,
+    model_sent: Arc<str>,
+    rest: LedgerRecord,
 }
 
 impl Group {
-    fn value(&self, name: &str) -> Option<String> {
-        match name {
-            "provider" => Some(self.provider.to_string()),
-            "model" => Some(self.model.to_string()),
-            "purpose" => Some(word(self.purpose)),
-            "outcome" => Some(word(self.outcome)),
-            tag => self.tags.get(tag).cloned(),
-        }
+    fn of(row: Row) -> Self {
+        let (provider, model, model_sent) = (row.provider, row.model, row.model_sent);
+        let LedgerRecord {
+            model_served, served_by, key, purpose, kind, outcome, error, confidence, cached, tags, ..
+        } = row.rest;
+        let rest = LedgerRecord {
+            model_served,
+            served_by,
+            key,
+            purpose,
+            kind,
+            outcome,
+            error,
+            confidence,
+            cached,
+            tags,
+            ..LedgerRecord::default()
+        };
+        Group { provider, model, model_sent, rest }
     }
 }
 
-/// A record's value of a name: one of the built-in columns, else the tag of that name.
-fn value_of(row: &Row, name: &str) -> Option<String> {
-    match name {
-        "provider" => Some(row.provider.to_string()),
-        "model" => Some(row.model.to_string()),
-        "purpose" => Some(word(row.rest.purpose)),
-        "outcome" => Some(word(row.rest.outcome)),
-        "run_id" => Some(row.run_id()),
-        tag => row.rest.tags.get(tag).cloned(),
+impl PartialEq for Group {
+    fn eq(&self, other: &Self) -> bool {
+        self.rest == other.rest
+            && (&self.provider, &self.model, &self.model_sent) == (&other.provider, &other.model, &other.model_sent)
     }
 }
 
-/// A correction's value of a name; of what it does not know it has none.
-fn value_of_correction(correction: &Correction, name: &str) -> Option<String> {
-    match name {
-        "provider" => Some(correction.provider.clone()),
-        "model" => correction.model.clone(),
-        "key" => correction.key.clone(),
-        "purpose" | "outcome" | "run_id" => None,
-        tag => correction.tags.get(tag).cloned(),
+impl Eq for Group {}
+
+impl std::hash::Hash for Group {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let rest = &self.rest;
+        (&self.provider, &self.model, &self.model_sent, &rest.model_served, &rest.served_by, &rest.key).hash(state);
+        (rest.purpose, rest.kind.map(|kind| kind as u8), rest.outcome, rest.error, rest.confidence).hash(state);
+        (rest.cached, &rest.tags).hash(state);
+    }
+}
+
+impl Booked for Group {
+    fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn model_sent(&self) -> &str {
+        &self.model_sent
+    }
+
+    fn run_id(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn at_ms(&self) -> Option<u64> {
+        None
+    }
+
+    fn rest(&self) -> &LedgerRecord {
+        &self.rest
     }
 }
 
@@ -139,10 +116,8 @@ impl State {
     /// Adds a record to the sums that stay of it.
     fn fold(&mut self, row: Row) {
         let sums = Sums::of(&row.rest);
-        let Row { provider, model, rest, .. } = row;
-        self.folded_until_ms = self.folded_until_ms.max(Some(rest.at_ms));
-        let LedgerRecord { purpose, outcome, tags, .. } = rest;
-        self.folded.entry(Group { provider, model, purpose, outcome, tags }).or_default().add(sums);
+        self.folded_until_ms = self.folded_until_ms.max(Some(row.rest.at_ms));
+        self.folded.entry(Group::of(row)).or_default().add(&sums);
     }
 }
 
@@ -175,43 +150,24 @@ impl LedgerStore for MemoryLedger {
     }
 
     fn usage(&self, query: &UsageQuery) -> Result<UsageReport> {
+        let question = Question::new(query)?;
         let state = self.lock();
-        let timed = query.since_ms.is_some() || query.until_ms.is_some();
-        let mut groups: BTreeMap<BTreeMap<String, Option<String>>, Sums> = BTreeMap::new();
-        let mut total = Sums::default();
-        let mut add = |value: &dyn Fn(&str) -> Option<String>, sums: Sums| {
-            if query.filter.iter().any(|(name, want)| value(name).as_ref() != Some(want)) {
-                return;
-            }
-            let group = query.by.iter().map(|name| (name.clone(), value(name))).collect();
-            groups.entry(group).or_default().add(sums);
-            total.add(sums);
-        };
-        if !timed {
-            for (group, sums) in &state.folded {
-                add(&|name| group.value(name), *sums);
-            }
+        let mut groups = Groups::new(&question);
+        for (group, sums) in &state.folded {
+            groups.add(group, sums);
         }
-        for row in state.records.iter().filter(|row| in_time(query, row)) {
-            add(&|name| value_of(row, name), Sums::of(&row.rest));
-        }
-        for correction in state.corrections.iter().filter(|c| at_in_time(query, c.at_ms)) {
-            let sums = Sums { corrections_nanos: correction.delta_nanos, ..Sums::default() };
-            add(&|name| value_of_correction(correction, name), sums);
-        }
-        let complete = !timed || state.reaches(query.since_ms);
-        Ok(UsageReport {
-            rows: groups.into_iter().map(|(group, sums)| sums.row(group)).collect(),
-            total: total.row(BTreeMap::new()),
-            complete,
-        })
+        state.records.iter().for_each(|row| groups.add_one(row));
+        state.corrections.iter().for_each(|correction| groups.add_correction(correction));
+        let complete = !(question.timed() || question.latencies) || state.reaches(query.since_ms);
+        Ok(groups.report(complete))
     }
 
     fn records(&self, query: &UsageQuery, each: &mut dyn FnMut(&LedgerRecord) -> Result<()>) -> Result<bool> {
+        let question = Question::new(query)?;
         // Copied first: whoever is told of a record may take long, or book one.
         let (chosen, complete): (Vec<_>, _) = {
             let state = self.lock();
-            let chosen = state.records.iter().filter(|row| chooses(query, row)).map(Row::record).collect();
+            let chosen = state.records.iter().filter(|row| question.chooses(*row)).map(Row::record).collect();
             (chosen, state.reaches(query.since_ms))
         };
         chosen.iter().try_for_each(each)?;
@@ -243,36 +199,21 @@ impl LedgerStore for MemoryLedger {
     }
 
     fn corrections(&self, query: &UsageQuery, each: &mut dyn FnMut(&Correction) -> Result<()>) -> Result<()> {
+        let question = Question::new(query)?;
         let chosen: Vec<Correction> = {
             let state = self.lock();
-            let fits = |c: &&Correction| {
-                let values =
-                    || query.filter.iter().all(|(name, want)| value_of_correction(c, name).as_ref() == Some(want));
-                at_in_time(query, c.at_ms) && values()
-            };
-            state.corrections.iter().filter(fits).cloned().collect()
+            state.corrections.iter().filter(|c| question.corrects(c)).cloned().collect()
         };
         chosen.iter().try_for_each(each)
     }
 }
 
-fn in_time(query: &UsageQuery, row: &Row) -> bool {
-    at_in_time(query, row.rest.at_ms)
-}
-
-fn at_in_time(query: &UsageQuery, at_ms: u64) -> bool {
-    query.since_ms.is_none_or(|since| at_ms >= since) && query.until_ms.is_none_or(|until| at_ms < until)
-}
-
-/// Whether a question is about this record.
-fn chooses(query: &UsageQuery, row: &Row) -> bool {
-    in_time(query, row) && query.filter.iter().all(|(name, want)| value_of(row, name).as_ref() == Some(want))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::types::{PriceRow, Usage};
+    use crate::types::{Outcome, PriceRow, Usage};
 
     fn record(at_ms: u64, project: &str, cost: Option<u64>) -> LedgerRecord {
         LedgerRecord {
@@ -337,42 +278,6 @@ mod tests {
         ledger.record(record(4, "a", None)).unwrap();
         assert_eq!(read(&of_a), (vec![3, 4], false));
         assert_eq!(read(&UsageQuery { since_ms: Some(2), ..Default::default() }), (vec![2, 3, 4], true));
-    }
-
-    #[test]
-    fn corrections_are_kept_once_and_summed_beside_the_cost() {
-        let ledger = MemoryLedger::new(8);
-        ledger.record(record(1, "a", Some(5))).unwrap();
-        let correction = |id: &str, at_ms, project: &str, delta_nanos| Correction {
-            id: id.into(),
-            at_ms,
-            provider: "p".into(),
-            model: Some("m".into()),
-            tags: BTreeMap::from([("project".to_owned(), project.to_owned())]),
-            delta_nanos,
-            ..Correction::default()
-        };
-        let posted = [correction("x", 1, "a", 3), correction("y", 2, "b", -4)];
-        assert_eq!(ledger.correct(&posted).unwrap(), 2);
-        assert_eq!(ledger.correct(&posted).unwrap(), 0);
-        let by_project = UsageQuery { by: vec!["project".into()], ..Default::default() };
-        let report = ledger.usage(&by_project).unwrap();
-        let rows: Vec<_> = report.rows.iter().map(|r| (r.attempts, r.cost_nanos, r.corrections_nanos)).collect();
-        assert_eq!(rows, [(1, 5, 3), (0, 0, -4)]);
-        assert_eq!((report.total.cost_nanos, report.total.corrections_nanos), (5, -1));
-        let read = |query: UsageQuery| {
-            let mut ids = Vec::new();
-            let each = &mut |correction: &Correction| {
-                ids.push(correction.id.clone());
-                Ok(())
-            };
-            ledger.corrections(&query, each).unwrap();
-            ids
-        };
-        assert_eq!(read(UsageQuery::default()), ["x", "y"]);
-        assert_eq!(read(UsageQuery { since_ms: Some(2), ..Default::default() }), ["y"]);
-        let of_a = BTreeMap::from([("project".into(), "a".into())]);
-        assert_eq!(read(UsageQuery { filter: of_a, ..Default::default() }), ["x"]);
     }
 
     #[test]

@@ -2,17 +2,25 @@
 
 pub mod budget;
 mod cost;
+mod export;
 mod memory;
+mod question;
 pub mod reconcile;
+mod report;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod sums;
 mod usage;
 
 pub use cost::{Answer, Exact, Priced, Stated, recompute, total};
+pub use export::{Party, Surroundings, export, whole};
 pub use memory::MemoryLedger;
+pub use question::{Booked, Bucket, Column, Groups, Question, resolve, zone};
+pub use report::Burn;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteLedger, after_fork, before_fork, flush_all};
+pub use sums::{Histogram, Latencies, Sums};
 pub use usage::Counted;
 
 use std::sync::Arc;

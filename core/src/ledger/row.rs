@@ -1,11 +1,13 @@
 //! A record as it is kept in memory: names shared, ids as numbers. Texts of its own would be small pieces all over the
 //! heap, between which the allocator cannot reuse what calls leave behind.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::question::Booked;
 use crate::types::{LedgerRecord, PriceRow};
 
 /// How many names are shared; more than that means that the names are made up.
@@ -79,7 +81,7 @@ pub(super) struct Row {
     pub rest: LedgerRecord,
     pub provider: Arc<str>,
     pub model: Arc<str>,
-    model_sent: Arc<str>,
+    pub model_sent: Arc<str>,
     id: Id,
     run_id: Id,
     price: Option<Arc<PriceRow>>,
@@ -100,10 +102,6 @@ impl Row {
         }
     }
 
-    pub fn run_id(&self) -> String {
-        self.run_id.text()
-    }
-
     /// The record as it was booked.
     pub fn record(&self) -> LedgerRecord {
         LedgerRecord {
@@ -115,5 +113,31 @@ impl Row {
             price: self.price.as_deref().cloned(),
             ..self.rest.clone()
         }
+    }
+}
+
+impl Booked for Row {
+    fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn model_sent(&self) -> &str {
+        &self.model_sent
+    }
+
+    fn run_id(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Owned(self.run_id.text()))
+    }
+
+    fn at_ms(&self) -> Option<u64> {
+        Some(self.rest.at_ms)
+    }
+
+    fn rest(&self) -> &LedgerRecord {
+        &self.rest
     }
 }

@@ -356,12 +356,40 @@ pub struct LedgerConfig {
     /// Of a ledger in memory: records kept whole; older ones are folded into sums, which keeps totals exact but loses their times; 4096
     /// by default.
     pub max_records: usize,
+    /// Who is billed by whom, by provider; for exports.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub billing: BTreeMap<String, BillingConfig>,
 }
 
 impl Default for LedgerConfig {
     fn default() -> Self {
-        LedgerConfig { path: None, max_records: 4096 }
+        LedgerConfig { path: None, max_records: 4096, billing: BTreeMap::new() }
     }
+}
+
+/// The account that a provider bills, as its own invoices and reports call it, so that rows can be joined with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct BillingConfig {
+    /// Id of the account or organization; the key's name by default, where it has one, else the provider's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// Its name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_name: Option<String>,
+    /// Id of the vendor's project, workspace or resource group that the calls belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_account_id: Option<String>,
+    /// Its name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_account_name: Option<String>,
+    /// What it is called there (`Project`, `Workspace`, `Resource Group`); `Project` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_account_type: Option<String>,
+    /// Who writes the invoice; the provider by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoice_issuer: Option<String>,
 }
 
 /// Answers kept in memory.

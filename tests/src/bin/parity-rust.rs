@@ -6,7 +6,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use interfuse::types::{UsageQuery, from_json};
+use futures_util::StreamExt as _;
+use interfuse::types::{ExportRequest, UsageQuery, from_json};
 use interfuse::{Client, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,9 +82,32 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
             client.chat_stream(from_json("request", request)?).await?.next().await.transpose()?;
             value(client.budgets()?)
         }
+        "ledger" => ledger(client, from_json("request", request)?).await,
         "client" => Ok(Value::Null),
         other => Err(Error::new(ErrorKind::Misuse, format!("no operation `{other}`"))),
     }
+}
+
+/// A chat, and questions to the ledger.
+#[derive(Deserialize)]
+struct Asked {
+    chat: Value,
+    query: UsageQuery,
+    export: ExportRequest,
+}
+
+/// Makes the chat and tells what the ledger says of it.
+async fn ledger(client: &Client, asked: Asked) -> Result<Value> {
+    client.chat(from_json("request", &asked.chat.to_string())?).await?;
+    let mut records = Vec::new();
+    let mut stream = client.records(asked.query.clone())?;
+    while let Some(record) = stream.next().await {
+        records.push(record?);
+    }
+    let mut document = Vec::new();
+    client.export(&asked.export, &mut document)?;
+    let export: Value = from_json("export", &String::from_utf8_lossy(&document))?;
+    Ok(json!({"usage": client.usage(asked.query)?, "records": records, "export": export}))
 }
 
 /// A Rust caller cancels by dropping the future; nothing is left to tell it so but the caller itself.

@@ -2,8 +2,8 @@
 
 use interfuse::types::{
     BudgetState, ChatCompletion, ChatCompletionChunk, ChatRequest, Config, CostEstimate, EmbeddingRequest,
-    EmbeddingResponse, ErrorBody, FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, LoadedPrices, ModelInfo,
-    ProviderInfo, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
+    EmbeddingResponse, ErrorBody, ExportRequest, Exported, FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord,
+    LoadedPrices, ModelInfo, ProviderInfo, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -44,6 +44,7 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     requests.subschema_for::<Config>();
     requests.subschema_for::<UsageQuery>();
     requests.subschema_for::<ReconcileRequest>();
+    requests.subschema_for::<ExportRequest>();
     let mut responses = SchemaSettings::draft2020_12().for_serialize().into_generator();
     responses.subschema_for::<ChatCompletion>();
     responses.subschema_for::<ChatCompletionChunk>();
@@ -53,6 +54,7 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     responses.subschema_for::<FusionEvent>();
     responses.subschema_for::<UsageReport>();
     responses.subschema_for::<LedgerRecord>();
+    responses.subschema_for::<Exported>();
     responses.subschema_for::<LoadedPrices>();
     responses.subschema_for::<BudgetState>();
     responses.subschema_for::<CostEstimate>();

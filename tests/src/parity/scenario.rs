@@ -56,6 +56,8 @@ pub enum Op {
     Estimate,
     /// A chat's stream that is left after its first chunk, and where the budgets stand then.
     Budgets,
+    /// One answer, and then what the ledger says of it: sums, records, an export.
+    Ledger,
     /// Only making the client.
     Client,
 }
@@ -72,6 +74,7 @@ impl Op {
             Op::Explain => "explain",
             Op::Estimate => "estimate",
             Op::Budgets => "budgets",
+            Op::Ledger => "ledger",
             Op::Client => "client",
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 pub use accounts::Accounts;
 pub use hold::{Claim, Hold, Over, Reserved, Reserving, Standing};
+pub(super) use window::zone;
 pub use window::{Span, Window};
 
 use crate::error::{Error, Result};

@@ -73,7 +73,7 @@ impl Window {
 }
 
 /// The zone of a name: as the system's own files say, else as they said when this library was built.
-fn zone(name: Option<&str>) -> Result<TimeZone, String> {
+pub(in crate::ledger) fn zone(name: Option<&str>) -> Result<TimeZone, String> {
     let Some(name) = name else { return Ok(TimeZone::UTC) };
     let database = jiff::tz::db();
     database.get(name).map_err(|_| {

@@ -29,6 +29,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use rusqlite::Connection;
 
 use super::LedgerStore;
+use super::question::Question;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{LedgerRecord, UsageQuery, UsageReport};
 use fork::{InUse, Opened};
@@ -89,11 +90,12 @@ impl LedgerStore for SqliteLedger {
     }
 
     fn records(&self, query: &UsageQuery, each: &mut dyn FnMut(&LedgerRecord) -> Result<()>) -> Result<bool> {
+        let question = Question::new(query)?;
         let live = self.live()?;
         live.parts()?.queue.flush()?;
         let mut pages = live.reading(|connection| read::Pages::new(connection, &live.path))?;
         // Whoever is told of a record may take long, book one, or fork: nothing is open meanwhile.
-        while let Some(page) = live.reading(|connection| pages.next(connection, &live.path, query))? {
+        while let Some(page) = live.reading(|connection| pages.next(connection, &live.path, &question))? {
             page.iter().try_for_each(&mut *each)?;
         }
         Ok(true)

@@ -1,117 +1,104 @@
 //! Questions to the file. Sums are read from one index that has all they are made of; the words behind its rows are looked
 //! up once for each combination.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
-use super::super::memory::{Sums, word};
+use super::super::question::{Column, Groups, Question};
+use super::super::sums::{Latencies, Sums};
 use super::faults::storage;
 use super::rows::{self, unsigned};
 use crate::error::Result;
-use crate::types::{LedgerRecord, PriceRow, Usage, UsageQuery, UsageReport, UsageRow};
+use crate::types::{
+    CompletionTokensDetails, LedgerRecord, PriceRow, PromptTokensDetails, Usage, UsageQuery, UsageReport,
+};
 
 /// Records read between two looks at the file, so that a slow reader does not hold up the writer's log.
 const PAGE: i64 = 1000;
 
-/// A record's value of a name: one of its own, else the label of that name.
-fn value(record: &LedgerRecord, name: &str) -> Option<String> {
-    match name {
-        "provider" => Some(record.provider.clone()),
-        "model" => Some(record.model.clone()),
-        "purpose" => Some(word(record.purpose)),
-        "outcome" => Some(word(record.outcome)),
-        "run_id" => Some(record.run_id.clone()),
-        tag => record.tags.get(tag).cloned(),
-    }
-}
-
-/// Names whose values differ among attempts that share all their words.
-fn of_each(name: &str) -> bool {
-    name == "run_id"
-}
-
-/// Whether a record has what the question's filter wants.
-fn wanted(query: &UsageQuery, record: &LedgerRecord) -> bool {
-    query.filter.iter().all(|(name, want)| value(record, name).as_ref() == Some(want))
-}
-
-type Group = BTreeMap<String, Option<String>>;
-
-fn group(query: &UsageQuery, record: &LedgerRecord) -> Group {
-    query.by.iter().map(|name| (name.clone(), value(record, name))).collect()
-}
+/// Attempts that begin within the same quarter of an hour are in the same hour, day, week and month of every time zone.
+const QUARTER_MS: u64 = 15 * 60 * 1000;
 
 /// The times asked for, as SQLite compares them: from the first to the last before the end.
-fn times(query: &UsageQuery) -> (i64, i64) {
+fn times(question: &Question) -> (i64, i64) {
     let at = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     // Without bounds every number is meant, those above SQLite's largest included, which it sees as negative.
-    (query.since_ms.map_or(i64::MIN, at), query.until_ms.map_or(i64::MAX, |until| at(until).saturating_sub(1)))
+    (question.since_ms.map_or(i64::MIN, at), question.until_ms.map_or(i64::MAX, |until| at(until).saturating_sub(1)))
 }
 
 /// Sums over the file.
 pub(super) fn usage(connection: &Connection, path: &Path, query: &UsageQuery) -> Result<UsageReport> {
-    let groups = sums(connection, query).map_err(|why| storage(path, "read", &why))?;
-    let mut total = Sums::default();
-    groups.values().for_each(|sums| total.add(*sums));
-    let rows: Vec<UsageRow> = groups.into_iter().map(|(group, sums)| sums.row(group)).collect();
-    Ok(UsageReport { rows, total: total.row(BTreeMap::new()), complete: true })
+    let question = Question::new(query)?;
+    let mut groups = Groups::new(&question);
+    sums(connection, &question, &mut groups).map_err(|why| storage(path, "read", &why))?;
+    Ok(groups.report(true))
 }
 
-fn sums(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<BTreeMap<Group, Sums>> {
-    let mut groups: BTreeMap<Group, Sums> = BTreeMap::new();
+/// Adds up attempts that are alike in everything the question names before they are put into a group: those of one
+/// combination of words, and of one quarter of an hour where it names times.
+fn sums(connection: &Connection, question: &Question, groups: &mut Groups<'_>) -> rusqlite::Result<()> {
+    let named = || question.by.iter().chain(question.filter.iter().map(|(column, _)| column));
+    let by_run = named().any(|column| *column == Column::Run);
+    let by_time = named().any(|column| matches!(column, Column::Time(_)));
     let mut facets = Facets::new(connection)?;
-    // Where the words alone decide, the index has everything, and has the attempts of one combination of words together.
-    let each = query.by.iter().chain(query.filter.keys()).any(|name| of_each(name));
-    let mut statement = connection.prepare(match each {
-        true => "SELECT facet, prompt_tokens, completion_tokens, cost_nanos, run_id FROM attempt WHERE at_ms BETWEEN ?1 AND ?2",
+    // But for ids the index has everything, and has the attempts of one combination of words together.
+    let mut statement = connection.prepare(match by_run {
+        true => {
+            "SELECT facet, at_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nanos, latency_ms, \
+             ttft_ms, run_id FROM attempt WHERE at_ms BETWEEN ?1 AND ?2"
+        }
         false => {
-            "SELECT facet, prompt_tokens, completion_tokens, cost_nanos FROM attempt INDEXED BY attempt_sums \
-             WHERE at_ms BETWEEN ?1 AND ?2 ORDER BY facet"
+            "SELECT facet, at_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nanos, latency_ms, \
+             ttft_ms FROM attempt INDEXED BY attempt_sums WHERE at_ms BETWEEN ?1 AND ?2 ORDER BY facet, at_ms"
         }
     })?;
-    let (since, last) = times(query);
+    let (since, last) = times(question);
     let mut rows = statement.query(params![since, last])?;
-    let mut current: Option<(i64, LedgerRecord)> = None;
+    let mut current: Option<((i64, u64), LedgerRecord)> = None;
     let mut together = Sums::default();
     while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
+        let number = |column| row.get::<_, Option<i64>>(column).map(|number| number.map(unsigned));
+        let (facet, at_ms) = (row.get::<_, i64>(0)?, unsigned(row.get(1)?));
+        let alike = (facet, if by_time { at_ms / QUARTER_MS } else { 0 });
         let record = match &mut current {
-            Some((of, record)) if *of == id => record,
+            Some((of, record)) if *of == alike => record,
             other => {
-                if let Some((_, before)) = other.take().filter(|_| !each) {
-                    add(query, &before, std::mem::take(&mut together), &mut groups);
+                if let Some((_, before)) = other.take().filter(|_| !by_run) {
+                    groups.add(&before, &std::mem::take(&mut together));
                 }
-                let read = LedgerRecord { usage: Some(Usage::default()), ..facets.get(id)?.clone() };
-                &mut other.insert((id, read)).1
+                &mut other.insert((alike, LedgerRecord { at_ms, ..facets.get(facet)?.clone() })).1
             }
         };
-        let number = |column| row.get::<_, Option<i64>>(column).map(|number| number.map(unsigned));
-        if let Some(usage) = &mut record.usage {
-            usage.prompt_tokens = number(1)?.unwrap_or(0);
-            usage.completion_tokens = number(2)?.unwrap_or(0);
+        record.usage = Some(Usage {
+            prompt_tokens: number(2)?.unwrap_or(0),
+            completion_tokens: number(3)?.unwrap_or(0),
+            prompt_tokens_details: Some(PromptTokensDetails { cached_tokens: number(4)?, ..Default::default() }),
+            completion_tokens_details: Some(CompletionTokensDetails {
+                reasoning_tokens: number(5)?,
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        record.cost_nanos = number(6)?;
+        record.latency_ms = number(7)?.unwrap_or(0);
+        record.ttft_ms = number(8)?;
+        let mut sums = Sums::of(record);
+        if question.latencies {
+            sums.latencies = Some(Box::new(Latencies::of(record)));
         }
-        record.cost_nanos = number(3)?;
-        match each {
-            false => together.add(Sums::of(record)),
-            true => {
-                record.run_id = row.get(4)?;
-                add(query, record, Sums::of(record), &mut groups);
-            }
+        if by_run {
+            (record.at_ms, record.run_id) = (at_ms, row.get(9)?);
+            groups.add(&*record, &sums);
+        } else {
+            together.add(&sums);
         }
     }
-    if let Some((_, last)) = current.filter(|_| !each) {
-        add(query, &last, together, &mut groups);
+    if let Some((_, last)) = current.filter(|_| !by_run) {
+        groups.add(&last, &together);
     }
-    Ok(groups)
-}
-
-/// Adds sums of attempts like this one to their group, if the question is about them.
-fn add(query: &UsageQuery, of: &LedgerRecord, sums: Sums, groups: &mut BTreeMap<Group, Sums>) {
-    if wanted(query, of) {
-        groups.entry(group(query, of)).or_default().add(sums);
-    }
+    Ok(())
 }
 
 /// A way through the file in the order of booking, page by page, up to what was there when it began.
@@ -134,21 +121,21 @@ impl Pages {
         &mut self,
         connection: &Connection,
         path: &Path,
-        query: &UsageQuery,
+        question: &Question,
     ) -> Result<Option<Vec<LedgerRecord>>> {
         if self.from >= self.end {
             return Ok(None);
         }
-        self.read(connection, query).map(Some).map_err(|why| storage(path, "read", &why))
+        self.read(connection, question).map(Some).map_err(|why| storage(path, "read", &why))
     }
 
-    fn read(&mut self, connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<LedgerRecord>> {
+    fn read(&mut self, connection: &Connection, question: &Question) -> rusqlite::Result<Vec<LedgerRecord>> {
         let (mut facets, mut prices) = (Facets::new(connection)?, Prices::new(connection)?);
         let mut statement = connection.prepare(&format!(
             "SELECT {} FROM attempt WHERE seq > ?1 AND seq <= ?2 AND at_ms BETWEEN ?3 AND ?4 ORDER BY seq LIMIT {PAGE}",
             rows::ATTEMPT
         ))?;
-        let (since, last) = times(query);
+        let (since, last) = times(question);
         let mut found = statement.query(params![self.from, self.end, since, last])?;
         let (mut page, mut seen) = (Vec::new(), 0);
         while let Some(row) = found.next()? {
@@ -156,7 +143,7 @@ impl Pages {
             let facet = facets.get(row.get(1)?)?;
             let price = row.get::<_, Option<i64>>(2)?.map(|id| prices.get(id)).transpose()?;
             let record = rows::attempt(row, facet, price.as_deref())?;
-            if wanted(query, &record) {
+            if question.chooses(&record) {
                 page.push(record);
             }
         }

@@ -17,13 +17,13 @@ const ADD_ATTEMPT: &str = "INSERT INTO attempt (id, run_id, parent, at_ms, facet
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) \
     ON CONFLICT (id) DO NOTHING";
 const ADD_FACET: &str = "INSERT INTO facet (hash, provider, model, model_sent, model_served, served_by, \"key\", purpose, \
-    kind, outcome, error, cost_source, confidence, cached, tags) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (hash) DO NOTHING";
+    kind, outcome, error, cost_source, confidence, cached, first, tags) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (hash) DO NOTHING";
 const ADD_PRICE: &str = "INSERT INTO price (hash, price) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING";
 
 /// Columns of `facet`, as [`facet`] reads them.
 pub(super) const FACET: &str = "provider, model, model_sent, model_served, served_by, \"key\", purpose, kind, outcome, \
-    error, cost_source, confidence, cached, tags";
+    error, cost_source, confidence, cached, first, tags";
 /// Columns of `attempt`, as [`attempt`] reads them.
 pub(super) const ATTEMPT: &str = "seq, facet, price, id, run_id, parent, at_ms, attempt, request_id, response_id, usage, \
     cost_nanos, computed_nanos, units, flags, latency_ms, ttft_ms";
@@ -72,6 +72,7 @@ impl<'c> Rows<'c> {
                 facet.cost_source.as_ref().map(word).transpose()?,
                 word(&facet.confidence)?,
                 facet.cached,
+                facet.first,
                 json(&facet.tags)?,
             ])
         })?;
@@ -163,6 +164,8 @@ struct Facet<'a> {
     cost_source: Option<crate::types::CostSource>,
     confidence: crate::types::Confidence,
     cached: bool,
+    /// They begin calls.
+    first: bool,
     tags: &'a crate::types::Tags,
 }
 
@@ -182,6 +185,7 @@ impl<'a> Facet<'a> {
             cost_source: record.cost_source,
             confidence: record.confidence,
             cached: record.cached,
+            first: record.parent.is_none(),
             tags: &record.tags,
         }
     }
@@ -203,7 +207,9 @@ pub(super) fn facet(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
         cost_source: known(row, 10)?,
         confidence: known(row, 11)?.unwrap_or_default(),
         cached: row.get(12)?,
-        tags: parsed(row, 13)?.unwrap_or_default(),
+        // Which one it follows, each attempt knows itself.
+        parent: (!row.get::<_, bool>(13)?).then(String::new),
+        tags: parsed(row, 14)?.unwrap_or_default(),
         ..LedgerRecord::default()
     })
 }

@@ -31,6 +31,7 @@ CREATE TABLE facet (
   cost_source TEXT,
   confidence TEXT NOT NULL,
   cached INTEGER NOT NULL,
+  first INTEGER NOT NULL,
   tags TEXT NOT NULL
 ) STRICT;
 
@@ -79,7 +80,7 @@ CREATE VIEW attempts AS
 SELECT a.seq, a.id, a.run_id, a.parent, a.at_ms, f.purpose, f.provider, f.model, f.model_sent, f.model_served, f.served_by,
   f."key", a.request_id, a.response_id, a.attempt, f.kind, f.outcome, f.error, a.prompt_tokens, a.completion_tokens,
   a.cached_tokens, a.reasoning_tokens, a.cost_nanos, f.cost_source, f.confidence, a.computed_nanos, p.price, a.usage,
-  a.units, a.flags, a.latency_ms, a.ttft_ms, f.cached, f.tags
+  a.units, a.flags, a.latency_ms, a.ttft_ms, f.cached, f.first, f.tags
 FROM attempt AS a JOIN facet AS f ON f.id = a.facet LEFT JOIN price AS p ON p.id = a.price;
 "#;
 

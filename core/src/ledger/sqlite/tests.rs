@@ -171,21 +171,48 @@ fn a_file_and_memory_answer_alike() {
         file.record(record.clone()).unwrap();
         memory.record(record).unwrap();
     }
-    let names = ["provider", "model", "purpose", "outcome", "run_id", "tag0", "tag1", "nothing"];
+    let names = [
+        "provider",
+        "model",
+        "model_served",
+        "endpoint",
+        "key",
+        "kind",
+        "purpose",
+        "outcome",
+        "error",
+        "confidence",
+        "run_id",
+        "hour",
+        "day",
+        "week",
+        "month",
+        "tag0",
+        "tag1",
+        "nothing",
+    ];
     let mut empty = 0;
     for _ in 0..200 {
-        let by = (0..rng.usize(0..4)).map(|_| rng.choice(names).unwrap().to_owned()).collect();
+        let mut by: Vec<String> = (0..rng.usize(0..4)).map(|_| rng.choice(names).unwrap().to_owned()).collect();
+        by.sort_unstable();
+        by.dedup();
         let filter = BTreeMap::from_iter((0..rng.usize(0..3)).map(|_| {
             let name = rng.choice(names).unwrap();
             let value = match name {
                 "purpose" => "member".to_owned(),
                 "outcome" => "failed".to_owned(),
+                "kind" => "retry".to_owned(),
+                "error" => "timeout".to_owned(),
+                "confidence" => "estimated".to_owned(),
+                "day" => "1970-01-01".to_owned(),
                 _ => text(&mut rng),
             };
             (name.to_owned(), value)
         }));
         let (since_ms, until_ms) = (maybe(&mut rng, |rng| rng.u64(0..2000)), maybe(&mut rng, number));
-        let query = UsageQuery { by, since_ms, until_ms, filter };
+        let time_zone = maybe(&mut rng, |_| "Asia/Kathmandu".to_owned());
+        let latencies = rng.bool();
+        let query = UsageQuery { by, since_ms, until_ms, filter, time_zone, latencies, ..Default::default() };
         let (found, known) = (file.usage(&query).unwrap(), memory.usage(&query).unwrap());
         assert_eq!(found, known, "{query:?}");
         empty += usize::from(known.rows.is_empty());
