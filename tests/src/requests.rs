@@ -2,6 +2,7 @@
 //! and must come out as it was, but for what stands in [`normal`]. One file per wire reads its recorded bodies; whatever has
 //! no counterpart in Chat Completions goes through untouched, as a caller would send it, or is told as not sayable.
 
+mod address;
 mod anthropic;
 mod bedrock;
 mod cohere;
@@ -20,6 +21,8 @@ use interfuse::types::{ChatRequest, Quirks};
 use interfuse::wire::{WireTarget, protocol};
 use serde_json::{Map, Value};
 
+use address::Addressed;
+
 use crate::fixtures::{children, name_of};
 use crate::native::Exchange;
 
@@ -36,6 +39,10 @@ pub struct Compared {
     pub refused: Vec<String>,
     /// Written otherwise: file and fields.
     pub different: Vec<String>,
+    /// Sent to the recorded address with the recorded kinds of headers.
+    pub addressed: usize,
+    /// Sent by another way in, and why: file and reason.
+    pub otherwise: Vec<String>,
 }
 
 /// Reads the recorded requests of one wire.
@@ -141,6 +148,13 @@ fn compare_one(reader: &dyn Reader, folder: &str, file: &str, exchange: &Exchang
         Ok(request) => request,
         Err(why) => return to.unsaid.push(format!("{file}: {why}")),
     };
+    let model = request["model"].as_str().unwrap_or_default();
+    match address::compare(exchange, provider, reader.wire(), model, request["stream"] == true) {
+        None => {}
+        Some(Addressed::Equal) => to.addressed += 1,
+        Some(Addressed::Otherwise(why)) => to.otherwise.push(format!("{file}: {why}")),
+        Some(Addressed::Different(what)) => to.different.push(format!("{file}: {}", what.join("; "))),
+    }
     match compare(reader, &exchange.request, request, provider, &quirks) {
         Ok((fields, dropped)) if fields.is_empty() => {
             to.equal += 1;
@@ -196,6 +210,8 @@ pub fn report(name: &str, compared: &Compared) -> Vec<String> {
         compared.refused.len(),
         compared.different.len(),
     );
+    println!("{name}: addresses: {} equal, {} by another way in", compared.addressed, compared.otherwise.len());
+    compared.otherwise.iter().for_each(|why| println!("  by another way in {why}"));
     compared.unsaid.iter().for_each(|why| println!("  not sayable {why}"));
     compared.refused.iter().for_each(|why| println!("  refused {why}"));
     compared.different.clone()

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use interfuse::Client;
 use interfuse::types::{ChatRequest, Config, Message};
+use interfuse::wire::{WireTarget, protocol};
+use interfuse::{Catalog, Client};
 use interfuse_tests::upstream::Upstream;
 use serde_json::{Value, json};
 
@@ -27,6 +28,29 @@ async fn anthropic_is_told_the_version_and_the_features_in_use() {
     assert_eq!(header(0, "anthropic-version").as_deref(), Some("2023-06-01"));
     assert_eq!(header(0, "anthropic-beta"), None);
     assert!(header(1, "anthropic-beta").is_some_and(|features| features.contains("mcp-client")));
+}
+
+#[test]
+fn an_answer_of_anyones_is_no_error_where_only_openais_fields_are_taken() {
+    let answer = json!({"role": "assistant", "content": "x", "reasoning_content": "r", "reasoning": "r",
+        "reasoning_details": [{"type": "reasoning.text"}], "annotations": [], "citations": [], "content_blocks": [],
+        "provider_state": [{"provider": "anthropic", "model": "c", "blocks": [{}]}],
+        "tool_calls": [{"id": "abcdefgh1", "type": "function", "function": {"name": "f", "arguments": "{}"},
+            "extra_content": {"google": {"thought_signature": "s"}}, "caller": {"type": "direct"}}]});
+    let request: ChatRequest = serde_json::from_value(json!({"model": "m", "messages": [answer]})).unwrap();
+    for (provider, reasoning) in [("groq", None), ("mistral", None), ("cerebras", Some("r"))] {
+        let catalog = Catalog::builtin();
+        let row = catalog.provider(provider).unwrap();
+        let target = WireTarget { provider, model: "m", quirks: &row.quirks };
+        let sent = protocol(&row.wire).unwrap().encode(&request, &target, false).unwrap();
+        let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+        let mut want = json!({"role": "assistant", "content": "x", "tool_calls": [{"id": "abcdefgh1", "type": "function",
+            "function": {"name": "f", "arguments": "{}"}}]});
+        if let Some(reasoning) = reasoning {
+            want["reasoning"] = reasoning.into();
+        }
+        assert_eq!(sent["messages"][0], want, "{provider}");
+    }
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@
 //! Formats: AIP-4110 to AIP-4118 (google.aip.dev/auth).
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
-use http::Method;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderValue, Method};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -26,12 +27,17 @@ use crate::secret::Secret;
 /// Google's token endpoint, for key files that name none.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 
+/// Names the project whose quota a call takes from, where that is not the caller's own.
+const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
 /// Who a Google Cloud program is.
 pub(super) struct GoogleIdentity {
     scope: String,
     /// The key file; `None`: the metadata server.
     file: Option<PathBuf>,
     metadata_host: String,
+    /// Project whose quota counts; of the variable, or of the key file once that was read.
+    quota_project: OnceLock<HeaderValue>,
     cache: TokenCache,
 }
 
@@ -44,10 +50,14 @@ impl std::fmt::Debug for GoogleIdentity {
 impl GoogleIdentity {
     /// `file` outranks what the environment says.
     pub fn new(scope: &str, file: Option<PathBuf>, environment: &Environment) -> Self {
+        let named = environment("GOOGLE_CLOUD_QUOTA_PROJECT").filter(|project| !project.is_empty());
+        let quota_project =
+            named.and_then(|project| HeaderValue::try_from(project).ok()).map_or_else(OnceLock::new, OnceLock::from);
         GoogleIdentity {
             scope: scope.to_owned(),
             file: file.or_else(|| default_file(environment)),
             metadata_host: environment("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".to_owned()),
+            quota_project,
             cache: TokenCache::default(),
         }
     }
@@ -69,6 +79,9 @@ impl GoogleIdentity {
             .map_err(|e| unusable(format!("the key file {} cannot be read: {e}", file.display())))?;
         let key: Value = serde_json::from_str(&text)
             .map_err(|e| unusable(format!("the key file {} is not JSON: {e}", file.display())))?;
+        if let Some(told) = key["quota_project_id"].as_str().and_then(|project| HeaderValue::from_str(project).ok()) {
+            self.quota_project.get_or_init(|| told);
+        }
         self.token_for(&key, host).await.map_err(|mut e| {
             let message = format!("{} (key file {})", e.message(), file.display());
             e.body_mut().message = message;
@@ -152,6 +165,9 @@ impl Credential for GoogleIdentity {
         Box::pin(async move {
             let token = self.cache.get(host.clock.unix(), self.fetch(host)).await?;
             request.headers.insert(AUTHORIZATION, bearer(&token)?);
+            if let Some(project) = self.quota_project.get() {
+                request.headers.entry(QUOTA_PROJECT).or_insert_with(|| project.clone());
+            }
             Ok(())
         })
     }

@@ -87,6 +87,32 @@ async fn a_refused_token_is_explained_and_names_the_file() {
 }
 
 #[tokio::test]
+async fn a_call_names_the_project_whose_quota_counts() {
+    let key = json!({"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r",
+        "quota_project_id": "of-the-file"});
+    let asked_for = |variable: Option<&'static str>| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), key.to_string()).unwrap();
+        let environment: Environment =
+            Arc::new(move |name| variable.filter(|_| name == "GOOGLE_CLOUD_QUOTA_PROJECT").map(str::to_owned));
+        let identity = GoogleIdentity::new("scope-1", Some(file.path().to_owned()), &environment);
+        (file, identity)
+    };
+    for (variable, want) in [(None, "of-the-file"), (Some("of-the-variable"), "of-the-variable")] {
+        let (_file, identity) = asked_for(variable);
+        let transport = Scripted::new([(200, r#"{"access_token": "t", "expires_in": 3600}"#)]);
+        // Also while the token is kept.
+        for _ in 0..2 {
+            let mut request = transport.request();
+            let host = Host { transport: &transport, clock: &At(Duration::ZERO) };
+            identity.authorize(&mut request, host).await.unwrap();
+            assert_eq!(request.headers[QUOTA_PROJECT], want);
+        }
+        assert!(!transport.headers()[0].contains_key(QUOTA_PROJECT), "the giver of tokens needs none");
+    }
+}
+
+#[tokio::test]
 async fn a_workload_exchanges_its_token_and_borrows_a_service_account() {
     let subject = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(subject.path(), r#"{"id_token": "theirs"}"#).unwrap();

@@ -6,7 +6,8 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderName};
 
 /// Names of the request id, likeliest first.
-const REQUEST_IDS: [&str; 5] = ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "cf-ray"];
+const REQUEST_IDS: [&str; 6] =
+    ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "mistral-correlation-id", "cf-ray"];
 
 /// The content coding of a body that has one. None is ever asked for.
 pub fn coding(headers: &HeaderMap) -> Option<&str> {
@@ -63,6 +64,16 @@ mod tests {
             h.insert(*k, http::HeaderValue::from_static(v));
         }
         retry_after(&h, Duration::from_secs(784_111_777))
+    }
+
+    #[test]
+    fn each_vendors_request_id_outranks_that_of_its_proxy() {
+        for name in REQUEST_IDS {
+            let mut headers = HeaderMap::new();
+            headers.insert("cf-ray", http::HeaderValue::from_static("proxy"));
+            headers.insert(name, http::HeaderValue::from_static("its own"));
+            assert_eq!(request_id(&headers).as_deref(), Some("its own"), "{name}");
+        }
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub struct Quirks {
     /// Field that is `true` on such a beginning, where the server wants one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continues_field: Option<String>,
-    /// Fields of an assistant message that must be sent back as they came.
+    /// Fields of an assistant message that must be sent back as they came. With `reasoning_fields`, the only names under
+    /// which reasoning is sent back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub echo: Vec<String>,
     /// Where the response states its own price.
@@ -63,7 +64,7 @@ pub struct Quirks {
     /// Fields put into every request body, unless the request says them itself.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<String, Value>,
-    /// Fields of a message the server answers with an error.
+    /// Fields of a message the server answers with an error; of its calls as `tool_calls.name`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drop_message_fields: Vec<String>,
     /// Request fields the server accepts and silently ignores: a schema asked for here is not held.

@@ -46,6 +46,7 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("timeout_error", ErrorKind::Timeout),
     ("ratelimitreached", ErrorKind::RateLimited),
     ("overloaded_error", ErrorKind::Overloaded),
+    ("nocapacity", ErrorKind::Overloaded),
 ];
 
 /// Words that tell a context overflow (sources: the vendors' recorded errors).
@@ -96,6 +97,10 @@ pub fn kind(status: u16, error: &VendorError) -> ErrorKind {
             || says("out of credits"))
     {
         return ErrorKind::InsufficientCredits;
+    }
+    // A tier that is full, not a limit of the caller's.
+    if status == 429 && says("capacity exceeded") {
+        return ErrorKind::Overloaded;
     }
     if status == 400 {
         if says("api key") && (says("incorrect") || says("invalid") || says("not valid")) {
@@ -202,6 +207,9 @@ mod tests {
             (429, "slow down", Some("enforced_spend_limit_reached"), ErrorKind::InsufficientCredits),
             (404, "model: x", Some("not_found_error"), ErrorKind::NotFound),
             (402, "", None, ErrorKind::InsufficientCredits),
+            (429, "Service tier capacity exceeded for this model.", Some("3505"), ErrorKind::Overloaded),
+            (429, "Requests rate limit exceeded", Some("1300"), ErrorKind::RateLimited),
+            (429, "try later", Some("NoCapacity"), ErrorKind::Overloaded),
         ];
         for (status, message, code, want) in cases {
             assert_eq!(kind(status, &said(message, code)), want, "{status} {message}");

@@ -82,9 +82,9 @@ pub fn from_value(status: u16, value: &Value, target: &WireTarget<'_>) -> Error 
 /// A typed error from what a vendor said; `status` is 0 when it came inside a 200.
 pub fn build(status: u16, vendor: VendorError, target: &WireTarget<'_>) -> Error {
     let mut kind = if status == 0 {
-        // No number at all: the words decide, and a failure inside a 200 is the server's.
+        // No number at all: the words decide, and a failure inside a 200 is the server's unless they say whose it is.
         match classify::kind(400, &vendor) {
-            ErrorKind::InvalidRequest => ErrorKind::ServerError,
+            ErrorKind::InvalidRequest if !blames_the_request(&vendor) => ErrorKind::ServerError,
             kind => kind,
         }
     } else {
@@ -97,6 +97,12 @@ pub fn build(status: u16, vendor: VendorError, target: &WireTarget<'_>) -> Error
         }
     }
     of_kind(kind, status, vendor, target)
+}
+
+/// Whether the vendor's own word says that the request was wrong.
+fn blames_the_request(vendor: &VendorError) -> bool {
+    let words = [&vendor.r#type, &vendor.code];
+    words.into_iter().flatten().any(|word| word == "invalid_request_error" || word == "request_too_large")
 }
 
 /// An error whose kind is known already.

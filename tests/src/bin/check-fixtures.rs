@@ -2,7 +2,7 @@
 //! `openai-compatible/<provider>/`, or like the inside of one of the two. Prints, per folder and in all, how many decode,
 //! which were skipped and why, and which failed; then the same of the recorded requests, read in OpenAI's words and written
 //! again: how many come out as they were, which Chat Completions cannot say, which are refused and why, and which come out
-//! otherwise. The exit code is 1 when anything failed or came out otherwise, 2 when there was nothing.
+//! otherwise; and whether they go where they went, by the same headers. The exit code is 1 when anything failed or came out otherwise, 2 when there was nothing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -27,10 +27,13 @@ fn main() -> ExitCode {
         failed.extend(report(&name, &checked));
     }
     let (mut equal, mut unsaid, mut refused, mut different) = (0, 0, 0, Vec::new());
+    let (mut addressed, mut otherwise) = (0, 0);
     for (name, compared) in compare_collection(&dir) {
         equal += compared.equal;
         unsaid += compared.unsaid.len();
         refused += compared.refused.len();
+        addressed += compared.addressed;
+        otherwise += compared.otherwise.len();
         different.extend(requests::report(&name, &compared));
     }
     for why in &failed {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         "all requests: {equal} equal, {unsaid} not sayable in Chat Completions, {refused} refused, {} different",
         different.len()
     );
+    println!("all addresses: {addressed} equal, {otherwise} by another way in");
     match (decoded + skipped, failed.len() + different.len()) {
         (0, 0) => ExitCode::from(2),
         (_, 0) => ExitCode::SUCCESS,

@@ -16,6 +16,8 @@ pub struct Exchange {
     pub name: String,
     /// Address, or its path alone; empty where the recording does not say.
     pub url: String,
+    /// Headers of the request, as far as they were kept.
+    pub asked: HeaderMap,
     /// Body of the request; null where the recording does not have it.
     pub request: Value,
     /// Status.
@@ -66,6 +68,7 @@ impl Exchange {
         Ok(Exchange {
             name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             url: request["url"].as_str().unwrap_or_default().to_owned(),
+            asked: headers(&request["headers"]),
             request: request["body"].clone(),
             status: response["status"].as_u64().unwrap_or(200) as u16,
             headers: headers(&response["headers"]),
@@ -79,6 +82,7 @@ impl Exchange {
         Exchange {
             name: name.to_owned(),
             url: String::new(),
+            asked: HeaderMap::new(),
             request: Value::Null,
             status: 200,
             headers: HeaderMap::new(),
@@ -87,7 +91,7 @@ impl Exchange {
         }
     }
 
-    /// An exchange in the project's own layout: `{"request": {"path", "body"?}, "response": {"status", "headers"?, "body" |
+    /// An exchange in the project's own layout: `{"request": {"path", "host"?, "headers"?, "body"?}, "response": {"status", "headers"?, "body" |
     /// "body_base64"}}`.
     ///
     /// # Errors
@@ -101,9 +105,15 @@ impl Exchange {
             }
             _ => return Err("the recording has no `response.body`".into()),
         };
+        let path = recorded["request"]["path"].as_str().unwrap_or_default();
+        let url = match recorded["request"]["host"].as_str() {
+            Some(host) if path.starts_with('/') => format!("https://{host}{path}"),
+            _ => path.to_owned(),
+        };
         Ok(Exchange {
             name: name.to_owned(),
-            url: recorded["request"]["path"].as_str().unwrap_or_default().to_owned(),
+            url,
+            asked: headers(&recorded["request"]["headers"]),
             request: recorded["request"]["body"].clone(),
             status: response["status"].as_u64().unwrap_or(200) as u16,
             headers: headers(&response["headers"]),
@@ -144,6 +154,7 @@ fn read_file(file: &Path, name: &str, dialect: &dyn Dialect) -> Result<Vec<Excha
     let verbatim = |streamed: bool, body: Vec<u8>| Exchange {
         name: name.to_owned(),
         url: String::new(),
+        asked: HeaderMap::new(),
         request: Value::Null,
         status: 200,
         headers: HeaderMap::new(),

@@ -13,6 +13,9 @@ pub(super) struct OpenAiChat;
 /// for by itself.
 const OWN: &[&str] = &["provider", "models", "stream_options"];
 
+/// Names of reasoning at one vendor or another.
+const REASONING: &[&str] = &["reasoning_content", "reasoning", "reasoning_details"];
+
 impl Reader for OpenAiChat {
     fn wire(&self) -> &'static str {
         "openai-chat"
@@ -26,7 +29,8 @@ impl Reader for OpenAiChat {
         Ok(exchange.request.clone())
     }
 
-    /// Without interfuse's own fields, `stream: false`, the name of the output limit, the provider's names for fields,
+    /// Reasoning goes back only under the names that the provider's row knows, and nothing goes back that it says is refused.
+    /// A tool without its type is a function. Without interfuse's own fields, `stream: false`, the name of the output limit, the provider's names for fields,
     /// and `developer` where only `system` is known. An empty name of a model, or no messages, stand for what a recorded
     /// request left out. Ids of calls in a form of the vendor's own are told by their order.
     fn normal(&self, body: &Value, quirks: &Quirks) -> Map<String, Value> {
@@ -44,6 +48,11 @@ impl Reader for OpenAiChat {
             };
             out.insert(name, value);
         }
+        for tool in out.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(tool) = tool.as_object_mut().filter(|tool| tool.contains_key("function")) {
+                tool.entry("type").or_insert_with(|| "function".into());
+            }
+        }
         let mut ids: Vec<Value> = Vec::new();
         let mut place = |id: &mut Value| {
             let place = ids.iter().position(|known| known == id).unwrap_or_else(|| {
@@ -57,6 +66,14 @@ impl Reader for OpenAiChat {
                 message.get_mut("tool_call_id").into_iter().for_each(&mut place);
                 let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
                 calls.filter_map(|call| call.get_mut("id")).for_each(&mut place);
+            }
+            if let Some(fields) = message.as_object_mut() {
+                let mut known = quirks.reasoning_fields.iter().chain(&quirks.echo).peekable();
+                let told = known.peek().is_some();
+                let known: Vec<&String> = known.collect();
+                let unknown = |name: &&&str| told && !known.iter().any(|known| known == *name);
+                REASONING.iter().filter(unknown).for_each(|name| drop(fields.remove(*name)));
+                quirks.drop_message_fields.iter().for_each(|name| drop(fields.remove(name)));
             }
             if quirks.developer_role == Some(false) && message["role"] == "developer" {
                 message["role"] = "system".into();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Anthropic;
+use crate::error::ErrorKind;
 use crate::types::{ChatCompletion, ChatCompletionChunk, Quirks};
 use crate::wire::{Assembler, Frame, Protocol, Reply, WireTarget};
 
@@ -50,6 +51,30 @@ fn events(blocks: &[(Value, &[Value])], stop: &str) -> Vec<Value> {
     events.push(json!({"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 5}}));
     events.push(json!({"type": "message_stop"}));
     events
+}
+
+#[test]
+fn an_error_among_the_events_has_the_kind_of_its_type() {
+    let quirks = Quirks::default();
+    let kind = |kind: &str| {
+        let mut decoder = Anthropic.decoder(&WireTarget { provider: "anthropic", model: "m", quirks: &quirks });
+        let data = json!({"type": "error", "error": {"type": kind, "message": "x"}}).to_string();
+        let error = decoder.frame(Frame { data: data.as_bytes(), ..Default::default() }, &mut Vec::new()).unwrap_err();
+        assert!(!decoder.complete());
+        error.kind()
+    };
+    let kinds = [
+        ("overloaded_error", ErrorKind::Overloaded),
+        ("rate_limit_error", ErrorKind::RateLimited),
+        ("timeout_error", ErrorKind::Timeout),
+        ("api_error", ErrorKind::ServerError),
+        ("invalid_request_error", ErrorKind::InvalidRequest),
+        ("request_too_large", ErrorKind::InvalidRequest),
+        ("authentication_error", ErrorKind::Authentication),
+    ];
+    for (said, want) in kinds {
+        assert_eq!(kind(said), want, "{said}");
+    }
 }
 
 #[test]

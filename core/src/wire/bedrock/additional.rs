@@ -86,7 +86,9 @@ fn effort(
 ) -> Result<Thinking> {
     let Some(effort) = request.reasoning_effort.as_deref() else { return Ok(Thinking::Unsaid) };
     match family.effort {
-        Effort::None => fields.drop("reasoning_effort")?,
+        // What it does anyway.
+        Effort::None if effort == "none" => {}
+        Effort::None | Effort::Untold => fields.without("reasoning_effort")?,
         Effort::OpenAi => {
             own.insert("reasoning_effort".to_owned(), effort.into());
         }
@@ -123,13 +125,18 @@ fn claude_effort(
 ) -> Result<Thinking> {
     let kind = model::of(target.model).thinking;
     let level = model::Effort::named(effort);
-    if effort == "none" && kind != model::Thinking::None {
-        own.insert("thinking".to_owned(), json!({"type": "disabled"}));
+    if effort == "none" {
+        if kind != model::Thinking::None {
+            own.insert("thinking".to_owned(), json!({"type": "disabled"}));
+        }
         return Ok(Thinking::Unsaid);
     }
     match (kind, level) {
         // A tool that must be called leaves no room to think.
         (model::Thinking::Adaptive(taken), Some(level)) if !forced => {
+            if !taken.contains(&level) {
+                fields.drop("reasoning_effort")?;
+            }
             let level = taken.iter().rfind(|known| **known <= level).copied().unwrap_or(level);
             own.insert("thinking".to_owned(), json!({"type": "adaptive"}));
             own.insert("output_config".to_owned(), json!({ "effort": level.name() }));

@@ -51,7 +51,10 @@ pub(super) enum Schema {
 /// How the effort of reasoning is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
+    /// It does not reason.
     None,
+    /// It may, and cannot be told how hard.
+    Untold,
     /// As Anthropic's own wire says it.
     Claude,
     /// `reasoningConfig`.
@@ -82,11 +85,17 @@ const PLAIN: Family = Family {
 };
 
 /// Open-weight models, which decode after a grammar.
-const OPEN: Family = Family { choice: Choice::Any, schema: Schema::Native, ..PLAIN };
+const OPEN: Family = Family { choice: Choice::Any, schema: Schema::Native, effort: Effort::Untold, ..PLAIN };
 
 /// Whatever stands behind an application's inference profile, an imported model or a prompt: its owner knows.
-const OPAQUE: Family =
-    Family { choice: Choice::Named, cache: Cache::Timed, schema: Schema::Native, top_k: TopK::Plain, ..PLAIN };
+const OPAQUE: Family = Family {
+    choice: Choice::Named,
+    cache: Cache::Timed,
+    schema: Schema::Native,
+    effort: Effort::Untold,
+    top_k: TopK::Plain,
+    ..PLAIN
+};
 
 const CLAUDE: Family = Family {
     prefix: "anthropic.claude",
@@ -132,7 +141,7 @@ const FAMILIES: &[Family] = &[
     Family { prefix: "ai21.j2", system: false, ..PLAIN },
     Family { prefix: "ai21.", ..PLAIN },
     Family { prefix: "writer.", ..PLAIN },
-    Family { prefix: "deepseek.r1", ..PLAIN },
+    Family { prefix: "deepseek.r1", effort: Effort::Untold, ..PLAIN },
     Family { prefix: "openai.", effort: Effort::OpenAi, ..OPEN },
     Family { prefix: "deepseek.", ..OPEN },
     Family { prefix: "google.", ..OPEN },

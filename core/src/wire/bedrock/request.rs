@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::additional::{self, is_the_models};
+use super::additional::{self, Thinking, is_the_models};
 use super::block::CACHE;
 use super::family::{self, Effort};
 use super::{tools, turns};
 use crate::error::Result;
 use crate::types::{ChatRequest, Extra, JsonSchemaFormat};
+use crate::wire::anthropic::model;
 use crate::wire::body::Body;
 use crate::wire::fields::Fields;
 use crate::wire::{Encoded, WireTarget};
@@ -28,6 +29,11 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
     let (own, thinking) = additional::read(request, target, family, &mut tools, &mut fields)?;
     let inference = additional::inference(request, target, family, thinking, &mut fields)?;
     let conversation = turns::read(request, target, family, tools.as_text, &mut fields)?;
+    let claude = family.effort == Effort::Claude;
+    let goes_on = !claude || (model::of(target.model).prefill && !matches!(thinking, Thinking::Claude(_)));
+    if conversation.begins_the_answer() && !goes_on {
+        return Err(fields.refused("messages", "it does not go on with an answer that was begun for it"));
+    }
 
     let mut body = Body::new(request, target);
     body.put("messages", &conversation.turns)?;

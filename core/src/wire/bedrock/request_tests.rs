@@ -218,6 +218,18 @@ fn thinking_in_the_words_of_each_family() {
         encoded("openai.gpt-oss-120b-1:0", request("low")).0["additionalModelRequestFields"],
         json!({"reasoning_effort": "low"})
     );
+    // No reasoning is what some do anyway, and what others cannot be told.
+    let none = json!({"messages": asks("q"), "reasoning_effort": "none"});
+    for silent in [NOVA, "meta.llama3-1-8b-instruct-v1:0", "anthropic.claude-3-haiku-20240307-v1:0"] {
+        let (body, dropped) = encoded(silent, none.clone());
+        assert!(body.get("additionalModelRequestFields").is_none() && dropped.is_empty(), "{silent}");
+    }
+    for untold in ["deepseek.r1-v1:0", "qwen.qwen3-32b-v1:0"] {
+        assert!(refused(untold, none.clone()).1.contains("`reasoning_effort`"), "{untold}");
+    }
+    let (body, dropped) = encoded(CLAUDE_46, request("xhigh"));
+    assert_eq!(body["additionalModelRequestFields"]["output_config"], json!({"effort": "high"}));
+    assert_eq!(dropped, ["reasoning_effort", "temperature"]);
     // Claude does not think where it must call.
     let mut forced = request("low");
     (forced["tools"], forced["tool_choice"]) = (json!([tool("f")]), json!("required"));
@@ -232,6 +244,16 @@ fn thinking_in_the_words_of_each_family() {
             {"role": "tool", "tool_call_id": "a", "content": "1"}]}),
     );
     assert!(body.get("additionalModelRequestFields").is_none() && dropped == ["reasoning_effort"]);
+}
+
+#[test]
+fn an_answer_begun_for_a_model_that_does_not_go_on_with_it_is_refused() {
+    let begun = json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": "It is "}]);
+    let (body, _) = encoded(CLAUDE, json!({"messages": begun}));
+    assert_eq!(body["messages"][1]["content"], json!([{"text": "It is"}]));
+    assert!(refused(CLAUDE, json!({"messages": begun, "reasoning_effort": "low"})).1.contains("begun for it"));
+    assert!(refused(CLAUDE_46, json!({"messages": begun})).1.contains("begun for it"));
+    encoded(NOVA, json!({"messages": begun}));
 }
 
 #[test]

@@ -68,6 +68,13 @@ pub(super) fn read<'a>(
     Ok(reader.finish())
 }
 
+impl Conversation<'_> {
+    /// Whether it ends with the beginning of the answer.
+    pub fn begins_the_answer(&self) -> bool {
+        self.turns.last().is_some_and(|turn| turn.role == "assistant")
+    }
+}
+
 struct Reader<'a> {
     target: &'a WireTarget<'a>,
     family: &'static Family,

@@ -61,7 +61,8 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
             body.put("strict_tools", &true)?;
         }
     }
-    if let Some(choice) = tools.choice {
+    // That one of none must be called is refused.
+    if let Some(choice) = tools.choice.filter(|choice| *choice == "NONE" || !tools.list.is_empty()) {
         body.put("tool_choice", choice)?;
     }
     if let Some(format) = request.response_format.as_ref().filter(|f| f.r#type != "text") {
@@ -81,6 +82,11 @@ fn sampling(request: &ChatRequest, fields: &mut Fields<'_>, body: &mut Body<'_>)
     for ((openai, cohere, least, most), value) in RANGES.iter().zip(told) {
         let Some(value) = value.filter(|_| fields.takes(openai)) else { continue };
         let near = value.clamp(*least, *most);
+        // Only one of the penalties may be in force.
+        if *openai == "presence_penalty" && near > 0.0 && told[2].is_some_and(|other| other > 0.0) {
+            fields.drop(openai)?;
+            continue;
+        }
         // No model tells a `top_p` of 1 from one of 0.99.
         if (value - near).abs() > 0.011 {
             fields.drop(openai)?;

@@ -113,6 +113,10 @@ fn nothing_is_left_out_in_silence() {
     assert_eq!((&body["temperature"], &body["presence_penalty"]), (&json!(1.0), &json!(0.0)));
     assert_eq!(dropped, ["user", "parallel_tool_calls", "temperature", "presence_penalty"]);
     assert_eq!(refused(json!({"messages": [], "temperature": 1.5, "strict_params": true})), "temperature");
+    let both = json!({"messages": [], "frequency_penalty": 0.5, "presence_penalty": 0.5, "tool_choice": "required"});
+    let (body, dropped) = try_encode(both, false).unwrap();
+    assert_eq!((&body["frequency_penalty"], body.get("presence_penalty")), (&json!(0.5), None));
+    assert_eq!((body.get("tool_choice"), dropped), (None, vec!["presence_penalty".to_owned()]));
     assert_eq!(refused(json!({"messages": [], "n": 2})), "n");
     assert_eq!(refused(json!({"messages": [], "logprobs": true, "top_logprobs": 3})), "top_logprobs");
     let audio = json!({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]});

@@ -53,6 +53,8 @@ pub(super) fn read(
             Some(thinking) => {
                 config.insert("thinkingConfig".to_owned(), thinking);
             }
+            // What it does anyway.
+            None if effort == "none" && model.never_thinks() => {}
             None => fields.without("reasoning_effort")?,
         }
     }

@@ -68,12 +68,13 @@ pub(super) struct Answer<'a> {
     pub parts: Vec<Part<'a>>,
 }
 
-/// What a function gave back: an object as it is, anything else as `{"output": text}`.
+/// What a function gave back: an object as it is, anything else as `{"output": text}`; why it failed as `{"error": text}`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Output<'a> {
     Object(Cow<'a, RawValue>),
     Text { output: Cow<'a, str> },
+    Failure { error: Cow<'a, str> },
 }
 
 impl Serialize for Part<'_> {

@@ -16,6 +16,9 @@ use crate::types::{ChatRequest, Content, ContentPart, Extra, Message, Role, Tool
 use crate::wire::fields::Fields;
 use crate::wire::{WireTarget, history, state};
 
+/// Fields of messages that have a place here.
+pub(super) const KEPT: &[&str] = &["is_error"];
+
 /// A signature that Google takes for calls which another vendor's model made.
 const FOREIGN_SIGNATURE: &str = "skip_thought_signature_validator";
 
@@ -196,7 +199,9 @@ impl<'a> Reader<'a, '_> {
             return Err(self.fields.refused("messages", "this model takes only text as the result of a tool"));
         }
         let id = Some(id).filter(|id| self.ids && !id.is_empty());
-        Ok(What::FunctionResponse(Answer { id, name, response: output(text), parts }).into())
+        let failed = message.extra.get("is_error").is_some_and(|e| *e == true);
+        let response = if failed { Output::Failure { error: text } } else { output(text) };
+        Ok(What::FunctionResponse(Answer { id, name, response, parts }).into())
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) fn from_object(status: u16, error: &Value, target: &WireTarget<'_>) -
     let kind = match kind {
         // Google says "exceeded your current quota" of a minute as of a day.
         None if status == 429 => quota(&vendor.message, &details),
-        None if status == 0 => ErrorKind::ServerError,
+        // A condition that another request of the moment changed.
+        None if status == 0 || status == 412 => ErrorKind::ServerError,
         None => classify::kind(status, &vendor),
         Some(kind) => kind,
     };

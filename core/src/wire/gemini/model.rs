@@ -39,6 +39,11 @@ impl Model {
         }
     }
 
+    /// Is known not to think; of tuned models and endpoints nothing is known.
+    pub fn never_thinks(self) -> bool {
+        self.generation.is_some_and(|g| g < (2, 5))
+    }
+
     /// Wants signatures of thoughts back with function calls, and takes a form of answer together with tools.
     pub fn third(self) -> bool {
         self.generation >= Some((3, 0))

@@ -21,7 +21,7 @@ pub(super) fn encode(request: &ChatRequest, target: &WireTarget<'_>, stream: boo
     if request.parallel_tool_calls == Some(false) {
         fields.without("parallel_tool_calls")?;
     }
-    history::note_foreign(&request.messages, &[], &mut fields)?;
+    history::note_foreign(&request.messages, conversation::KEPT, &mut fields)?;
     let config = config::read(request, target, model, &mut fields)?;
     let (system, turns) = conversation::read(request, target, model, &fields)?;
 

@@ -106,6 +106,16 @@ fn results_of_one_turn_stay_together_in_the_order_of_the_calls() {
 }
 
 #[test]
+fn a_tool_that_failed_gave_back_an_error() {
+    let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let request = json!({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "is_error": true, "content": "no such town"}]});
+    let (body, dropped) = try_encode("gemini-2.5-flash", json!({}), request).unwrap();
+    let response = &body["contents"][2]["parts"][0]["functionResponse"]["response"];
+    assert_eq!((response, dropped), (&json!({"error": "no such town"}), Vec::new()));
+}
+
+#[test]
 fn calls_from_elsewhere_are_marked_for_the_third_generation_alone() {
     let body = encoded("gemini-3-flash-preview", json!({"messages": tool_turns()}));
     let parts = &body["contents"][1]["parts"];
@@ -231,6 +241,11 @@ fn effort_is_a_budget_or_a_level() {
     let (body, dropped) =
         try_encode("gemini-2.0-flash", json!({}), json!({"messages": [], "reasoning_effort": "low"})).unwrap();
     assert_eq!((body.get("generationConfig"), dropped), (None, vec!["reasoning_effort".to_owned()]));
+    // Who never thinks does what is asked; of whom that is not known cannot be told to.
+    let none = json!({"messages": [], "reasoning_effort": "none"});
+    let (body, dropped) = try_encode("gemini-2.0-flash", json!({}), none.clone()).unwrap();
+    assert_eq!((body.get("generationConfig"), dropped), (None, Vec::new()));
+    assert_eq!(refused("endpoints/123", none), "reasoning_effort");
 }
 
 #[test]

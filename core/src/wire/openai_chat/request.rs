@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::types::quirks::{Flatten, JsonSchemaForm, MaxTokens, ToolCallIds};
-use crate::types::{ChatRequest, Content, ContentPart, Extra, Message, ResponseFormat, Role, StreamOptions};
+use crate::types::{ChatRequest, Content, ContentPart, Extra, Message, Quirks, ResponseFormat, Role, StreamOptions};
 use crate::wire::fields::{self, Fields};
 use crate::wire::{Encoded, WireTarget, body, call_ids, state};
 
@@ -97,7 +97,7 @@ impl Serialize for Body<'_> {
         let mut map = s.serialize_map(None)?;
         let m = &mut map;
         self.write(m, "model", self.target.model)?;
-        if needs_change(self.target) || r.messages.iter().any(|m| m.extra.contains_key(state::FIELD)) {
+        if needs_change(self.target) || r.messages.iter().any(brings_back) {
             let messages: Vec<_> = r.messages.iter().map(|message| changed(message, self.target)).collect();
             self.write(m, "messages", &messages)?;
         } else {
@@ -160,6 +160,23 @@ fn needs_change(target: &WireTarget<'_>) -> bool {
         || q.tool_call_ids.is_some()
 }
 
+/// Fields that only interfuse puts on answers: no server knows them.
+const OURS: &[&str] = &[state::FIELD, "content_blocks"];
+
+/// Names of reasoning at one vendor or another. Who has one of these refuses the others, as a rule.
+const REASONING: &[&str] = &["reasoning_content", "reasoning", "reasoning_details"];
+
+/// Whether a message comes from an earlier answer, with more than OpenAI's messages have.
+fn brings_back(message: &Message) -> bool {
+    !message.extra.is_empty() && [OURS, REASONING].concat().iter().any(|name| message.extra.contains_key(*name))
+}
+
+/// Whether the target takes reasoning back under this name; of one whose names are not known that is for the caller to say.
+fn knows(name: &str, quirks: &Quirks) -> bool {
+    let mut known = quirks.reasoning_fields.iter().chain(&quirks.echo).peekable();
+    known.peek().is_none() || known.any(|field| field == name)
+}
+
 /// A message as this target takes it.
 fn changed<'a>(message: &'a Message, target: &WireTarget<'_>) -> Cow<'a, Message> {
     let q = target.quirks;
@@ -178,13 +195,17 @@ fn changed<'a>(message: &'a Message, target: &WireTarget<'_>) -> Cow<'a, Message
             out.to_mut().content = message.content.as_ref().map(|c| Content::Text(c.to_text()));
         }
     }
-    if message.extra.contains_key(state::FIELD) {
-        out.to_mut().extra.remove(state::FIELD);
+    let foreign = REASONING.iter().filter(|name| !knows(name, q));
+    for field in OURS.iter().chain(foreign).filter(|field| message.extra.contains_key(**field)) {
+        out.to_mut().extra.remove(*field);
     }
     for field in &q.drop_message_fields {
-        match field.as_str() {
-            "name" if message.name.is_some() => out.to_mut().name = None,
-            field if message.extra.contains_key(field) => {
+        match (field.as_str(), field.strip_prefix("tool_calls.")) {
+            (_, Some(field)) if message.tool_calls.iter().flatten().any(|call| call.extra.contains_key(field)) => {
+                out.to_mut().tool_calls.iter_mut().flatten().for_each(|call| drop(call.extra.remove(field)));
+            }
+            ("name", _) if message.name.is_some() => out.to_mut().name = None,
+            (field, _) if message.extra.contains_key(field) => {
                 out.to_mut().extra.remove(field);
             }
             _ => {}
@@ -217,7 +238,6 @@ fn alnum9(id: &str) -> String {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::types::Quirks;
     use serde_json::json;
 
     fn encoded(request: Value, quirks: Value, stream: bool) -> (Value, Vec<String>) {
@@ -262,6 +282,38 @@ mod tests {
         assert_eq!(body["stream_options"], json!({"include_usage": true}));
         assert!(body.get("max_tokens").is_none() && body.get("seed").is_none());
         assert!(dropped.is_empty());
+    }
+
+    #[test]
+    fn an_answer_goes_back_in_the_words_of_who_gets_it() {
+        let answer = json!({"role": "assistant", "content": "x", "reasoning_content": "r", "reasoning": "r",
+            "reasoning_details": [], "annotations": [], "content_blocks": [], "provider_state": [],
+            "tool_calls": [{"id": "call_1", "type": "function", "extra_content": {},
+                "function": {"name": "f", "arguments": "{}"}}]});
+        let sent = |quirks: Value| {
+            let (body, dropped) = encoded(json!({"messages": [answer]}), quirks, false);
+            assert!(dropped.is_empty());
+            let mut fields: Vec<String> = body["messages"][0].as_object().unwrap().keys().cloned().collect();
+            fields
+                .extend(body["messages"][0]["tool_calls"][0].get("extra_content").map(|_| "extra_content".to_owned()));
+            fields.retain(|field| !["role", "content", "tool_calls"].contains(&field.as_str()));
+            fields.sort();
+            fields
+        };
+        // Of a server of one's own nothing is known.
+        assert_eq!(
+            sent(json!({})),
+            ["annotations", "extra_content", "reasoning", "reasoning_content", "reasoning_details"]
+        );
+        assert_eq!(
+            sent(json!({"reasoning_fields": ["reasoning"], "echo": ["reasoning_details"]})),
+            ["annotations", "extra_content", "reasoning", "reasoning_details"]
+        );
+        assert_eq!(
+            sent(json!({"drop_message_fields": ["annotations", "tool_calls.extra_content"],
+            "reasoning_fields": ["reasoning"]})),
+            ["reasoning"]
+        );
     }
 
     #[test]
