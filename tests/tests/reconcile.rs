@@ -1,6 +1,8 @@
 //! Reconciliation on made-up months: vendors' reports in every form, with faults in them, many times over. Every difference
 //! must get the class of the fault that made it, and once it is posted the sums must agree.
 
+#![allow(clippy::unwrap_used)]
+
 mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -196,7 +196,7 @@ impl World {
         ("activity.json".into(), json!({"data": data}).to_string())
     }
 
-    fn each_call<'a>(&'a self) -> impl Iterator<Item = (&'a Charge, u64, u64, u64)> {
+    fn each_call(&self) -> impl Iterator<Item = (&Charge, u64, u64, u64)> {
         self.charges.iter().flat_map(|charge| {
             let units = |class| charge.units.iter().find(|(c, _)| *c == class).map_or(0, |(_, n)| *n);
             let told = (charge, units(Class::Input), units(Class::CacheRead), units(Class::Output));

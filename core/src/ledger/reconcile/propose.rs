@@ -13,6 +13,9 @@ use super::sides::{Ours, Theirs};
 use super::vendor::Format;
 use crate::types::{Class, PriceProposal, Rate, Rates, Residual};
 
+/// What is off: a class where it is told, the vendor's money, the ledger's.
+type Off = (Option<Class>, i128, i128);
+
 /// One hour or day whose counts are equal and whose money is not.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
@@ -44,7 +47,7 @@ impl Seen {
     }
 
     /// What is off: pairs of the vendor's and the ledger's money, by class where both are known so.
-    fn off(&self) -> Vec<(Option<Class>, i128, i128)> {
+    fn off(&self) -> Vec<Off> {
         let Some(told) = self.told.as_ref().filter(|_| self.split) else { return vec![(None, self.vendor, self.ours)] };
         let classes: std::collections::BTreeSet<Class> =
             self.lines.iter().map(|line| line.0).chain(told.iter().map(|line| line.0)).collect();
@@ -53,15 +56,14 @@ impl Seen {
             let ours = self.lines.iter().filter(|(c, ..)| *c == class).map(|(.., pico)| *pico).sum();
             (Some(class), theirs, ours)
         });
-        all.filter(|(_, theirs, ours): &(_, i128, i128)| (theirs - ours).abs() > self.bound).collect()
+        all.filter(|(_, theirs, ours): &Off| (theirs - ours).abs() > self.bound).collect()
     }
 
     /// Whether in every class that is off another hour or day is off by the same factor.
     pub fn off_by_the_same<'a>(&self, others: impl Iterator<Item = &'a Seen>) -> bool {
-        let others: Vec<(i128, Vec<(Option<Class>, i128, i128)>)> =
-            others.map(|seen| (seen.bound, seen.off())).collect();
+        let others: Vec<(i128, Vec<Off>)> = others.map(|seen| (seen.bound, seen.off())).collect();
         let off = self.off();
-        let same = |(class, theirs, ours): &(Option<Class>, i128, i128)| {
+        let same = |(class, theirs, ours): &Off| {
             *ours > 0
                 && others.iter().any(|(bound, off)| {
                     off.iter().filter(|(c, ..)| c == class).any(|(_, v, o)| {

@@ -115,7 +115,8 @@ fn run(text: &str, numeric: bool) -> usize {
     for (at, c) in text.char_indices() {
         let goes_on = match numeric {
             true => c.is_ascii_digit() || (c == '.' && text[at + 1..].starts_with(|n: char| n.is_ascii_digit())),
-            false => !c.is_ascii_digit() && !(before.is_lowercase() && c.is_uppercase()),
+            false if c.is_ascii_digit() => false,
+            false => !before.is_lowercase() || !c.is_uppercase(),
         };
         if at > 0 && !goes_on {
             return at;

@@ -8,8 +8,11 @@ fn read(text: &str) -> Reader {
     super::read(0, "report", text.as_bytes(), None).unwrap()
 }
 
-/// Subject, model, units and pico-USD of every row.
-fn rows(reader: &Reader) -> Vec<(Subject, Option<String>, Vec<(Class, u64)>, Option<i128>)> {
+/// Subject, model, units and pico-USD.
+type Told = (Subject, Option<String>, Vec<(Class, u64)>, Option<i128>);
+
+/// What every row tells.
+fn rows(reader: &Reader) -> Vec<Told> {
     let name = |named: &Named| match named {
         Named::Id(name) | Named::Words(name) => name.clone(),
     };
