@@ -35,7 +35,7 @@ fn record(n: u64, price: &PriceRow) -> LedgerRecord {
         request_id: Some(format!("req_{n:024x}")),
         response_id: Some(format!("chatcmpl-{n:024x}")),
         attempt: 1,
-        outcome: if n % 50 == 0 { Outcome::Failed } else { Outcome::Ok },
+        outcome: if n.is_multiple_of(50) { Outcome::Failed } else { Outcome::Ok },
         usage: Some(serde_json::from_value::<Usage>(usage).unwrap()),
         cost_nanos: Some(n % 1_000_000),
         computed_nanos: Some(n % 1_000_000),

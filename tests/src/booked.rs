@@ -13,7 +13,7 @@ pub fn record(writer: &str, number: u64) -> LedgerRecord {
         model_sent: "m".to_owned(),
         attempt: 1,
         usage: Some(Usage { prompt_tokens: number % 1000, completion_tokens: 5, ..Usage::default() }),
-        cost_nanos: (number % 11 != 0).then_some(number * 7919 % 1_000_003),
+        cost_nanos: (!number.is_multiple_of(11)).then_some(number * 7919 % 1_000_003),
         latency_ms: 3,
         tags: Tags::from([("writer".to_owned(), writer.to_owned())]),
         ..LedgerRecord::default()

@@ -146,9 +146,9 @@ fn page(facts: &Facts, query: &UsageQuery, now_ms: u64) -> String {
         charts(&mut out, facts);
         tables(&mut out, facts);
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "</main><footer>Written by interfuse on {}. Costs are rounded for reading; the ledger holds every one exactly.</footer></body></html>\n",
+        "</main><footer>Written by interfuse on {}. Costs are rounded for reading; the ledger holds every one exactly.</footer></body></html>",
         moment(now_ms)
     );
     out
