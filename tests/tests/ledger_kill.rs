@@ -1,7 +1,7 @@
 //! Several processes write one ledger and are killed at random points: what was acknowledged is there, once, and the sums
 //! are those of the records. `LEDGER_KILLS=n` for another number of kills than a thousand.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
