@@ -53,6 +53,8 @@ mod run;
 mod scripted;
 mod shield;
 mod strategy;
+#[cfg(test)]
+mod trials;
 mod verdict;
 mod vote;
 
