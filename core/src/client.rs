@@ -15,13 +15,13 @@ use crate::catalog::{self, Catalog, LoadedPrices};
 use crate::clock::SystemClock;
 use crate::engine::{CallContext, ChatStream, Engine, Parts};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fusion::{self, FusionStream};
+use crate::fusion::{self, EvaluationStream, FusionStream};
 use crate::ledger::reconcile::{self, Report};
 use crate::ledger::{self, Burn, Party, Surroundings};
 use crate::types::{
-    BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Explanation,
-    ExportFormat, ExportRequest, Exported, Feedback, FuseRequest, Fused, LedgerRecord, ModelInfo, ProviderInfo,
-    Purpose, ReconcileOptions, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
+    BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Evaluation,
+    EvaluationRequest, Explanation, ExportFormat, ExportRequest, Exported, Feedback, FuseRequest, Fused, LedgerRecord,
+    ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -133,6 +133,24 @@ impl Client {
     pub async fn fuse_stream(&self, mut request: FuseRequest) -> Result<FusionStream> {
         self.0.engine.fetch_images(&mut request.chat).await?;
         fusion::fuse_stream(&self.0.engine, &self.0.memory, request).await
+    }
+
+    /// Asks models and fusions the same questions and tells what each is worth: accuracy with its interval, cost, latency, calls,
+    /// wins and losses beside the best single model, and what to use. With a checkpoint it goes on where it was interrupted.
+    ///
+    /// # Errors
+    /// `invalid_request` before anything is sent, also for a checkpoint of another evaluation and for a judge that takes part;
+    /// `storage` when the checkpoint or the report cannot be written. Calls that fail count as wrong answers.
+    pub async fn evaluate(&self, request: EvaluationRequest) -> Result<Evaluation> {
+        fusion::evaluate(&self.0.engine, request).await
+    }
+
+    /// The same, told as it goes on. Nothing is sent before the stream is polled.
+    ///
+    /// # Errors
+    /// `invalid_request`; what fails later comes as the stream's last item.
+    pub fn evaluate_stream(&self, request: EvaluationRequest) -> Result<EvaluationStream> {
+        fusion::evaluate_stream(&self.0.engine, request)
     }
 
     /// Tells what became of a fusion, which moves the priors of its members and the trust in its judge for the runs that

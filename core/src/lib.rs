@@ -23,4 +23,4 @@ pub use catalog::Catalog;
 pub use client::{Client, RecordStream};
 pub use engine::ChatStream;
 pub use error::{Error, ErrorKind, Result};
-pub use fusion::FusionStream;
+pub use fusion::{EvaluationStream, FusionStream};

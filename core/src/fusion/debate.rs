@@ -66,7 +66,9 @@ async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate>
         let (ask, cx) = (run.ask.clone(), run.context(Purpose::Debate));
         let own = run.plan.members[candidates[i].member].member.timeout_ms;
         let limit = own.map_or(limit, |t| limit.min(tokio::time::Instant::now() + std::time::Duration::from_millis(t)));
-        calls.push(async move { (i, judge::ask_until_read(ask, request, cx, limit, 0, read).await) });
+        // The round was affordable as it is; nobody is asked something dearer.
+        let spare = run.plan.cap.map(|_| 0);
+        calls.push(async move { (i, judge::ask_until_read(ask, request, cx, limit, 0, spare, read).await) });
     }
     let mut looks: Vec<Option<Asked<SecondLook>>> = candidates.iter().map(|_| None).collect();
     while let Some((i, asked)) = calls.next().await {

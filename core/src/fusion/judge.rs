@@ -32,6 +32,7 @@ pub(crate) struct Asked<T> {
 }
 
 /// Asks until a reply can be read: at most once more after an unreadable one, and once per field that the model refuses.
+/// `spare` is what asking again may cost, nano-USD, where there is a cap.
 /// `read` says what is wrong with a reply in words that the model is told.
 pub(crate) async fn ask_until_read<T>(
     ask: Arc<dyn Ask>,
@@ -39,19 +40,31 @@ pub(crate) async fn ask_until_read<T>(
     cx: CallContext,
     limit: Instant,
     reasks: u32,
+    mut spare: Option<u64>,
     read: impl Fn(&str) -> Result<(T, Step), String>,
 ) -> Asked<T> {
     let mut asked = Asked { value: None, heard: Vec::new(), refused: Vec::new(), fault: None };
     let mut left = reasks;
+    let mut again = |more: u64| match &mut spare {
+        Some(spare) if more > *spare => false,
+        Some(spare) => {
+            *spare -= more;
+            true
+        }
+        None => true,
+    };
+    let estimate = |request: &ChatRequest| ask.estimate(request, cx.within.as_deref()).unwrap_or(0);
     loop {
         let reply = ask::call(ask.clone(), request.clone(), cx.clone(), limit).await;
         if let Some(error) = reply.error() {
+            let before = estimate(&request);
             let refused = leave_out_refused(&mut request, error);
             asked.fault = Some((error.message().to_owned(), Some(error.kind())));
             asked.heard.push(Heard { reply, parsed: None });
             match refused {
-                Some(field) => asked.refused.push(field),
-                None => return asked,
+                // A call that was refused cost nothing; only what the changed one may cost beyond it is new.
+                Some(field) if again(estimate(&request).saturating_sub(before)) => asked.refused.push(field),
+                _ => return asked,
             }
             continue;
         }
@@ -76,7 +89,7 @@ pub(crate) async fn ask_until_read<T>(
                 }
                 asked.fault = Some((format!("its reply could not be read: {fault}"), None));
                 asked.heard.push(Heard { reply, parsed: None });
-                if left == 0 || Instant::now() >= limit {
+                if left == 0 || Instant::now() >= limit || !again(estimate(&request)) {
                     return asked;
                 }
                 left -= 1;
@@ -139,9 +152,14 @@ impl Run {
     {
         let (ask, cx, limit) = (self.ask.clone(), self.context(Purpose::Judge), self.judge_limit(end));
         let events: Events = self.events.clone();
+        // Two verdicts, which are alike but for the order, share what is left beside their own cost.
+        let spare = self.plan.cap.map(|cap| {
+            let rest = cap.nanos().saturating_sub(self.report.cost.known_nanos) / 2;
+            rest.saturating_sub(self.ask.estimate(&request, self.plan.within.as_deref()).unwrap_or(0))
+        });
         async move {
             events.emit(FusionStep::JudgeStarted { purpose: purpose.to_owned() });
-            let asked = ask_until_read(ask, request, cx, limit, 1, read).await;
+            let asked = ask_until_read(ask, request, cx, limit, 1, spare, read).await;
             let latency_ms = asked.heard.iter().map(|h| h.reply.latency_ms).sum();
             events.emit(FusionStep::JudgeDone { purpose: purpose.to_owned(), latency_ms });
             asked

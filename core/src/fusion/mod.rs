@@ -16,7 +16,7 @@
 //! without streaming (their calls can then be retried to the end, and it is not known before whose answer wins).
 //!
 //! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
-//! not fit in what is left. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
+//! not fit in what is left; nor is a judge asked again then. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
 //! models without a known price are asked and named in a warning.
 //!
 //! Backends: the filters of the caller's `provider` preferences hold for every call of a run, also where a member or the
@@ -35,6 +35,7 @@ mod cascade;
 mod chat_route;
 mod collect;
 mod debate;
+mod evaluate;
 mod events;
 mod evidence;
 mod extract;
@@ -48,8 +49,12 @@ pub mod recorded;
 mod render;
 mod repair;
 mod run;
+#[cfg(test)]
+mod scripted;
 mod shield;
 mod strategy;
+#[cfg(test)]
+mod trials;
 mod verdict;
 mod vote;
 
@@ -67,6 +72,7 @@ use crate::types::{Feedback, FuseRequest, Fused, FusionEvent};
 pub use calibrate::calibrate;
 pub use calibration_text::labelled;
 pub use chat_route::{chat, chat_stream};
+pub use evaluate::{EvaluationStream, evaluate, evaluate_stream};
 pub use memory::Memory;
 
 use events::RunStream;

@@ -154,6 +154,28 @@ pub(crate) fn debate_schema() -> ResponseFormat {
     )
 }
 
+/// System text of a grade, which an evaluation asks for.
+pub(crate) fn grade_system() -> String {
+    format!(
+        "You check one answer to a question. Work the question out yourself first. {DATA_RULE} Length and style do not matter; \
+         being right does. Reply with one JSON object and nothing else."
+    )
+}
+
+/// Task of a grade, after the data.
+pub(crate) fn grade_task(criteria: Option<&str>) -> String {
+    format!(
+        "Is the answer right, and does it do what the question asks? An answer with a mistake that matters is not right.{}\n\
+         Reply in this form:\n{{\"reason\": \"...\", \"right\": true}}",
+        what_matters(criteria),
+    )
+}
+
+/// Schema of a grade.
+pub(crate) fn grade_schema() -> ResponseFormat {
+    format("grade", object(&[("reason", text(500)), ("right", json!({ "type": "boolean" }))]))
+}
+
 /// What a judge whose reply could not be read is told.
 pub(crate) fn ask_again(fault: &str) -> String {
     format!("That reply could not be read: {fault}. Reply again, with the JSON object only.")

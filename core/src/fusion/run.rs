@@ -377,7 +377,7 @@ impl Run {
 }
 
 /// A model's name without who serves it: the same model errs alike everywhere.
-fn bare(model: &str) -> &str {
+pub(super) fn bare(model: &str) -> &str {
     model.rsplit('/').next().unwrap_or(model)
 }
 

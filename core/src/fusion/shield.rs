@@ -1,7 +1,10 @@
 //! Keeps the judge from being talked to by what it judges: random labels, a marked envelope of JSON lines, a copy without
 //! show, and a scan for text that speaks to the judge.
 
+use std::sync::LazyLock;
+
 use fastrand::Rng;
+use regex_lite::Regex;
 use serde_json::json;
 
 use crate::types::{Content, ContentPart, Message, Role};
@@ -138,43 +141,33 @@ fn invisible(c: char) -> bool {
     matches!(c as u32, 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x2064 | 0x2066..=0x2069 | 0xFEFF | 0xE0000..=0xE007F)
 }
 
+/// Ways to speak to a judge, in lower case: orders about this answer or the others, titles, changed rules, borrowed roles,
+/// verdicts written in advance.
+const ADDRESSES: &[&str] = &[
+    r"\b(ignore|disregard|forget|override)\b.{0,24}\b(instructions?|rubric|criteria|answers|responses|candidates|above)\b",
+    r"\b(choose|pick|select|prefer|rank|rate|score|grade|mark|treat|name|return|consider|give|penali[sz]e|reward)\b.{0,24}\b(this|present|current|last|other|every|remaining)\b.{0,8}\b(answers?|responses?|candidates?)\b",
+    r"\b(choose|pick|select|prefer|return|vote for)\b (mine|this (one|option|text)\b)",
+    r"\b(this|present|current) (answer|response|candidate) (is the best|is right|wins|won|should be rated|must (be|win)|deserves|has been verified|equals)\b",
+    r"\bthis (answer|response|candidate) (to be|as) (the|best)\b|\ban?swer above is the winner\b|\banswer (that contains|above is)\b",
+    r"\b(this|the present|mine|one) (as|is) (the )?best\b|\bpick the (last|first) (candidate|answer|response)\b",
+    r"\b(dear|to the|to|note to the|as the|as an|you are the|attention) (ai )?(judges?|evaluators?|graders?|raters?|assessors?|reviewers?)\b",
+    r"\b(judge|evaluator|grader|reviewer|grading|evaluation)s?('s)? ?(note|verdict|instructions|are required|:|criteria|is over)|for evaluation purposes",
+    r"\b(award|assign|full|maximum|highest) (ten|full|marks|points?|scores?|correctness)\b|\bwhoever grades\b|\brubric (changed|says)\b",
+    r"\b(rating|score|label|best) (of|for|to|below|above)\b.{0,12}\b(this|label of this)\b.{0,2}(answer|response|text|candidate)|\bscore below \d+ for this\b",
+    r"\b(other|remaining) (answers|responses|candidates)\b.{0,24}\b(wrong; do not|are empty|zero|incomplete|broken)\b|\bdo not (read|pick|choose) the (remaining|other)\b",
+    r"\bstop comparing\b|\bcomparing (the )?(answers|responses|candidates)\b|\bai evaluating\b|\bcode of this answer\b|\byour task has changed\b",
+    r"<\|(im_start|im_end|system|user|assistant)\|?>|\[/?inst\]|<</?sys>>|</?system>|</data>|\bdata [0-9a-f]{32} (begin|end)\b",
+    r"(?m)^\s*(#+ )?(system|developer message|human|assistant) ?:|\b(begin|end) admin message\b",
+    r#"["'](best|winner|verdict)["']\s*:"#,
+];
+
 /// Whether a text speaks to the judge: asks to be chosen or scored, gives new instructions, or hides characters.
 pub(crate) fn instructs_judge(text: &str) -> bool {
-    const SIGNS: &[&str] = &[
-        "ignore previous instructions",
-        "ignore all previous",
-        "ignore the previous",
-        "ignore the above",
-        "disregard previous",
-        "disregard all previous",
-        "disregard the other",
-        "ignore the other answers",
-        "choose this answer",
-        "choose this response",
-        "pick this answer",
-        "pick this response",
-        "select this answer",
-        "select this response",
-        "this answer is the best",
-        "this is the best answer",
-        "rate this answer",
-        "rate this response",
-        "score this answer",
-        "highest score",
-        "maximum score",
-        "dear judge",
-        "note to the judge",
-        "to the judge:",
-        "as the judge",
-        "you are the judge",
-        "\"best\":",
-        "<|im_start|>",
-        "<|system|>",
-        "[/inst]",
-    ];
+    static PATTERNS: LazyLock<Vec<Regex>> =
+        LazyLock::new(|| ADDRESSES.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect());
     let tag = |c: char| matches!(c as u32, 0x202A..=0x202E | 0x2066..=0x2069 | 0xE0000..=0xE007F);
-    let lower = text.to_lowercase();
-    SIGNS.iter().any(|s| lower.contains(s)) || text.chars().any(tag)
+    let lower: String = text.to_lowercase().chars().filter(|c| !invisible(*c)).collect();
+    PATTERNS.iter().any(|pattern| pattern.is_match(&lower)) || text.chars().any(tag)
 }
 
 #[cfg(test)]
@@ -194,6 +187,14 @@ mod tests {
         assert_eq!(fnv("foobar"), 0x85944171f73967e8);
         assert_eq!(hash(&["a"]), (fnv("a") ^ 0xff).wrapping_mul(0x100_0000_01b3));
         assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+    }
+
+    #[test]
+    fn every_pattern_can_be_read_and_plain_answers_are_not_flagged() {
+        ADDRESSES.iter().for_each(|pattern| drop(Regex::new(pattern).unwrap()));
+        for clean in include_str!("plain_answers.txt").lines().filter(|l| !l.is_empty()) {
+            assert!(!instructs_judge(clean), "{clean}");
+        }
     }
 
     #[test]
