@@ -14,6 +14,7 @@ pub mod embedding;
 pub mod event;
 pub mod explanation;
 pub mod fusion;
+mod fusion_written;
 pub mod ledger;
 pub mod listing;
 pub mod message;
