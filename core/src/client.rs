@@ -85,7 +85,7 @@ impl Client {
 
     /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.
     pub async fn chat(&self, mut request: ChatRequest) -> Result<ChatCompletion> {
-        let fusion = is_fusion(&request)?;
+        let fusion = fusion::adopt(&mut request)? || is_fusion(&request)?;
         let deadline = self.0.engine.fetch_images(&mut request).await?;
         if fusion {
             return fusion::chat(&self.0.engine, &self.0.memory, request).await;
@@ -97,7 +97,7 @@ impl Client {
 
     /// One streamed answer.
     pub async fn chat_stream(&self, mut request: ChatRequest) -> Result<ChatStream> {
-        let fusion = is_fusion(&request)?;
+        let fusion = fusion::adopt(&mut request)? || is_fusion(&request)?;
         let deadline = self.0.engine.fetch_images(&mut request).await?;
         if fusion {
             return fusion::chat_stream(&self.0.engine, &self.0.memory, request).await;
@@ -170,7 +170,7 @@ impl Client {
     /// `invalid_request` without a model or for preferences that are wrong by themselves, `not_found` for a model that
     /// nobody knows.
     pub fn explain(&self, request: &ChatRequest) -> Result<Explanation> {
-        if is_fusion(request)? {
+        if fusion::adopt(&mut request.clone())? || is_fusion(request)? {
             let message = "`model`: a fusion asks several models; explain one of its members";
             return Err(Error::invalid_request(message).with_param("model"));
         }
@@ -182,7 +182,7 @@ impl Client {
     /// # Errors
     /// As [`Client::explain`], and when nobody is left that would be asked.
     pub fn estimate(&self, request: &ChatRequest) -> Result<CostEstimate> {
-        if is_fusion(request)? {
+        if fusion::adopt(&mut request.clone())? || is_fusion(request)? {
             let message = "`model`: a fusion asks several models; estimate one of its members";
             return Err(Error::invalid_request(message).with_param("model"));
         }

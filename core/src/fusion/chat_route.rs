@@ -7,11 +7,11 @@ use futures_util::stream;
 use crate::engine::{ChatStream, Engine};
 use crate::error::{Error, ErrorKind, Partial, Result};
 use crate::types::{
-    ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, ChunkChoice, Delta, Fused, FusionStep, ResponseMeta,
-    ToolCallDelta, Usage,
+    ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, ChunkChoice, Delta, Foreign, Fused, FusionStep,
+    ResponseMeta, ToolCallDelta, Usage,
 };
 
-use super::{FusionStream, Memory, plan, run};
+use super::{FusionStream, Memory, drop_in, plan, run};
 
 /// One answer of a fusion, in the shape of a chat response.
 ///
@@ -19,8 +19,11 @@ use super::{FusionStream, Memory, plan, run};
 /// As [`super::fuse`]; `not_found` for a model `interfuse/...` that does not exist.
 pub async fn chat(engine: &Engine, memory: &Arc<Memory>, request: ChatRequest) -> Result<ChatCompletion> {
     let model = request.model.clone();
-    let fused = run(engine, memory, plan::from_chat(request, engine.config())?, false).execute().await?;
-    Ok(completion(fused, model))
+    let plan = plan::from_chat(request, engine.config())?;
+    let (foreign, judge) = (plan.foreign.clone(), plan.judge.model.clone());
+    let fused = run(engine, memory, plan, false).execute().await?;
+    let model = if foreign.is_some() { drop_in::writer(&fused, &judge) } else { model };
+    Ok(completion(fused, model, &foreign.unwrap_or_default()))
 }
 
 /// One streamed answer of a fusion, in the shape of a chat stream. Comes back when the first text of the final answer is
@@ -30,6 +33,9 @@ pub async fn chat_stream(engine: &Engine, memory: &Arc<Memory>, request: ChatReq
     let model = request.model.clone();
     let with_usage = request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false);
     let plan = plan::from_chat(request, engine.config())?;
+    let foreign = plan.foreign.clone();
+    // Who writes a merged answer is known before it is written.
+    let model = if foreign.is_some() { plan.judge.model.clone() } else { model };
     let mut chunks = Chunks {
         events: super::stream(run(engine, memory, plan, true)),
         head: ChatCompletionChunk {
@@ -39,6 +45,7 @@ pub async fn chat_stream(engine: &Engine, memory: &Arc<Memory>, request: ChatReq
             ..Default::default()
         },
         with_usage,
+        foreign: foreign.unwrap_or_default(),
         partial: String::new(),
         ttft_ms: None,
         ready: Vec::new(),
@@ -52,13 +59,16 @@ pub async fn chat_stream(engine: &Engine, memory: &Arc<Memory>, request: ChatReq
     Ok(ChatStream::new(futures_util::StreamExt::chain(stream::iter(first), rest)))
 }
 
-fn completion(fused: Fused, model: String) -> ChatCompletion {
+fn completion(mut fused: Fused, model: String, foreign: &Foreign) -> ChatCompletion {
+    if foreign.record {
+        fused.message.extra.extend(drop_in::record(&fused.report));
+    }
     ChatCompletion {
         id: fused.id.clone(),
         object: "chat.completion".to_owned(),
         created: fused.report.started_ms / 1000,
         usage: usage(&fused),
-        interfuse: Some(Box::new(meta(&fused, &model, None))),
+        interfuse: Some(Box::new(meta(&fused, &model, None, foreign))),
         choices: vec![Choice { message: fused.message, finish_reason: fused.finish_reason, ..Default::default() }],
         model,
         ..Default::default()
@@ -70,7 +80,7 @@ fn usage(fused: &Fused) -> Option<Usage> {
     (fused.usage != Usage::default()).then(|| fused.usage.clone())
 }
 
-fn meta(fused: &Fused, model: &str, ttft_ms: Option<u64>) -> ResponseMeta {
+fn meta(fused: &Fused, model: &str, ttft_ms: Option<u64>, foreign: &Foreign) -> ResponseMeta {
     ResponseMeta {
         provider: "interfuse".to_owned(),
         model: model.to_owned(),
@@ -78,6 +88,7 @@ fn meta(fused: &Fused, model: &str, ttft_ms: Option<u64>) -> ResponseMeta {
         cost_usd: fused.report.cost.total_usd.clone(),
         latency_ms: fused.report.latency.total_ms,
         ttft_ms,
+        dropped: foreign.left_out.clone(),
         fusion: Some(Box::new(fused.report.clone())),
         ..Default::default()
     }
@@ -89,6 +100,7 @@ struct Chunks {
     /// What all chunks have in common.
     head: ChatCompletionChunk,
     with_usage: bool,
+    foreign: Box<Foreign>,
     partial: String,
     /// When the first text came.
     ttft_ms: Option<u64>,
@@ -153,12 +165,13 @@ impl Chunks {
                 Some(calls.iter().cloned().enumerate().map(|(i, call)| ToolCallDelta::whole(i, call)).collect());
             chunks.push(self.chunk(&id, Delta { role, tool_calls, ..Default::default() }, None));
         }
-        chunks.push(self.chunk(&id, Delta::default(), fused.finish_reason.clone()));
+        let extra = if self.foreign.record { drop_in::record(&fused.report) } else { Default::default() };
+        chunks.push(self.chunk(&id, Delta { extra, ..Default::default() }, fused.finish_reason.clone()));
         if self.with_usage {
             chunks.push(ChatCompletionChunk { id, usage: usage(&fused), ..self.head.clone() });
         }
         if let Some(last) = chunks.last_mut() {
-            last.interfuse = Some(Box::new(meta(&fused, &self.head.model, self.ttft_ms)));
+            last.interfuse = Some(Box::new(meta(&fused, &self.head.model, self.ttft_ms, &self.foreign)));
         }
         chunks
     }

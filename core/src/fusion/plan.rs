@@ -10,12 +10,12 @@ use crate::catalog::nearest::did_you_mean;
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::NanoUsd;
 use crate::types::{
-    ChatRequest, Config, Content, FuseRequest, FusionMode, FusionOptions, Judge, Member, Message, OnInterrupt, Pool,
-    ProviderChoice, ProviderPreferences, Role, Tags,
+    ChatRequest, Config, Content, Foreign, FuseRequest, FusionMode, FusionOptions, Judge, Member, Message, OnInterrupt,
+    Pool, ProviderChoice, ProviderPreferences, Role, Tags,
 };
 
 use super::extract::Reader;
-use super::shield;
+use super::{drop_in, preset, shield};
 
 /// Most members of a pool.
 pub(crate) const MAX_MEMBERS: usize = 16;
@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     /// From the conversation, the pool and the caller's seed; decides labels and orders.
     pub seed: u64,
     pub warnings: Vec<String>,
+    /// What the request said in another vendor's words.
+    pub foreign: Option<Box<Foreign>>,
 }
 
 /// One member and its name in the report.
@@ -86,7 +88,10 @@ pub(crate) fn from_chat(mut chat: ChatRequest, config: &Config) -> Result<Plan> 
     if fusion.mode.is_some_and(|given| given != mode) {
         return Err(wrong("fusion.mode", &format!("it contradicts the model `{}`", chat.model)));
     }
-    fusion.mode = Some(mode);
+    // `interfuse/auto` is where a preset decides.
+    if mode != FusionMode::Auto || fusion.preset.is_none() {
+        fusion.mode = Some(mode);
+    }
     if chat.messages.is_empty() {
         return Err(wrong("messages", "it is empty"));
     }
@@ -112,8 +117,12 @@ fn virtual_mode(model: &str) -> Result<Option<FusionMode>> {
 }
 
 fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Result<Plan> {
-    let (options, members, from) = pool(given, config)?;
+    let (mut options, mut members, from) = pool(given, config)?;
     check_members(&members, &from)?;
+    let foreign = options.foreign.take();
+    if let Some(foreign) = &foreign {
+        members.iter_mut().for_each(|member| drop_in::fill(member, &foreign.member));
+    }
     if base.n.is_some_and(|n| n != 1) {
         return Err(wrong(
             "n",
@@ -141,8 +150,9 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         return Err(wrong("judge", "it names no model"));
     }
     refuse_virtual("the judge", &judge.model, judge.provider.as_ref())?;
-    let mode = options.mode.unwrap_or_default();
     check_chances(&members, &judge, &from)?;
+    preset::apply(&mut options, &mut members);
+    let mode = options.mode.unwrap_or_default();
     if mode == FusionMode::Cascade && members.len() < 3 {
         return Err(wrong(
             "pool",
@@ -193,6 +203,7 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         tags,
         seed,
         warnings,
+        foreign,
     })
 }
 
@@ -222,6 +233,8 @@ fn pool(given: FusionOptions, config: &Config) -> Result<(FusionOptions, Vec<Mem
     let defaults = configured.clone();
     let options = FusionOptions {
         mode: given.mode.or(defaults.mode),
+        // A mode of the request's own is not undone by the pool's preset.
+        preset: given.preset.or(defaults.preset.filter(|_| given.mode.is_none())),
         pool: None,
         judge: given.judge.or(defaults.judge),
         quorum: given.quorum.or(defaults.quorum),
@@ -230,6 +243,7 @@ fn pool(given: FusionOptions, config: &Config) -> Result<(FusionOptions, Vec<Mem
         extract: given.extract.or(defaults.extract),
         guard: given.guard.or(defaults.guard),
         max_cost_usd: given.max_cost_usd.or(defaults.max_cost_usd),
+        foreign: given.foreign,
     };
     Ok((options, members, path))
 }
@@ -271,7 +285,7 @@ fn check_chances(members: &[Member], judge: &Judge, from: &str) -> Result<()> {
 
 fn refuse_virtual(who: &str, model: &str, provider: Option<&ProviderChoice>) -> Result<()> {
     let named = matches!(provider, Some(ProviderChoice::Name(name)) if name.eq_ignore_ascii_case("interfuse"));
-    if !is_virtual(model) && !named {
+    if !is_virtual(model) && !named && !drop_in::is_alias(model, provider) {
         return Ok(());
     }
     let message = format!("{who} is `{model}`, which is itself a fusion; name a model that answers by itself");
@@ -348,6 +362,13 @@ impl Plan {
         if member.reasoning_effort.is_some() {
             request.reasoning_effort.clone_from(&member.reasoning_effort);
         }
+        let same = |seat: &&Seat| seat.member.model == member.model && seat.member.provider == member.provider;
+        let sample = self.members[..i].iter().filter(same).count();
+        if sample > 0 {
+            // Further answers of one model must be able to differ.
+            request.seed = request.seed.map(|seed| seed.wrapping_add(sample as i64));
+            request.cache = request.cache.map(|_| false);
+        }
         request
     }
 
@@ -376,6 +397,7 @@ fn wrong(param: &str, why: &str) -> Error {
 const FIELDS: &[&str] = &[
     "prompt",
     "mode",
+    "preset",
     "pool",
     "judge",
     "quorum",

@@ -91,8 +91,8 @@ pub struct ChatRequest {
     /// What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
-    /// Options of the fusion, for `interfuse/...` models. Not sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Options of the fusion, for `interfuse/...` models, or LiteLLM's `fusion` of its `litellm/fusion-1`. Not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::fusion_written::read")]
     pub fusion: Option<FusionOptions>,
     /// Labels for the ledger (`project`, `team`, `user`, or any other). Not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -43,6 +43,27 @@ impl FusionMode {
     }
 }
 
+/// Several options under one name. What the request sets by itself outranks them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// The defaults.
+    #[default]
+    Balanced,
+    /// Everyone is asked and one answer is written: `merge`, with `guard` also where it is streamed.
+    Quality,
+    /// Two usable answers are enough, others have 250 ms more, and a merged answer is not compared: `quorum` 2,
+    /// `grace_ms` 250, no `guard`.
+    Fast,
+    /// The last two members of the pool, which should be the cheapest, and its first one only where they differ:
+    /// `cascade`. A pool of fewer than three stays as it is, and a merged answer is not compared.
+    Cheap,
+    /// The first member, asked three times, in place of the pool.
+    #[serde(rename = "self")]
+    Myself,
+}
+
 /// Options of a fusion. Unknown fields are refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -51,6 +72,9 @@ pub struct FusionOptions {
     /// How the answers are combined; `auto` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<FusionMode>,
+    /// Several options under one name; `balanced` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
     /// The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
     /// failures fall back to, so list the best model first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +108,32 @@ pub struct FusionOptions {
     /// flight is not cut, and calls whose price is unknown are not counted: a warning names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<String>,
+    /// What a request in another vendor's words says beyond these options. Not part of a request.
+    #[serde(skip)]
+    pub foreign: Option<Box<Foreign>>,
+}
+
+/// What a fusion in another vendor's words says that has no option here.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Foreign {
+    /// What every member gets that does not say otherwise: temperature, token limit, reasoning effort.
+    pub member: Member,
+    /// What was asked for and is not done, as paths in the request; told in `interfuse.dropped`.
+    pub left_out: Vec<String>,
+    /// Whether the answer carries OpenRouter's record of the deliberation.
+    pub record: bool,
+}
+
+impl Foreign {
+    /// Takes `reasoning` as OpenRouter and LiteLLM write it, of which only the effort can be passed to every vendor.
+    pub fn reasoning(&mut self, at: &str, given: &super::Extra) {
+        for (name, value) in given {
+            match value.as_str().filter(|_| name == "effort") {
+                Some(effort) => self.member.reasoning_effort = Some(effort.to_owned()),
+                None => self.left_out.push(format!("{at}.reasoning.{name}")),
+            }
+        }
+    }
 }
 
 /// Where a closed answer stands in a text: one of both.

@@ -15,6 +15,7 @@ pub mod evaluation;
 pub mod event;
 pub mod explanation;
 pub mod fusion;
+mod fusion_written;
 pub mod ledger;
 pub mod listing;
 pub mod message;
