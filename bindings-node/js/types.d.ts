@@ -52,7 +52,7 @@ export interface ChatRequest {
   explain?: boolean | null
   /** What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent. */
   session_id?: string | null
-  /** Options of the fusion, for `interfuse/...` models. Not sent. */
+  /** Options of the fusion, for `interfuse/...` models, or LiteLLM's `fusion` of its `litellm/fusion-1`. Not sent. */
   fusion?: FusionOptions | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null
@@ -377,6 +377,8 @@ export interface ThresholdAt {
 export interface FusionOptions {
   /** How the answers are combined; `auto` by default. */
   mode?: FusionMode | null
+  /** Several options under one name; `balanced` by default. */
+  preset?: Preset | null
   /**
    * The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
    * failures fall back to, so list the best model first.
@@ -433,6 +435,25 @@ export type FusionMode =
   | 'merge'
   /** Members that disagree see each other's answers once more, then the judge picks. */
   | 'debate'
+
+/** Several options under one name. What the request sets by itself outranks them. */
+export type Preset =
+  /** The defaults. */
+  | 'balanced'
+  /** Everyone is asked and one answer is written: `merge`, with `guard` also where it is streamed. */
+  | 'quality'
+  /**
+   * Two usable answers are enough, others have 250 ms more, and a merged answer is not compared: `quorum` 2,
+   * `grace_ms` 250, no `guard`.
+   */
+  | 'fast'
+  /**
+   * The last two members of the pool, which should be the cheapest, and its first one only where they differ:
+   * `cascade`. A pool of fewer than three stays as it is, and a merged answer is not compared.
+   */
+  | 'cheap'
+  /** The first member, asked three times, in place of the pool. */
+  | 'self'
 
 /** The members of a fusion. */
 export type Pool = string | readonly (string | Member)[]
@@ -599,6 +620,8 @@ export interface FuseRequest {
   prompt?: string | null
   /** How the answers are combined; `auto` by default. */
   mode?: FusionMode | null
+  /** Several options under one name; `balanced` by default. */
+  preset?: Preset | null
   /**
    * The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
    * failures fall back to, so list the best model first.
@@ -685,7 +708,7 @@ export interface FuseRequest {
   explain?: boolean | null
   /** What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent. */
   session_id?: string | null
-  /** Options of the fusion, for `interfuse/...` models. Not sent. */
+  /** Options of the fusion, for `interfuse/...` models, or LiteLLM's `fusion` of its `litellm/fusion-1`. Not sent. */
   fusion?: FusionOptions | null
   /** Labels for the ledger (`project`, `team`, `user`, or any other). Not sent. */
   tags?: { [key: string]: string } | null

@@ -42,6 +42,7 @@ __all__ = [
     "ThresholdAt",
     "FusionOptions",
     "FusionMode",
+    "Preset",
     "Pool",
     "Member",
     "Judge",
@@ -135,7 +136,7 @@ class ChatParams(TypedDict, total=False):
     session_id: str | None
     """What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent."""
     fusion: FusionOptions | None
-    """Options of the fusion, for `interfuse/...` models. Not sent."""
+    """Options of the fusion, for `interfuse/...` models, or LiteLLM's `fusion` of its `litellm/fusion-1`. Not sent."""
     tags: Mapping[str, str] | None
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
     max_cost_usd: str | None
@@ -427,6 +428,8 @@ class FusionOptions(TypedDict, total=False):
 
     mode: FusionMode | None
     """How the answers are combined; `auto` by default."""
+    preset: Preset | None
+    """Several options under one name; `balanced` by default."""
     pool: Pool | None
     """The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
     failures fall back to, so list the best model first."""
@@ -456,6 +459,10 @@ class FusionOptions(TypedDict, total=False):
 
 FusionMode: TypeAlias = "Literal['auto', 'vote', 'cascade', 'best_of', 'merge', 'debate']"
 """How the answers are combined."""
+
+
+Preset: TypeAlias = "Literal['balanced', 'quality', 'fast', 'cheap', 'self']"
+"""Several options under one name. What the request sets by itself outranks them."""
 
 
 Pool: TypeAlias = "str | Sequence[str | Member]"
@@ -598,6 +605,8 @@ class FuseParams(TypedDict, total=False):
 
     mode: FusionMode | None
     """How the answers are combined; `auto` by default."""
+    preset: Preset | None
+    """Several options under one name; `balanced` by default."""
     pool: Pool | None
     """The members, or the name of a pool in the configuration. The first member is the anchor: the one that ties and
     failures fall back to, so list the best model first."""
@@ -669,7 +678,7 @@ class FuseParams(TypedDict, total=False):
     session_id: str | None
     """What belongs together: the policy `sticky` keeps it at one backend, whose cache then knows it. Not sent."""
     fusion: FusionOptions | None
-    """Options of the fusion, for `interfuse/...` models. Not sent."""
+    """Options of the fusion, for `interfuse/...` models, or LiteLLM's `fusion` of its `litellm/fusion-1`. Not sent."""
     tags: Mapping[str, str] | None
     """Labels for the ledger (`project`, `team`, `user`, or any other). Not sent."""
     timeout_ms: int | None
