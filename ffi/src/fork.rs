@@ -8,6 +8,7 @@ pub(crate) fn watch() {
 
     use interfuse_core::ledger;
 
+    // SAFETY: declared as POSIX has it.
     unsafe extern "C" {
         fn pthread_atfork(
             prepare: Option<extern "C" fn()>,
