@@ -124,6 +124,7 @@ def test_a_full_disk_spoils_no_answer(start: Start, tmp_path: Path) -> None:
         for _ in range(2000):
             answer = client.chat(model="up/m-a", messages=HI, tags={"long": "x" * 500})
             assert answer.choices[0].message.content == "In Bern."
+            assert answer.interfuse is not None
             told = answer.interfuse.ledger_error
             if told:
                 break
@@ -135,7 +136,8 @@ def test_a_full_disk_spoils_no_answer(start: Start, tmp_path: Path) -> None:
         assert os.system(f"mount -o remount,size=16m '{disk}'") == 0
         client.flush()
         assert client.usage().total.attempts == asked
-        assert client.chat(model="up/m-a", messages=HI).interfuse.ledger_error is None
+        answer = client.chat(model="up/m-a", messages=HI)
+        assert answer.interfuse is not None and answer.interfuse.ledger_error is None
         client.close()
         del client
     finally:

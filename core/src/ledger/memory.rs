@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::LedgerStore;
 use super::budget::{Accounts, Budget, Hold, Reserving, Standing};
-use super::question::{Booked, Groups, Question};
+use super::groups::{Booked, Groups};
+use super::question::Question;
 use super::row::{Names, Row};
 use super::sums::Sums;
 use crate::error::Result;

@@ -3,6 +3,7 @@
 pub mod budget;
 mod cost;
 mod export;
+mod groups;
 mod memory;
 mod question;
 pub mod reconcile;
@@ -15,8 +16,9 @@ mod usage;
 
 pub use cost::{Answer, Exact, Priced, Stated, recompute, total};
 pub use export::{Party, Surroundings, export, whole};
+pub use groups::{Booked, Groups};
 pub use memory::MemoryLedger;
-pub use question::{Booked, Bucket, Column, Groups, Question, resolve, zone};
+pub use question::{Bucket, Column, Question, resolve, zone};
 pub use report::Burn;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteLedger, after_fork, before_fork, flush_all};

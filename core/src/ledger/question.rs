@@ -10,11 +10,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::budget;
-use super::sums::{Latencies, Sums};
+use super::groups::Booked;
+use super::sums::Sums;
 use crate::catalog::did_you_mean;
 use crate::error::{Error, KINDS, Result};
 use crate::types::{
-    AttemptKind, Confidence, Correction, ErrorKind, LedgerRecord, Outcome, Purpose, UsageQuery, UsageReport, UsageRow,
+    AttemptKind, Confidence, Correction, ErrorKind, Outcome, Purpose, UsageQuery, UsageReport, UsageRow,
 };
 
 /// Puts a name before what else would not be taken as a tag.
@@ -146,48 +147,6 @@ fn is<T: DeserializeOwned>(value: &str) -> bool {
 /// Name of a serde enum's value.
 pub(super) fn word(value: impl Serialize) -> Cow<'static, str> {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default().into()
-}
-
-/// An attempt as a store keeps it.
-pub trait Booked {
-    /// Provider id.
-    fn provider(&self) -> &str;
-    /// Model as asked for.
-    fn model(&self) -> &str;
-    /// Model as sent.
-    fn model_sent(&self) -> &str;
-    /// Id of its call or fusion; `None` where the store does not know any more.
-    fn run_id(&self) -> Option<Cow<'_, str>>;
-    /// When it began; `None` where the store does not know any more.
-    fn at_ms(&self) -> Option<u64>;
-    /// Everything else.
-    fn rest(&self) -> &LedgerRecord;
-}
-
-impl Booked for LedgerRecord {
-    fn provider(&self) -> &str {
-        &self.provider
-    }
-
-    fn model(&self) -> &str {
-        &self.model
-    }
-
-    fn model_sent(&self) -> &str {
-        &self.model_sent
-    }
-
-    fn run_id(&self) -> Option<Cow<'_, str>> {
-        Some(Cow::Borrowed(&self.run_id))
-    }
-
-    fn at_ms(&self) -> Option<u64> {
-        Some(self.at_ms)
-    }
-
-    fn rest(&self) -> &LedgerRecord {
-        self
-    }
 }
 
 /// A question, understood.
@@ -434,75 +393,6 @@ fn moment(text: &str, now_ms: u64, zone: &TimeZone) -> Option<u64> {
     };
     // Nothing is booked before 1970.
     Some(u64::try_from(at.as_millisecond()).unwrap_or(0))
-}
-
-/// One value in a key: its length first, so that no two lists of values are one key.
-fn key_part(key: &mut Vec<u8>, value: Option<&str>) {
-    key.extend_from_slice(&value.map_or(u64::MAX, |value| value.len() as u64).to_le_bytes());
-    key.extend_from_slice(value.unwrap_or_default().as_bytes());
-}
-
-/// Adds attempts up in groups.
-pub struct Groups<'a> {
-    question: &'a Question,
-    groups: std::collections::HashMap<Vec<u8>, (Vec<Option<String>>, Sums)>,
-    /// The values of the attempt at hand as one key.
-    key: Vec<u8>,
-}
-
-impl<'a> Groups<'a> {
-    /// No attempt so far.
-    pub fn new(question: &'a Question) -> Self {
-        Groups { question, groups: std::collections::HashMap::new(), key: Vec::new() }
-    }
-
-    /// Adds sums of attempts that are alike in everything the question names, if it is about them.
-    pub fn add(&mut self, booked: &dyn Booked, sums: &Sums) {
-        if !self.question.chooses(booked) {
-            return;
-        }
-        let values = || self.question.by.iter().map(|column| self.question.value(column, booked));
-        self.key.clear();
-        values().for_each(|value| key_part(&mut self.key, value.as_deref()));
-        if let Some((_, group)) = self.groups.get_mut(&self.key) {
-            group.add(sums);
-        } else {
-            let values = values().map(|value| value.map(Cow::into_owned)).collect();
-            self.groups.insert(self.key.clone(), (values, sums.clone()));
-        }
-    }
-
-    /// Adds one attempt, if the question is about it.
-    pub fn add_one(&mut self, booked: &dyn Booked) {
-        let mut sums = Sums::of(booked.rest());
-        if self.question.latencies {
-            sums.latencies = Some(Box::new(Latencies::of(booked.rest())));
-        }
-        self.add(booked, &sums);
-    }
-
-    /// Adds a correction, if the question is about it.
-    pub fn add_correction(&mut self, correction: &Correction) {
-        if self.question.corrects(correction) {
-            let sums = Sums { corrections_nanos: correction.delta_nanos, ..Sums::default() };
-            let values = self.question.by.iter().map(|column| self.question.value_of(column, correction)).collect();
-            self.put(values, &sums);
-        }
-    }
-
-    fn put(&mut self, values: Vec<Option<String>>, sums: &Sums) {
-        self.key.clear();
-        values.iter().for_each(|value| key_part(&mut self.key, value.as_deref()));
-        match self.groups.get_mut(&self.key) {
-            Some((_, group)) => group.add(sums),
-            None => drop(self.groups.insert(self.key.clone(), (values, sums.clone()))),
-        }
-    }
-
-    /// The report.
-    pub fn report(self, complete: bool) -> UsageReport {
-        self.question.report(self.groups.into_values().collect(), complete)
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::ledger::{LedgerStore, MemoryLedger};
-use crate::types::{PromptTokensDetails, Usage};
+use crate::types::{LedgerRecord, PromptTokensDetails, Usage};
 
 fn ask(by: &[&str]) -> UsageQuery {
     UsageQuery { by: by.iter().map(|name| (*name).to_owned()).collect(), ..UsageQuery::default() }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::question::Booked;
+use super::groups::Booked;
 use crate::types::{LedgerRecord, PriceRow};
 
 /// How many names are shared; more than that means that the names are made up.

@@ -22,7 +22,7 @@ fn models() -> Arc<Scripted> {
             "m/odd" => (3, 40),
             _ => (4, 60),
         };
-        let answer = if number % every == 0 { 1000 + number } else { 7 };
+        let answer = if number.is_multiple_of(every) { 1000 + number } else { 7 };
         Said::now(format!("#### {answer}")).after_ms(ms).costs(100)
     })
 }
@@ -61,7 +61,7 @@ async fn models_are_asked_once_and_everyone_is_booked_alone() {
     // Each of three once; `self` wants two or three answers of the first, of which one was there.
     let calls = ask.calls.load(Ordering::Relaxed);
     let own = row(&found, "self");
-    assert!(calls <= 20 * 5 && calls >= 20 * 4, "{calls} calls");
+    assert!((20 * 4..=20 * 5).contains(&calls), "{calls} calls");
     assert_eq!(found.spent_nanos, ask.nanos.load(Ordering::Relaxed), "what was asked once is spent once");
     let three = row(&found, "three");
     assert_eq!(row(&found, "m/good").cost_nanos, 2000);

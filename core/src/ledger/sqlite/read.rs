@@ -6,7 +6,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
-use super::super::question::{Column, Groups, Question};
+use super::super::groups::Groups;
+use super::super::question::{Column, Question};
 use super::super::sums::{Latencies, Sums};
 use super::faults::storage;
 use super::rows::{self, unsigned};
