@@ -7,7 +7,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use interfuse_tests::parity::runner::{LANGUAGES, Language};
+use interfuse_tests::parity::scenario::Scenario;
 use interfuse_tests::parity::{run, scenario};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -17,12 +19,16 @@ fn say(text: &str) {
 }
 
 async fn every_scenario(name: &str) {
+    play(name, "", scenario::all().expect("scenarios")).await;
+}
+
+/// Plays scenarios in a language; `how` tells runs of it apart.
+async fn play(name: &str, how: &str, scenarios: Vec<Scenario>) {
     let language = Language::named(name).expect("a language");
     if language.left_out().expect("INTERFUSE_PARITY") {
         say(&format!("parity {name}: LEFT OUT by INTERFUSE_PARITY, nothing was compared"));
         return;
     }
-    let scenarios = scenario::all().expect("scenarios");
     assert!(!scenarios.is_empty(), "no scenarios in {}", scenario::folder().display());
     let runner = Arc::new(language.prepare().unwrap_or_else(|message| panic!("parity {name}: {message}")));
 
@@ -44,13 +50,25 @@ async fn every_scenario(name: &str) {
         }
     }
     failed.sort();
-    say(&format!("parity {name}: {} of {total} scenarios", total - failed.len()));
+    say(&format!("parity {name}{how}: {} of {total} scenarios", total - failed.len()));
     assert!(failed.is_empty(), "\n{}\n", failed.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rust() {
     every_scenario("rust").await;
+}
+
+/// Budgets hold on a ledger in a file as they do in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn rust_with_a_ledger_in_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scenarios = scenario::all().expect("scenarios");
+    scenarios.retain(|scenario| scenario.config.get("budgets").is_some());
+    for scenario in &mut scenarios {
+        scenario.config["ledger"] = json!({"path": folder.path().join(format!("{}.db", scenario.name))});
+    }
+    play("rust", " with a ledger in a file", scenarios).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

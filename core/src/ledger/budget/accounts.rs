@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::hold::{Claim, Hold, Over, Reserved, Standing};
+use super::slot::Slot;
 use super::{Budget, Span};
 use crate::types::BudgetMode;
 
@@ -31,18 +32,6 @@ struct Account {
     slots: BTreeMap<u64, Slot>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Slot {
-    spent: u64,
-    unknown: u64,
-    held: u64,
-    /// Holds that are not settled yet, of whatever amount.
-    open: u32,
-    over: u64,
-    over_nanos: u64,
-    exceeded: u64,
-}
-
 /// One hold.
 #[derive(Debug)]
 struct Held {
@@ -64,12 +53,7 @@ impl Account {
     fn sums(&self, since: u64) -> Slot {
         let mut sums = Slot::default();
         for slot in self.slots.range(since..).map(|(_, slot)| slot) {
-            sums.spent = sums.spent.saturating_add(slot.spent);
-            sums.unknown = sums.unknown.saturating_add(slot.unknown);
-            sums.held = sums.held.saturating_add(slot.held);
-            sums.over += slot.over;
-            sums.over_nanos = sums.over_nanos.saturating_add(slot.over_nanos);
-            sums.exceeded += slot.exceeded;
+            sums.add(slot);
         }
         sums
     }
@@ -110,8 +94,7 @@ impl Accounts {
         let mut parts = Vec::with_capacity(hold.claims.len());
         for claim in &hold.claims {
             let slot = self.account(claim).slots.entry(claim.span.slot).or_default();
-            slot.held = slot.held.saturating_add(claim.nanos.unwrap_or(0));
-            slot.open += 1;
+            slot.hold(claim.nanos);
             parts.push(Part { name: name(claim), slot: claim.span.slot, nanos: claim.nanos });
         }
         self.holds.insert(hold.id.clone(), Held { lease_ms: hold.lease_ms, lapsed: false, parts });
@@ -121,19 +104,7 @@ impl Accounts {
 
     /// Puts an attempt's cost in the place of its hold; where it is not known, what was held stays spent.
     pub fn settle(&mut self, id: &str, cost: Option<u64>) {
-        self.close(id, |slot, held| match (cost, held) {
-            (Some(cost), held) => {
-                slot.spent = slot.spent.saturating_add(cost);
-                if let Some(more) = held.and_then(|held| cost.checked_sub(held)).filter(|more| *more > 0) {
-                    slot.over += 1;
-                    slot.over_nanos = slot.over_nanos.saturating_add(more);
-                }
-            }
-            (None, held) => {
-                slot.spent = slot.spent.saturating_add(held.unwrap_or(0));
-                slot.unknown = slot.unknown.saturating_add(held.unwrap_or(0));
-            }
-        });
+        self.close(id, |slot, held| slot.settle(held, cost));
     }
 
     /// Gives back what was held for an attempt that was never sent.
@@ -147,14 +118,7 @@ impl Accounts {
             let Some(slot) = self.accounts.get_mut(&name).and_then(|account| account.slots.get_mut(&slot)) else {
                 continue;
             };
-            let held = nanos.unwrap_or(0);
-            slot.open = slot.open.saturating_sub(1);
-            if lapsed {
-                slot.spent = slot.spent.saturating_sub(held);
-                slot.unknown = slot.unknown.saturating_sub(held);
-            } else {
-                slot.held = slot.held.saturating_sub(held);
-            }
+            slot.close(nanos, lapsed);
             settle(slot, nanos);
         }
     }
@@ -173,10 +137,7 @@ impl Accounts {
             held.lapsed = true;
             for Part { name, slot, nanos } in &held.parts {
                 if let Some(slot) = self.accounts.get_mut(name).and_then(|account| account.slots.get_mut(slot)) {
-                    let nanos = nanos.unwrap_or(0);
-                    slot.held = slot.held.saturating_sub(nanos);
-                    slot.spent = slot.spent.saturating_add(nanos);
-                    slot.unknown = slot.unknown.saturating_add(nanos);
+                    slot.lapse(*nanos);
                 }
             }
         }
@@ -187,9 +148,7 @@ impl Accounts {
         self.lapse(now_ms);
         let standing = |budget: &Budget, value: Option<Arc<str>>, account: Option<&Account>| {
             let since = budget.window.span(now_ms).since;
-            let Slot { spent, unknown, held, over, over_nanos, exceeded, .. } =
-                account.map(|account| account.sums(since)).unwrap_or_default();
-            Standing { value, spent, unknown, held, over, over_nanos, exceeded }
+            account.map(|account| account.sums(since)).unwrap_or_default().standing(value)
         };
         let of = |budget: &Arc<Budget>| match budget.each {
             None => vec![standing(budget, None, self.accounts.get(&Name(budget.name.clone(), None)))],

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod hold;
+mod slot;
 mod window;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 pub use accounts::Accounts;
 pub use hold::{Claim, Hold, Over, Reserved, Reserving, Standing};
+#[cfg(feature = "sqlite")]
+pub(in crate::ledger) use slot::Slot;
 pub(super) use window::zone;
 pub use window::{Span, Window};
 
@@ -73,6 +76,11 @@ impl Budget {
     /// Whether an attempt with these labels falls under it.
     pub fn covers<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.of.iter().all(|(name, value)| label(name) == Some(value))
+    }
+
+    /// What is counted, and by which slots, as text: two budgets of one name that agree in it have the same sums.
+    pub fn form(&self) -> String {
+        serde_json::json!({"of": self.of, "each": self.each, "window": self.window.form()}).to_string()
     }
 
     /// The group of a budget with `each` that is for this value, as reports name it.

@@ -66,6 +66,15 @@ impl Window {
         }
     }
 
+    /// What the slots follow from, as text.
+    pub fn form(&self) -> String {
+        match self {
+            Window::Total => "total".to_owned(),
+            Window::Rolling(length) => format!("rolling {length}"),
+            Window::Calendar(unit, zone) => format!("{unit:?} {}", zone.iana_name().unwrap_or("UTC")),
+        }
+    }
+
     /// The first moment of the window that a moment lies in; `None` for all time.
     pub fn begins(&self, at_ms: u64) -> Option<u64> {
         (!matches!(self, Window::Total)).then(|| self.span(at_ms).since)

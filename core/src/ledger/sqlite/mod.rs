@@ -8,6 +8,9 @@
 //! No other copy of SQLite may open the file in the same process (Python's `sqlite3`, say) while a client has it open:
 //! closing it there takes away the locks of this one. Other processes may, at any time.
 
+mod accounts;
+mod corrections;
+mod count;
 mod faults;
 mod fork;
 mod open;
@@ -16,12 +19,14 @@ mod queue;
 mod read;
 mod rows;
 mod schema;
+mod waiting;
 mod writer;
 
 use std::collections::HashMap;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
@@ -29,12 +34,14 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use rusqlite::Connection;
 
 use super::LedgerStore;
+use super::budget::{Budget, Hold, Reserving, Standing};
 use super::question::Question;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{LedgerRecord, UsageQuery, UsageReport};
+use crate::types::{Correction, LedgerRecord, UsageQuery, UsageReport};
 use fork::{InUse, Opened};
 pub use fork::{after_fork, before_fork};
 use queue::{Job, Queue};
+use waiting::Waiting;
 
 /// Connections for questions that are kept for the next one.
 const READERS: usize = 2;
@@ -99,6 +106,33 @@ impl LedgerStore for SqliteLedger {
             page.iter().try_for_each(&mut *each)?;
         }
         Ok(true)
+    }
+
+    fn reserve(&self, hold: Hold) -> Reserving {
+        let put = || Waiting::new(&self.live()?.parts()?.queue, hold);
+        match put() {
+            Ok(waiting) => Reserving::Later(Box::pin(waiting.outcome())),
+            Err(why) => Reserving::Done(Err(why)),
+        }
+    }
+
+    fn release(&self, id: &str) -> Result<()> {
+        self.live()?.parts()?.queue.put(Job::Release(id.to_owned()))
+    }
+
+    fn standings(&self, budgets: &[Arc<Budget>], now_ms: u64) -> Result<Vec<Vec<Standing>>> {
+        self.live()?.parts()?.ask(|told| Job::Standings(budgets.to_vec(), now_ms, told))
+    }
+
+    fn correct(&self, corrections: &[Correction]) -> Result<u64> {
+        self.live()?.parts()?.ask(|told| Job::Correct(corrections.to_vec(), told))
+    }
+
+    fn corrections(&self, query: &UsageQuery, each: &mut dyn FnMut(&Correction) -> Result<()>) -> Result<()> {
+        let question = Question::new(query)?;
+        let live = self.live()?;
+        let chosen = live.reading(|connection| read::corrections(connection, &live.path, &question))?;
+        chosen.iter().try_for_each(each)
     }
 
     fn flush(&self) -> Result<()> {
@@ -210,6 +244,13 @@ impl Live {
 }
 
 impl Parts {
+    /// Has the writer do something, and waits for what it comes to.
+    fn ask<T>(&self, job: impl FnOnce(mpsc::SyncSender<Result<T>>) -> Job) -> Result<T> {
+        let (told, answer) = mpsc::sync_channel(1);
+        self.queue.put(job(told))?;
+        answer.recv().unwrap_or_else(|_| Err(queue::over()))
+    }
+
     fn readers(&self) -> MutexGuard<'_, Readers> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -294,5 +335,35 @@ impl Registry {
     }
 }
 
+#[cfg(test)]
+impl SqliteLedger {
+    /// Has the disk be full, as far as this file goes, with records waiting that do not fit any more.
+    pub(crate) fn fill_disk(&self) {
+        let full = |connection: &Connection| {
+            connection.pragma_update_and_check(None, "max_page_count", 1, |row| row.get::<_, i64>(0)).unwrap();
+        };
+        self.live().unwrap().parts().unwrap().queue.put(Job::Do(Box::new(full))).unwrap();
+        // On its own, so that the tries that follow do not do it again.
+        self.flush().unwrap();
+        for n in 0..50 {
+            let (id, big) = (format!("fills {n}"), Some("x".repeat(5000)));
+            self.record(LedgerRecord { id, request_id: big, ..LedgerRecord::default() }).unwrap();
+        }
+        self.flush().unwrap_err();
+    }
+
+    /// Has the disk have room again; what waits is written.
+    pub(crate) fn free_disk(&self) {
+        let free = |connection: &Connection| {
+            connection.pragma_update_and_check(None, "max_page_count", 1 << 20, |row| row.get::<_, i64>(0)).unwrap();
+        };
+        // The first in the queue, before what waits.
+        self.live().unwrap().parts().unwrap().queue.put_first(Job::Do(Box::new(free)));
+        self.flush().unwrap();
+    }
+}
+
+#[cfg(test)]
+mod budget_tests;
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,16 @@
 //! before them is durable.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
+use super::super::budget::{Budget, Hold, Reserved, Standing};
 use super::fork::InUse;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::LedgerRecord;
+use crate::types::{Correction, LedgerRecord};
 
 /// What may wait. Whoever books more than the disk takes waits, too.
 pub(super) const ROOM: usize = 4096;
@@ -18,11 +22,38 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Work for the writer. What waits for an answer carries the way to give it.
 pub(super) enum Job {
-    /// An attempt to keep.
+    /// An attempt to keep; it settles what is held for it.
     Record(Box<LedgerRecord>),
+    /// Something to hold, and who waits for it.
+    Reserve(Box<Hold>, oneshot::Sender<Result<Reserved>>),
+    /// Something to give back.
+    Release(String),
+    /// A question where budgets stand at a moment.
+    Standings(Vec<Arc<Budget>>, u64, SyncSender<Result<Vec<Vec<Standing>>>>),
+    /// Corrections to keep.
+    Correct(Vec<Correction>, SyncSender<Result<u64>>),
     /// What a test wants done with the writer's connection.
     #[cfg(test)]
     Do(Box<dyn Fn(&rusqlite::Connection) + Send>),
+}
+
+impl Job {
+    /// Tells whoever waits for it that it was not done; returns what must be tried again instead.
+    fn fail(self, why: &Error) -> Option<Job> {
+        // Whoever does not wait any more need not know.
+        match self {
+            Job::Reserve(_, told) => drop(told.send(Err(why.clone()))),
+            Job::Standings(.., told) => drop(told.send(Err(why.clone()))),
+            Job::Correct(_, told) => drop(told.send(Err(why.clone()))),
+            job => return Some(job),
+        }
+        None
+    }
+
+    /// Whether somebody waits for it.
+    fn waited_for(&self) -> bool {
+        matches!(self, Job::Reserve(..) | Job::Standings(..) | Job::Correct(..))
+    }
 }
 
 /// What the writer does next.
@@ -93,6 +124,22 @@ impl Queue {
             }
             state = self.wait(state);
         }
+        self.push(state, job);
+        Ok(())
+    }
+
+    /// Puts in that a hold is given back, whether there is room or not: the writer itself does so, too.
+    pub fn give_back(&self, id: String) {
+        let state = self.lock();
+        // Where the writer has ended, the hold's lease will.
+        if !state.gone {
+            self.push(state, Job::Release(id));
+        }
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, job: Job) {
+        // What failed a moment ago is tried again at once for it.
+        state.hurry |= job.waited_for();
         state.jobs.push_back(job);
         state.taken += 1;
         let asleep = state.asleep;
@@ -100,7 +147,6 @@ impl Queue {
         if asleep {
             self.work.notify_one();
         }
-        Ok(())
     }
 
     /// Puts a job before all others.
@@ -205,10 +251,14 @@ impl Queue {
         self.ended.notify_all();
     }
 
-    /// For the writer: these could not be written and wait again. Returns whether there will be another try.
+    /// For the writer: these could not be written and wait again, but for those that somebody waits for, who is told. Returns
+    /// whether there will be another try.
     pub fn failed(&self, jobs: Vec<Job>, why: Error) -> bool {
         let mut state = self.lock();
-        for job in jobs.into_iter().rev() {
+        let count = jobs.len();
+        let again: Vec<Job> = jobs.into_iter().filter_map(|job| job.fail(&why)).collect();
+        state.done += (count - again.len()) as u64;
+        for job in again.into_iter().rev() {
             state.jobs.push_front(job);
         }
         state.tries += 1;
@@ -230,6 +280,8 @@ impl Queue {
         let mut state = self.lock();
         state.gone = true;
         let left = (state.taken - state.done) as usize;
+        // Whoever waits for one of them learns of it by that.
+        state.jobs.clear();
         drop(state);
         self.ended.notify_all();
         left
@@ -245,6 +297,7 @@ impl Queue {
     }
 }
 
-fn over() -> Error {
+/// The error of whoever waits for a writer that has ended.
+pub(super) fn over() -> Error {
     Error::new(ErrorKind::Storage, "the ledger's writer has ended; make a new client")
 }

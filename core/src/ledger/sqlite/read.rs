@@ -9,11 +9,12 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use super::super::groups::Groups;
 use super::super::question::{Column, Question};
 use super::super::sums::{Latencies, Sums};
+use super::corrections;
 use super::faults::storage;
 use super::rows::{self, unsigned};
 use crate::error::Result;
 use crate::types::{
-    CompletionTokensDetails, LedgerRecord, PriceRow, PromptTokensDetails, Usage, UsageQuery, UsageReport,
+    CompletionTokensDetails, Correction, LedgerRecord, PriceRow, PromptTokensDetails, Usage, UsageQuery, UsageReport,
 };
 
 /// Records read between two looks at the file, so that a slow reader does not hold up the writer's log.
@@ -34,7 +35,15 @@ pub(super) fn usage(connection: &Connection, path: &Path, query: &UsageQuery) ->
     let question = Question::new(query)?;
     let mut groups = Groups::new(&question);
     sums(connection, &question, &mut groups).map_err(|why| storage(path, "read", &why))?;
+    corrections(connection, path, &question)?.iter().for_each(|correction| groups.add_correction(correction));
     Ok(groups.report(true))
+}
+
+/// The corrections that a question chooses.
+pub(super) fn corrections(connection: &Connection, path: &Path, question: &Question) -> Result<Vec<Correction>> {
+    let mut found = corrections::read(connection, times(question)).map_err(|why| storage(path, "read", &why))?;
+    found.retain(|correction| question.corrects(correction));
+    Ok(found)
 }
 
 /// Adds up attempts that are alike in everything the question names before they are put into a group: those of one

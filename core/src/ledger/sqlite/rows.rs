@@ -242,7 +242,7 @@ pub(super) fn parsed<T: for<'de> Deserialize<'de>>(row: &Row<'_>, column: usize)
 }
 
 /// A value that stands in a column as a word.
-fn known<T: for<'de> Deserialize<'de>>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn known<T: for<'de> Deserialize<'de>>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     let read = |word: &str| serde_json::from_str(&json(&word)?).map_err(|why| unreadable(column, why));
     text(row, column)?.map(read).transpose()
 }
@@ -259,12 +259,12 @@ fn unreadable(column: usize, why: impl std::error::Error + Send + Sync + 'static
 }
 
 /// The word of an enum's value.
-fn word(value: &impl Serialize) -> rusqlite::Result<String> {
+pub(super) fn word(value: &impl Serialize) -> rusqlite::Result<String> {
     let word = serde_json::to_value(value).map_err(unwritable)?;
     Ok(word.as_str().unwrap_or_default().to_owned())
 }
 
-fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(unwritable)
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION: i32 = i32::from_be_bytes(*b"ifus");
 
 /// The steps; SQLite's `user_version` tells how many of them a file has had.
-pub(super) const STEPS: &[&str] = &[ATTEMPTS];
+pub(super) const STEPS: &[&str] = &[ATTEMPTS, BUDGETS];
 
 /// Attempts: numbers and ids in `attempt`; the words that many of them share in `facet` and `price`, each combination
 /// once, so that a record is small and sums need not read it whole. The view `attempts` shows everything.
@@ -82,6 +82,86 @@ SELECT a.seq, a.id, a.run_id, a.parent, a.at_ms, f.purpose, f.provider, f.model,
   a.cached_tokens, a.reasoning_tokens, a.cost_nanos, f.cost_source, f.confidence, a.computed_nanos, p.price, a.usage,
   a.units, a.flags, a.latency_ms, a.ttft_ms, f.cached, f.first, f.tags
 FROM attempt AS a JOIN facet AS f ON f.id = a.facet LEFT JOIN price AS p ON p.id = a.price;
+"#;
+
+/// Budgets and corrections. `reservation`, `released` and `adjustment` only grow: what was held, budget by budget, which of
+/// it was given back, and what vendors billed otherwise. What stands where follows from these and `attempt`, and is kept in
+/// `slot` and `held` so that nobody has to add up history: sums of an account by slot of time, and holds that are not settled.
+const BUDGETS: &str = r#"
+CREATE TABLE budget (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  form TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE account (
+  id INTEGER PRIMARY KEY,
+  budget INTEGER NOT NULL REFERENCES budget,
+  value TEXT
+) STRICT;
+CREATE INDEX account_of ON account (budget, value);
+
+CREATE TABLE reservation (
+  id TEXT NOT NULL,
+  account INTEGER NOT NULL REFERENCES account,
+  owner TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  lease_ms INTEGER NOT NULL,
+  nanos INTEGER,
+  PRIMARY KEY (id, account)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE released (
+  id TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE slot (
+  account INTEGER NOT NULL REFERENCES account,
+  slot INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  unknown INTEGER NOT NULL,
+  held INTEGER NOT NULL,
+  open INTEGER NOT NULL,
+  over INTEGER NOT NULL,
+  over_nanos INTEGER NOT NULL,
+  exceeded INTEGER NOT NULL,
+  PRIMARY KEY (account, slot)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE held (
+  id TEXT NOT NULL,
+  account INTEGER NOT NULL REFERENCES account,
+  slot INTEGER NOT NULL,
+  nanos INTEGER,
+  lease_ms INTEGER NOT NULL,
+  lapsed INTEGER NOT NULL,
+  PRIMARY KEY (id, account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX held_until ON held (lease_ms) WHERE lapsed = 0;
+
+CREATE TABLE adjustment (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  at_ms INTEGER NOT NULL,
+  until_ms INTEGER,
+  provider TEXT NOT NULL,
+  model TEXT,
+  "key" TEXT,
+  tags TEXT NOT NULL,
+  record TEXT,
+  vendor_id TEXT,
+  residual TEXT NOT NULL,
+  delta_nanos INTEGER NOT NULL,
+  file TEXT NOT NULL,
+  "row" INTEGER
+) STRICT;
+
+CREATE TRIGGER reservation_stays BEFORE DELETE ON reservation BEGIN SELECT raise(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER reservation_is_fixed BEFORE UPDATE ON reservation BEGIN SELECT raise(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER released_stays BEFORE DELETE ON released BEGIN SELECT raise(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER released_is_fixed BEFORE UPDATE ON released BEGIN SELECT raise(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER adjustment_stays BEFORE DELETE ON adjustment BEGIN SELECT raise(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER adjustment_is_fixed BEFORE UPDATE ON adjustment BEGIN SELECT raise(ABORT, 'the ledger only grows'); END;
 "#;
 
 /// How many steps a file has had.

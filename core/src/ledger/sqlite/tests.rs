@@ -374,7 +374,7 @@ fn a_damaged_ledger_is_refused_and_stays_as_it_is() {
             let page = bytes.len() / 4096 / 2 * 4096;
             bytes[page..page + 4096].fill(0);
         }),
-        ("noise in the first page", |bytes| bytes[200..3000].fill(0xa5)),
+        ("noise in the first page", |bytes| bytes[100..3000].fill(0xa5)),
     ] {
         let folder = folder();
         let path = folder.path().join("ledger.db");

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Statement};
 
+use super::super::budget::{Reserved, Standing};
+use super::accounts::Accounts;
+use super::corrections::Corrections;
 use super::faults::{of_the_record, storage};
 use super::fork::Opened;
 use super::queue::{Job, Next, Queue};
@@ -44,7 +47,14 @@ fn serve(connection: &Connection, queue: &Queue, path: &Path) -> bool {
             Next::End => return false,
         };
         match writer.write(&jobs) {
-            Ok(impossible) => queue.kept(jobs.len(), impossible),
+            Ok(Written { impossible, answers }) => {
+                let count = jobs.len();
+                // Before whoever flushes goes on: what is given back here comes before what is asked then.
+                for (job, answer) in jobs.into_iter().zip(answers) {
+                    tell(job, answer, queue);
+                }
+                queue.kept(count, impossible);
+            }
             Err(why) => {
                 tracing::error!(target: "interfuse", error = %why, "the ledger cannot be written");
                 if !queue.failed(jobs, why) {
@@ -52,6 +62,37 @@ fn serve(connection: &Connection, queue: &Queue, path: &Path) -> bool {
                 }
             }
         }
+    }
+}
+
+/// What was written.
+struct Written {
+    /// Why some of it never can be.
+    impossible: Option<Error>,
+    /// What each job comes to.
+    answers: Vec<Answer>,
+}
+
+enum Answer {
+    None,
+    Reserved(Reserved),
+    Standings(Vec<Vec<Standing>>),
+    Corrected(u64),
+}
+
+/// Answers whoever waits for a job, now that it is durable.
+fn tell(job: Job, answer: Answer, queue: &Queue) {
+    match (job, answer) {
+        (Job::Reserve(hold, told), Answer::Reserved(reserved)) => {
+            // Nobody waits for it any more.
+            if let Err(Ok(Reserved::Held(_))) = told.send(Ok(reserved)) {
+                queue.give_back(hold.id);
+            }
+        }
+        // Whoever asked may have gone.
+        (Job::Standings(.., told), Answer::Standings(standings)) => drop(told.send(Ok(standings))),
+        (Job::Correct(_, told), Answer::Corrected(new)) => drop(told.send(Ok(new))),
+        _ => {}
     }
 }
 
@@ -86,6 +127,8 @@ struct Writer<'c> {
     commit: Statement<'c>,
     version: Statement<'c>,
     rows: Rows<'c>,
+    accounts: Accounts<'c>,
+    corrections: Corrections<'c>,
 }
 
 impl<'c> Writer<'c> {
@@ -97,11 +140,13 @@ impl<'c> Writer<'c> {
             commit: connection.prepare("COMMIT")?,
             version: connection.prepare("PRAGMA user_version")?,
             rows: Rows::new(connection)?,
+            accounts: Accounts::new(connection)?,
+            corrections: Corrections::new(connection)?,
         })
     }
 
     /// Makes all of it durable, or none; what can never be kept is left out, and why is returned.
-    fn write(&mut self, jobs: &[Job]) -> Result<Option<Error>> {
+    fn write(&mut self, jobs: &[Job]) -> Result<Written> {
         let written = self.attempt(jobs);
         if written.is_err() {
             if !self.connection.is_autocommit() {
@@ -113,7 +158,7 @@ impl<'c> Writer<'c> {
         written
     }
 
-    fn attempt(&mut self, jobs: &[Job]) -> Result<Option<Error>> {
+    fn attempt(&mut self, jobs: &[Job]) -> Result<Written> {
         let fault = |why: rusqlite::Error| storage(self.path, "written", &why);
         self.begin.execute([]).map_err(fault)?;
         let version: i64 = self.version.query_row([], |row| row.get(0)).map_err(fault)?;
@@ -124,11 +169,12 @@ impl<'c> Writer<'c> {
             );
             return Err(Error::new(ErrorKind::Storage, why));
         }
-        let mut impossible = None;
+        let (mut impossible, mut answers) = (None, Vec::with_capacity(jobs.len()));
         for job in jobs {
+            let mut answer = Answer::None;
             match job {
                 Job::Record(record) => match self.rows.add(record) {
-                    Ok(()) => {}
+                    Ok(()) => self.accounts.settle(&record.id, record.cost_nanos).map_err(fault)?,
                     Err(why) if of_the_record(&why) => {
                         let why = fault(why);
                         tracing::error!(target: "interfuse", record = record.id, error = %why, "a record cannot be kept");
@@ -136,11 +182,22 @@ impl<'c> Writer<'c> {
                     }
                     Err(why) => return Err(fault(why)),
                 },
+                // Nobody waits for it any more.
+                Job::Reserve(_, told) if told.is_closed() => {}
+                Job::Reserve(hold, _) => answer = Answer::Reserved(self.accounts.reserve(hold).map_err(fault)?),
+                Job::Release(id) => self.accounts.release(id).map_err(fault)?,
+                Job::Standings(budgets, now_ms, _) => {
+                    answer = Answer::Standings(self.accounts.standings(budgets, *now_ms).map_err(fault)?);
+                }
+                Job::Correct(corrections, _) => {
+                    answer = Answer::Corrected(self.corrections.add(corrections).map_err(fault)?);
+                }
                 #[cfg(test)]
                 Job::Do(what) => what(self.connection),
             }
+            answers.push(answer);
         }
         self.commit.execute([]).map_err(fault)?;
-        Ok(impossible)
+        Ok(Written { impossible, answers })
     }
 }
