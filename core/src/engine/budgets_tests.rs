@@ -218,6 +218,45 @@ async fn calls_at_once_spend_no_more_than_one_after_another() {
     assert_eq!(booked.cost_nanos, state.spent_nanos);
 }
 
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_full_disk_refuses_up_front_where_a_budget_is_enforced_and_is_told_elsewhere() {
+    use crate::ledger::SqliteLedger;
+    for mode in ["enforce", "warn", "shadow"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let (engine, played) = engine(
+            json!({
+                "budgets": {"b": {"limit_usd": "1", "mode": mode}}, "ledger": {"path": path},
+                "prices": {"up/a": {"input": "1", "output": "1"}}, "timeouts": {"first_token_ms": 60_000}
+            }),
+            vec![answer("fine"), answer("fine")],
+        );
+        let disk = SqliteLedger::open(&path).unwrap();
+        disk.fill_disk();
+        let asked = engine.chat(&ask(&["up/a"], json!({"max_tokens": 100})), &context()).await;
+        match mode {
+            "enforce" => {
+                let error = asked.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Storage);
+                assert!(error.message().contains("the disk is full"), "{error}");
+                assert!(sent(&played).is_empty());
+            }
+            _ => {
+                let told = asked.unwrap().interfuse.unwrap().ledger_error.unwrap();
+                assert!(told.contains("the disk is full"), "{told}");
+                assert_eq!(sent(&played).len(), 1);
+            }
+        }
+        disk.free_disk();
+        let meta =
+            engine.chat(&ask(&["up/a"], json!({"max_tokens": 100})), &context()).await.unwrap().interfuse.unwrap();
+        assert_eq!(meta.ledger_error, None);
+        let state = state(&engine);
+        assert_eq!((state.spent_nanos, state.held_nanos), (5000, 0), "what could not be held is not counted");
+    }
+}
+
 #[test]
 fn an_estimate_tells_every_place_and_sends_nothing() {
     let (engine, played) = with(json!({}), vec![]);
