@@ -126,7 +126,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Opened> {
     opened.map_err(|why| storage(path, "opened", &why))
 }
 
-/// Asks again after a short while that is different each time, so that those who wait do not move in step.
+/// Asks again after a short while that is different each time, so that those who wait do not move in step; a longer one the
+/// longer it takes, as many who ask all the time leave whoever writes no processor to do it with.
 fn patience() -> impl FnMut(i32) -> bool + Send + 'static {
     let since = Cell::new(Instant::now());
     move |turn| {
@@ -135,7 +136,7 @@ fn patience() -> impl FnMut(i32) -> bool + Send + 'static {
         }
         let wait = since.get().elapsed() < Duration::from_secs(PATIENCE_S);
         if wait {
-            std::thread::sleep(Duration::from_micros(fastrand::u64(100..1000)));
+            std::thread::sleep(Duration::from_micros(fastrand::u64(100..1000 * turn.clamp(1, 16) as u64)));
         }
         wait
     }
