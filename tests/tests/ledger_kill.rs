@@ -87,7 +87,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
         sum += kept.cost_nanos.unwrap_or(0);
         unknown += u64::from(kept.cost_nanos.is_none());
         count += 1;
-        if number % HELD_EVERY == 0 {
+        if number.is_multiple_of(HELD_EVERY) {
             settled += kept.cost_nanos.unwrap_or(0);
             unsettled += u64::from(kept.cost_nanos.is_none());
         }

@@ -1,7 +1,7 @@
 //! Many processes race for one budget in a ledger's file: not a nano-dollar more is spent than the limit, and what is spent is
 //! what the records say. `LEDGER_RACE=64x1000` for as many processes and calls of each.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
