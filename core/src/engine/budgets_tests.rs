@@ -253,7 +253,8 @@ async fn a_full_disk_refuses_up_front_where_a_budget_is_enforced_and_is_told_els
             engine.chat(&ask(&["up/a"], json!({"max_tokens": 100})), &context()).await.unwrap().interfuse.unwrap();
         assert_eq!(meta.ledger_error, None);
         let state = state(&engine);
-        assert_eq!((state.spent_nanos, state.held_nanos), (5000, 0), "what could not be held is not counted");
+        let paid = 5000 * sent(&played).len() as u64;
+        assert_eq!((state.spent_nanos, state.held_nanos), (paid, 0), "what waited to be booked before counts, too");
     }
 }
 
