@@ -190,6 +190,8 @@ def test_what_is_asked_is_booked_in_the_users_data_folder(start: Start, run: Any
     # The second member's answer may not have been needed any more.
     assert [row[:2] for row in attempts(ledger)][:3] == [("chat", "ok"), ("chat", "failed"), ("member", "ok")]
     assert len(attempts(ledger)) == 4
+    assert json.loads(run("usage", "--format", "json", up=up).stdout)["total"]["attempts"] == 4
+    assert run("export", "--records", "json", up=up).stdout.count("\n") == 4
     assert str(ledger) in run("doctor", up=up).stdout
 
 

@@ -389,7 +389,7 @@ def _reconcile(arguments: argparse.Namespace) -> int:
         if not sign:
             raise ValueError(f"--key {given}: write it as ID=NAME, the vendor's id and the name here")
         keys[vendor] = name
-    found = _client(arguments).reconcile(
+    found = _client(arguments, asks=True).reconcile(
         *arguments.file, provider=arguments.provider, tolerance=arguments.tolerance, keys=keys, post=arguments.post
     )
     print(found.to_json() if arguments.format == "json" else _printable(render_reconciliation(found)).rstrip())
@@ -407,7 +407,7 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _usage(arguments: argparse.Namespace) -> int:
-    client = Client(arguments.config)
+    client = _booked(Client(arguments.config))
     if arguments.html:
         client.usage_html(arguments.html, **_asked(arguments))
         print(arguments.html)
@@ -428,7 +428,7 @@ def _usage(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     if arguments.records and (arguments.focus or arguments.parquet):
         raise ValueError("--records is CSV or JSON; leave --focus and --parquet out")
-    ledger, to = Client(arguments.config).ledger, arguments.output or sys.stdout.buffer
+    ledger, to = _booked(Client(arguments.config)).ledger, arguments.output or sys.stdout.buffer
     asked = _asked(arguments)
     zone = asked.pop("time_zone")
     if arguments.records:

@@ -104,12 +104,15 @@ fn usage(rng: &mut Rng) -> Usage {
     }
 }
 
+/// Records begin so far apart that they are of several days, and some of one quarter of an hour.
+const STEP_MS: u64 = 450_000;
+
 fn any(rng: &mut Rng) -> LedgerRecord {
     let mut made = LedgerRecord {
         id: crate::ids::new(),
         run_id: text(rng),
         parent: maybe(rng, text),
-        at_ms: rng.u64(0..2000),
+        at_ms: rng.u64(0..2000) * STEP_MS,
         purpose: *rng.choice(&[Purpose::Chat, Purpose::Member, Purpose::Judge, Purpose::Embedding]).unwrap(),
         provider: text(rng),
         model: text(rng),
@@ -174,7 +177,9 @@ fn a_file_and_memory_answer_alike() {
     let names = [
         "provider",
         "model",
+        "model_sent",
         "model_served",
+        "served_by",
         "endpoint",
         "key",
         "kind",
@@ -204,13 +209,16 @@ fn a_file_and_memory_answer_alike() {
                 "kind" => "retry".to_owned(),
                 "error" => "timeout".to_owned(),
                 "confidence" => "estimated".to_owned(),
-                "day" => "1970-01-01".to_owned(),
+                "day" => "1970-01-05".to_owned(),
+                "week" => "1970-W02".to_owned(),
                 _ => text(&mut rng),
             };
             (name.to_owned(), value)
         }));
-        let (since_ms, until_ms) = (maybe(&mut rng, |rng| rng.u64(0..2000)), maybe(&mut rng, number));
-        let time_zone = maybe(&mut rng, |_| "Asia/Kathmandu".to_owned());
+        let (since_ms, until_ms) = (maybe(&mut rng, |rng| rng.u64(0..2000) * STEP_MS), maybe(&mut rng, number));
+        // Of quarters and halves of hours off.
+        let zones = ["Asia/Kathmandu", "America/St_Johns", "Europe/Berlin"];
+        let time_zone = maybe(&mut rng, |rng| (*rng.choice(&zones).unwrap()).to_owned());
         let latencies = rng.bool();
         let query = UsageQuery { by, since_ms, until_ms, filter, time_zone, latencies, ..Default::default() };
         let (found, known) = (file.usage(&query).unwrap(), memory.usage(&query).unwrap());
