@@ -362,10 +362,11 @@ impl Plan {
         if member.reasoning_effort.is_some() {
             request.reasoning_effort.clone_from(&member.reasoning_effort);
         }
-        let same = |seat: &&Seat| seat.member.model == member.model && seat.member.provider == member.provider;
+        let asked = |member: &Member| Member { name: None, prior: None, ..member.clone() };
+        let same = |seat: &&Seat| asked(&seat.member) == asked(member);
         let sample = self.members[..i].iter().filter(same).count();
         if sample > 0 {
-            // Further answers of one model must be able to differ.
+            // Further answers to the very same question must be able to differ.
             request.seed = request.seed.map(|seed| seed.wrapping_add(sample as i64));
             request.cache = request.cache.map(|_| false);
         }
