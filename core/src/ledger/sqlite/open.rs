@@ -18,6 +18,9 @@ use crate::error::Result;
 const READ_THROUGH: u64 = 4 << 20;
 /// What the log may keep of the disk after it has been copied into the file, bytes.
 const LOG: i64 = 16 << 20;
+/// The length at which the log is copied into the file, pages of 4 KiB: within [`LOG`], and so many that fewer than one hold
+/// in a hundred waits for it.
+const COPY: i64 = 4000;
 
 /// The path by which everybody in this process knows the file. Its folder must be there: none is made in silence.
 pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
@@ -167,5 +170,6 @@ fn set_up(path: &Path, connection: &mut Connection) -> Result<()> {
     }
     connection.pragma_update(None, "synchronous", "full").map_err(fault)?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG, |row| row.get::<_, i64>(0)).map_err(fault)?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", COPY, |row| row.get::<_, i64>(0)).map_err(fault)?;
     Ok(())
 }
