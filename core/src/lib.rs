@@ -4,11 +4,13 @@ pub mod backend;
 pub mod catalog;
 pub mod client;
 pub mod clock;
+mod digest;
 pub mod engine;
 pub mod error;
 pub mod fusion;
 #[cfg(feature = "host")]
 pub mod host;
+mod html;
 pub mod http;
 mod ids;
 pub mod ledger;

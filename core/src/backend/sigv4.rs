@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
-use ring::{digest, hmac};
+use ring::hmac;
 use zeroize::Zeroizing;
 
 use super::AwsKeys;
+use crate::digest::{hex, sha256_hex};
 use crate::error::{Error, ErrorKind, Result};
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -67,7 +68,7 @@ impl Signer<'_> {
         let day = time.get(..8).unwrap_or_default();
         let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
         let (canonical, signed) = line.canonical(headers, body);
-        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hash(canonical.as_bytes()));
+        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256_hex(canonical.as_bytes()));
         let secret = Zeroizing::new(format!("AWS4{}", self.keys.secret_access_key.expose()));
         let steps = [day, self.region, self.service, "aws4_request"];
         let key = steps.iter().fold(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), |key, step| {
@@ -118,7 +119,7 @@ impl Line<'_> {
         for (name, value) in lines {
             let _ = writeln!(out, "{name}:{value}");
         }
-        let _ = write!(out, "\n{names}\n{}", hash(body));
+        let _ = write!(out, "\n{names}\n{}", sha256_hex(body));
         (out, names)
     }
 }
@@ -158,17 +159,6 @@ fn encoded(text: &str, keep_slashes: bool) -> String {
         }
     }
     out
-}
-
-fn hash(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn value(text: &str) -> Result<HeaderValue> {

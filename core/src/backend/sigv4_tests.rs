@@ -135,7 +135,7 @@ fn the_published_suite() {
         let token = context["credentials"]["token"].as_str().filter(|_| context["omit_session_token"] != true);
         let keys = keys(token);
         if context["sign_body"] == true {
-            headers.insert("x-amz-content-sha256", hash(body.as_bytes()).parse().unwrap());
+            headers.insert("x-amz-content-sha256", sha256_hex(body.as_bytes()).parse().unwrap());
         }
         let now = at(context["timestamp"].as_str().unwrap());
         let signer = Signer { keys: &keys, region: "us-east-1", service: "service", now };

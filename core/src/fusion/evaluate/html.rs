@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::html::escape;
 use crate::types::Evaluation;
 
 use super::text::{beside, cost_per_item, usd};
@@ -85,10 +86,6 @@ fn interval(low: f64, at: f64, high: f64) -> String {
         (high - low).max(0.5),
         (at - 0.5).clamp(0.0, 99.0)
     )
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod summary;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -22,8 +23,10 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{BoxStream, Stream, StreamExt, iter, poll_fn};
 
+use crate::digest::sha256_hex;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger;
 use crate::money::NanoUsd;
 use crate::types::{
     ChatRequest, Config, Evaluation, EvaluationEvent, EvaluationProgress, EvaluationRequest, FuseRequest, FusionMode,
@@ -206,8 +209,7 @@ impl Prepared {
         }
         let pools = serde_json::to_string(&self.config.pools).unwrap_or_default();
         let text = format!("{}{pools}", serde_json::to_string(&asked).unwrap_or_default());
-        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(text.as_bytes())
     }
 
     async fn run(self, tell: &(dyn Fn(EvaluationProgress) + Send + Sync)) -> Result<Evaluation> {
@@ -249,8 +251,10 @@ impl Prepared {
             self.contestants.iter().map(|c| (c.name.as_str(), c.mode)).collect();
         let found = summary::summarise(&names, planned, done.into_values().collect(), &spent);
         if let Some(path) = &self.request.report {
-            std::fs::write(path, html::page(&found))
-                .map_err(|e| Error::new(ErrorKind::Storage, format!("{path}: {e}")).with_param("report"))?;
+            let page = html::page(&found);
+            let unwritten = |e| Error::new(ErrorKind::Storage, format!("{path} cannot be written: {e}"));
+            ledger::whole(Path::new(path), |out| out.write_all(page.as_bytes()).map_err(unwritten))
+                .map_err(|e| e.with_param("report"))?;
         }
         Ok(found)
     }

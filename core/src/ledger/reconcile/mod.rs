@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 
 use super::LedgerStore;
 use crate::catalog::Catalog;
+use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
 use crate::types::{ImportedReport, ReconcileOptions, Reconciliation, VendorReport};
 use names::Names;
@@ -70,7 +71,7 @@ pub fn reconcile(
     let mut hashes: Vec<String> = Vec::new();
     let mut readers = Vec::new();
     for report in reports {
-        let hash = hash(report.bytes);
+        let hash = sha256_hex(report.bytes);
         let file = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
         let known = hashes.contains(&hash);
         // The same bytes twice are one report.
@@ -163,16 +164,6 @@ fn imported(
         skipped: reader.skipped,
         refused: reader.refused,
     }
-}
-
-/// SHA-256 in hexadecimal digits.
-fn hash(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::compare::Outcome;
 use super::join::Place;
 use super::names::Names;
 use super::plan::Account;
+use crate::digest::sha256_hex;
 use crate::error::Result;
 use crate::ledger::LedgerStore;
 use crate::types::{Correction, Residual, Tags, UsageQuery};
@@ -235,7 +236,7 @@ impl Net {
             &left.nanos.to_string(),
         ];
         Correction {
-            id: super::hash(what.join("\u{1f}").as_bytes())[..32].to_owned(),
+            id: sha256_hex(what.join("\u{1f}").as_bytes())[..32].to_owned(),
             at_ms: ms(self.at.unwrap_or(*from)),
             until_ms: self.at.is_none().then(|| ms(self.place.until)),
             provider: account.clone(),

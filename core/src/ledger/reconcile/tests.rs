@@ -125,7 +125,7 @@ fn a_correction_points_to_what_it_corrects() {
     assert_eq!((one.record.as_deref(), one.vendor_id.as_deref(), one.row), (Some("a"), Some("gen-a"), Some(1)));
     assert_eq!((one.residual, one.delta_nanos, one.at_ms), (Residual::PriceDrift, 200_000, DAY_ONE + 5 * HOUR));
     assert_eq!((one.model.as_deref(), one.tags["project"].as_str()), (Some("openai/gpt-4.1"), "search"));
-    assert_eq!(one.file, hash(generation("gen-a", "0.0030", 1000, 100).as_bytes()));
+    assert_eq!(one.file, sha256_hex(generation("gen-a", "0.0030", 1000, 100).as_bytes()));
     let by_project = UsageQuery { by: vec!["project".into()], ..Default::default() };
     assert_eq!(ledger.usage(&by_project).unwrap().rows[0].corrections_nanos, 200_000);
 }

@@ -222,6 +222,25 @@ impl Reader {
         self.provider.clone().unwrap_or_else(|| usual.to_owned())
     }
 
+    /// A row of which nothing is known but whose it is, and of when; of tokens until it says otherwise.
+    pub fn blank(&self, row: u64, format: Format, usual: &str, (from_ms, until_ms): (i64, i64)) -> VendorRow {
+        VendorRow {
+            row,
+            file: self.file,
+            format,
+            provider: self.provider_or(usual),
+            key: None,
+            model: None,
+            subject: Subject::Tokens(None),
+            from_ms,
+            until_ms,
+            ids: Vec::new(),
+            units: Vec::new(),
+            requests: None,
+            pico: None,
+        }
+    }
+
     /// Begins the next row.
     pub fn next(&mut self) -> u64 {
         self.number += 1;

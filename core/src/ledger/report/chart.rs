@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::escape;
 use super::gather::{OTHERS, Stacks};
+use crate::html::escape;
 use crate::ledger::export::{seconds, thousands};
 use crate::ledger::sums::Histogram;
 

@@ -12,6 +12,7 @@ use super::LedgerStore;
 use super::export::{rounded, seconds, thousands};
 use super::question::word;
 use crate::error::Result;
+use crate::html::escape;
 use crate::types::{BudgetMode, Exported, UsageQuery, UsageRow};
 use gather::{Budget, Facts, Stacks, gather};
 
@@ -52,23 +53,6 @@ pub fn html(store: &dyn LedgerStore, query: &UsageQuery, budgets: &[Burn], now_m
         complete: facts.complete,
     };
     Ok((page(&facts, query, now_ms), exported))
-}
-
-/// Text in HTML, and in an attribute's quotes.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// USD with as many decimals as an amount of this size needs.

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Format, Reader, Shape, VendorRow, buckets, moment, only_usd, text};
+use super::{Format, Reader, Shape, VendorRow, buckets, cover, moment, only_usd, text};
 use crate::ledger::reconcile::amount::{Amount, count_of};
 use crate::ledger::reconcile::vendor::{Named, Subject, units};
 use crate::types::Class;
@@ -21,26 +21,15 @@ pub(super) fn fits(shape: &Shape<'_>) -> bool {
 }
 
 pub(super) fn read(reader: &mut Reader, shape: &Shape<'_>) {
-    let provider = reader.provider_or(PROVIDER);
     let mut format = None;
     let times = |bucket: &Value| Some((moment(&text(bucket, "starting_at")?)?, moment(&text(bucket, "ending_at")?)?));
     let spans = buckets(reader, shape, times, |reader, row, span, result| {
         let found = if result.get("amount").is_some() { Format::AnthropicCost } else { Format::AnthropicUsage };
         format = Some(found);
         let blank = VendorRow {
-            row,
-            file: reader.file,
-            format: found,
-            provider: reader.provider_or(PROVIDER),
             key: text(result, "api_key_id"),
             model: text(result, "model").map(Named::Id),
-            subject: Subject::Tokens(None),
-            from_ms: span.0,
-            until_ms: span.1,
-            ids: Vec::new(),
-            units: Vec::new(),
-            requests: None,
-            pico: None,
+            ..reader.blank(row, found, PROVIDER, span)
         };
         match found {
             Format::AnthropicCost => {
@@ -51,9 +40,7 @@ pub(super) fn read(reader: &mut Reader, shape: &Shape<'_>) {
         }
         Ok(())
     });
-    if let Some(format) = format.or_else(|| reader.formats.first().copied()) {
-        spans.into_iter().for_each(|(from, until)| reader.cover(format, &provider, from, until));
-    }
+    cover(reader, PROVIDER, format, spans);
 }
 
 fn cost(reader: &mut Reader, blank: VendorRow, result: &Value) -> Result<VendorRow, String> {

@@ -61,19 +61,12 @@ pub(super) fn read(reader: &mut Reader, row: u64, line: &Line<'_>) -> Result<(),
     };
     let model = matches!(subject, Subject::Tokens(_)).then(|| Named::Words(model(line, usage_type)));
     let taken = VendorRow {
-        row,
-        file: reader.file,
-        format: Format::AwsCur,
-        provider: reader.provider_or(PROVIDER),
         key: line.get("line_item_iam_principal").map(str::to_owned),
         model,
         subject,
-        from_ms,
-        until_ms,
-        ids: Vec::new(),
         units: units.into_iter().collect(),
-        requests: None,
         pico: Some(money.pico),
+        ..reader.blank(row, Format::AwsCur, PROVIDER, (from_ms, until_ms))
     };
     reader.take(taken);
     Ok(())

@@ -58,25 +58,16 @@ fn month(text: &str) -> Option<(i64, i64)> {
     Some((ms(first)?, ms(next)?))
 }
 
-fn take(reader: &mut Reader, row: u64, (from_ms, until_ms): (i64, i64), group: &Value) -> Result<(), String> {
+fn take(reader: &mut Reader, row: u64, span: (i64, i64), group: &Value) -> Result<(), String> {
     let named = text(group, "name").or_else(|| text(group, "id"));
     let inference = group.get("inference").ok_or("no `inference`")?;
     let cents = |of: &Value| Amount::of(of.get("costCents").unwrap_or(&Value::Null), CENTS);
     let money = cents(inference).map_err(|why| format!("inference: {why}"))?;
     let blank = VendorRow {
-        row,
-        file: reader.file,
-        format: Format::HuggingFace,
-        provider: reader.provider_or(PROVIDER),
         key: named.clone(),
-        model: None,
-        subject: Subject::Tokens(None),
-        from_ms,
-        until_ms,
-        ids: Vec::new(),
-        units: Vec::new(),
         requests: count_of(inference.get("requestCount"))?,
         pico: Some(money.pico),
+        ..reader.blank(row, Format::HuggingFace, PROVIDER, span)
     };
     let mut taken = vec![blank.clone()];
     for (product, of) in group.get("compute").and_then(Value::as_object).into_iter().flatten() {

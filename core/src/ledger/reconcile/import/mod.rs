@@ -172,6 +172,15 @@ fn buckets(
     all
 }
 
+/// Notes that buckets were about everything in their times, whatever was in them: one without results says that there was
+/// nothing; of what, only its neighbours tell.
+fn cover(reader: &mut Reader, usual: &str, format: Option<Format>, spans: Vec<(i64, i64)>) {
+    let provider = reader.provider_or(usual);
+    if let Some(format) = format.or_else(|| reader.formats.first().copied()) {
+        spans.into_iter().for_each(|(from, until)| reader.cover(format, &provider, from, until));
+    }
+}
+
 /// A moment as reports write it: RFC 3339, or a date with or without a time, in UTC. Milliseconds since 1970-01-01 UTC.
 fn moment(text: &str) -> Option<i64> {
     let text = text.trim();

@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::{Format, Reader, Shape, VendorRow, buckets, only_usd, text};
+use super::{Format, Reader, Shape, VendorRow, buckets, cover, only_usd, text};
 use crate::ledger::reconcile::amount::{Amount, count_of};
 use crate::ledger::reconcile::vendor::{Named, Subject, units};
 use crate::types::Class;
@@ -20,7 +20,6 @@ pub(super) fn fits(shape: &Shape<'_>) -> bool {
 }
 
 pub(super) fn read(reader: &mut Reader, shape: &Shape<'_>) {
-    let provider = reader.provider_or(PROVIDER);
     let mut format = None;
     let times = |bucket: &Value| {
         let second = |name: &str| bucket.get(name)?.as_f64().map(|s| s as i64 * 1000);
@@ -40,29 +39,12 @@ pub(super) fn read(reader: &mut Reader, shape: &Shape<'_>) {
             other => return Err(format!("`object` is `{other}`: neither costs nor usage of completions")),
         };
         format = Some(found);
-        let blank = VendorRow {
-            row,
-            file: reader.file,
-            format: found,
-            provider: reader.provider_or(PROVIDER),
-            key: text(result, "api_key_id"),
-            model: None,
-            subject: Subject::Tokens(None),
-            from_ms: span.0,
-            until_ms: span.1,
-            ids: Vec::new(),
-            units: Vec::new(),
-            requests: None,
-            pico: None,
-        };
+        let blank = VendorRow { key: text(result, "api_key_id"), ..reader.blank(row, found, PROVIDER, span) };
         let row = if found == Format::OpenAiCosts { cost(reader, blank, result)? } else { usage(blank, result)? };
         reader.take(row);
         Ok(())
     });
-    // Buckets without results say that there was nothing; of what, only their neighbours tell.
-    if let Some(format) = format.or_else(|| reader.formats.first().copied()) {
-        spans.into_iter().for_each(|(from, until)| reader.cover(format, &provider, from, until));
-    }
+    cover(reader, PROVIDER, format, spans);
 }
 
 fn cost(reader: &mut Reader, blank: VendorRow, result: &Value) -> Result<VendorRow, String> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::table::Line;
 use super::{DAY_MS, Format, Reader, Shape, VendorRow, moment, text};
 use crate::ledger::reconcile::amount::{Amount, count, count_of};
-use crate::ledger::reconcile::vendor::{Named, Subject, units};
+use crate::ledger::reconcile::vendor::{Named, units};
 use crate::types::Class;
 
 const PROVIDER: &str = "openrouter";
@@ -23,24 +23,6 @@ pub(super) fn is_activity(shape: &Shape<'_>) -> bool {
 pub(super) fn is_generation(shape: &Shape<'_>) -> bool {
     let first = shape.first();
     first.get("id").is_some_and(Value::is_string) && first.get("total_cost").is_some()
-}
-
-fn blank(reader: &Reader, row: u64, format: Format) -> VendorRow {
-    VendorRow {
-        row,
-        file: reader.file,
-        format,
-        provider: reader.provider_or(PROVIDER),
-        key: None,
-        model: None,
-        subject: Subject::Tokens(None),
-        from_ms: 0,
-        until_ms: 0,
-        ids: Vec::new(),
-        units: Vec::new(),
-        requests: None,
-        pico: None,
-    }
 }
 
 pub(super) fn read_activity(reader: &mut Reader, shape: &Shape<'_>) {
@@ -111,7 +93,7 @@ fn each(
         }
         let read = serde_json::from_str(raw.get())
             .map_err(|e| e.to_string())
-            .and_then(|of: Value| read(blank(reader, row, format), &of));
+            .and_then(|of: Value| read(reader.blank(row, format, PROVIDER, (0, 0)), &of));
         match read {
             Ok((row, amounts)) => {
                 amounts.into_iter().flatten().for_each(|amount| reader.note(amount));
@@ -151,7 +133,7 @@ pub(super) fn read_line(reader: &mut Reader, row: u64, line: &Line<'_>) -> Resul
         ids: vec![id.to_owned()],
         units: counts,
         pico: Some(cost.pico + key.map_or(0, |key| key.pico)),
-        ..blank(reader, row, Format::OpenRouterGenerations)
+        ..reader.blank(row, Format::OpenRouterGenerations, PROVIDER, (0, 0))
     };
     reader.take(taken);
     Ok(())
