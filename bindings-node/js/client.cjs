@@ -101,12 +101,12 @@ class Interfuse {
   }
 
   async budgets() {
-    return JSON.parse(told(() => this.#open().budgets()))
+    return this.#call((client) => client.budgets())
   }
 
   async usage(options = {}) {
-    const query = question(options)
-    const report = JSON.parse(told(() => this.#open().usage(JSON.stringify(query))))
+    const query = JSON.stringify(question(options))
+    const report = await this.#call((client) => client.usage(query))
     // Not enumerable: what is printed, compared or sent on is the data.
     return Object.defineProperty(report, 'toCsv', { value: () => told(() => addon().usageCsv(JSON.stringify(report))) })
   }

@@ -2,7 +2,7 @@
 
 use interfuse::backend::KeySources;
 use interfuse::types::{Config, UsageReport, from_json};
-use interfuse::{Client, Error, ErrorKind};
+use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
@@ -127,26 +127,23 @@ impl NativeClient {
     }
 
     /// Where the budgets stand.
-    #[napi]
-    pub fn budgets(&self) -> napi::Result<String> {
-        self.client.budgets().and_then(|budgets| json(&budgets)).map_err(|error| raise(&error))
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn budgets<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        self.beside(env, |client| json(&client.budgets()?))
     }
 
     /// Sums over the ledger.
-    #[napi]
-    pub fn usage(&self, query: String) -> napi::Result<String> {
-        let sums = from_json("query", &query).and_then(|query| self.client.usage(query));
-        sums.and_then(|report| json(&report)).map_err(|error| raise(&error))
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn usage<'env>(&self, env: &'env Env, query: String) -> napi::Result<PromiseRaw<'env, String>> {
+        self.beside(env, move |client| json(&client.usage(from_json("query", &query)?)?))
     }
 
     /// Resolves when everything booked so far is durable.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn flush<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        // Also of a client that is being closed.
         let client = self.client.clone();
-        env.spawn_future(async move {
-            let flushed = tokio::task::spawn_blocking(move || client.flush()).await;
-            flushed.unwrap_or_else(|_| Err(defect())).map_err(|error| raise(&error))
-        })
+        env.spawn_future(async move { blocking(move || client.flush()).await.map_err(|error| raise(&error)) })
     }
 
     /// Records of the ledger, one by one.
@@ -168,14 +165,10 @@ impl NativeClient {
     /// An export as text.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn export<'env>(&self, env: &'env Env, request: String) -> napi::Result<PromiseRaw<'env, String>> {
-        let (client, closing) = (self.client.clone(), self.closing.clone());
-        env.spawn_future(async move {
-            let work = blocking(move || {
-                let mut document = Vec::new();
-                client.export(&from_json("request", &request)?, &mut document)?;
-                Ok(String::from_utf8_lossy(&document).into_owned())
-            });
-            run(work, None, &closing).await
+        self.beside(env, move |client| {
+            let mut document = Vec::new();
+            client.export(&from_json("request", &request)?, &mut document)?;
+            Ok(String::from_utf8_lossy(&document).into_owned())
         })
     }
 
@@ -187,11 +180,7 @@ impl NativeClient {
         request: String,
         path: String,
     ) -> napi::Result<PromiseRaw<'env, String>> {
-        let (client, closing) = (self.client.clone(), self.closing.clone());
-        env.spawn_future(async move {
-            let work = blocking(move || json(&client.export_file(&from_json("request", &request)?, path)?));
-            run(work, None, &closing).await
-        })
+        self.beside(env, move |client| json(&client.export_file(&from_json("request", &request)?, path)?))
     }
 
     /// Takes the prices of a published list.
@@ -200,14 +189,10 @@ impl NativeClient {
         self.client.load_prices(list.as_bytes()).and_then(|loaded| json(&loaded)).map_err(|error| raise(&error))
     }
 
-    /// Compares vendors' reports with the ledger; off the main thread, for a report can be large.
+    /// Compares vendors' reports with the ledger.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn reconcile<'env>(&self, env: &'env Env, request: String) -> napi::Result<PromiseRaw<'env, String>> {
-        let (client, closing) = (self.client.clone(), self.closing.clone());
-        env.spawn_future(async move {
-            let work = async { json(&client.reconcile_request(&from_json("request", &request)?)?) };
-            run(work, None, &closing).await
-        })
+        self.beside(env, move |client| json(&client.reconcile_request(&from_json("request", &request)?)?))
     }
 
     /// Models of the catalogue.
@@ -231,10 +216,21 @@ fn make(document: Option<&str>, providers: Option<&str>, keys: KeySources) -> Re
     Client::with_keys(config, keys)
 }
 
-/// Reads a ledger or writes a file on a thread where that may take long.
+/// Work that waits for a disk, on a thread where that may take long.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    let broken = |e| Error::new(ErrorKind::Internal, format!("an export broke off: {e}; please report this defect"));
-    tokio::task::spawn_blocking(work).await.map_err(broken)?
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(defect()))
+}
+
+impl NativeClient {
+    /// Work over the ledger, beside the event loop and the runtime that calls run on; ends when the client is closed.
+    fn beside<'env>(
+        &self,
+        env: &'env Env,
+        work: impl FnOnce(&Client) -> Result<String, Error> + Send + 'static,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, closing) = (self.client.clone(), self.closing.clone());
+        env.spawn_future(async move { run(blocking(move || work(&client)), None, &closing).await })
+    }
 }
 
 /// Sums, given as JSON, as CSV.
