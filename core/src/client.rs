@@ -170,10 +170,7 @@ impl Client {
     /// `invalid_request` without a model or for preferences that are wrong by themselves, `not_found` for a model that
     /// nobody knows.
     pub fn explain(&self, request: &ChatRequest) -> Result<Explanation> {
-        if fusion::adopt(&mut request.clone())? || is_fusion(request)? {
-            let message = "`model`: a fusion asks several models; explain one of its members";
-            return Err(Error::invalid_request(message).with_param("model"));
-        }
+        one_model(request, "explain")?;
         self.0.engine.router().explain(&request.terms(), request)
     }
 
@@ -182,10 +179,7 @@ impl Client {
     /// # Errors
     /// As [`Client::explain`], and when nobody is left that would be asked.
     pub fn estimate(&self, request: &ChatRequest) -> Result<CostEstimate> {
-        if fusion::adopt(&mut request.clone())? || is_fusion(request)? {
-            let message = "`model`: a fusion asks several models; estimate one of its members";
-            return Err(Error::invalid_request(message).with_param("model"));
-        }
+        one_model(request, "estimate")?;
         self.0.engine.estimate(request)
     }
 
@@ -373,6 +367,17 @@ impl Stream for RecordStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(cx)
+    }
+}
+
+/// Refuses what asks several models.
+fn one_model(request: &ChatRequest, what: &str) -> Result<()> {
+    match fusion::adopt(&mut request.clone())? || is_fusion(request)? {
+        false => Ok(()),
+        true => {
+            let message = format!("`model`: a fusion asks several models; {what} one of its members");
+            Err(Error::invalid_request(message).with_param("model"))
+        }
     }
 }
 

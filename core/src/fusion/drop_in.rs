@@ -56,9 +56,8 @@ pub(super) fn fill(member: &mut Member, defaults: &Member) {
 /// # Errors
 /// `invalid_request` naming what is wrong in the vendor's words.
 pub fn adopt(chat: &mut ChatRequest) -> Result<bool> {
-    let model = chat.model.trim().to_owned();
-    let alias = is_alias(&model, chat.provider.as_ref());
-    let there = names_openrouter(chat.provider.as_ref()) || !alias && model.starts_with("openrouter/");
+    let alias = is_alias(&chat.model, chat.provider.as_ref());
+    let there = names_openrouter(chat.provider.as_ref()) || !alias && chat.model.trim().starts_with("openrouter/");
     if there {
         return Ok(false);
     }
@@ -66,10 +65,14 @@ pub fn adopt(chat: &mut ChatRequest) -> Result<bool> {
     let mut asked = Asked { on: alias, ..Default::default() };
     asked.plugins(chat)?;
     asked.tool(chat)?;
+    if !asked.on {
+        return Ok(false);
+    }
+    let model = chat.model.trim().to_owned();
     if alias && asked.off {
         return Err(wrong("plugins", &format!("fusion is not enabled, and `{model}` is nothing else; name a model")));
     }
-    if !asked.on || asked.off {
+    if asked.off {
         return Ok(false);
     }
     if model == FLASH {
