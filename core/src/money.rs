@@ -158,6 +158,11 @@ pub(crate) fn write_decimal(f: &mut fmt::Formatter<'_>, value: u64, decimals: u3
     write!(f, ".{}", fraction.trim_end_matches('0'))
 }
 
+/// Nano-USD as an exact decimal text in USD; of sums, too, which may be larger than any one amount.
+pub(crate) fn usd(nanos: u64) -> String {
+    NanoUsd(nanos).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

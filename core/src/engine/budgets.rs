@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::estimate::Bound;
-use super::refusal::{OF_CALL, of_call, over_budget, unpriced, usd};
+use super::refusal::{OF_CALL, of_call, over_budget, unpriced};
 use super::{CallContext, Engine};
 use crate::catalog::Unpriced;
 use crate::error::Result;
 use crate::ledger::budget::{Budget, Claim, Hold, Over, Reserved, Standing};
-use crate::money::NanoUsd;
+use crate::money::{NanoUsd, usd};
 use crate::routing::{Extent, Need, Route, Target};
 use crate::types::{BudgetMode, BudgetState, OverBudget, SettledOver, Tags};
 

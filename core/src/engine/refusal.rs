@@ -3,7 +3,7 @@
 use crate::catalog::Unpriced;
 use crate::error::{Error, ErrorKind};
 use crate::ledger::budget::{Claim, Over, Span, Window};
-use crate::money::NanoUsd;
+use crate::money::usd;
 use crate::routing::Target;
 use crate::types::OverBudget;
 
@@ -126,9 +126,4 @@ fn when(window: &Window, span: Span) -> String {
             format!(" from {} to {}", moment(span.since), span.until.map(moment).unwrap_or_default())
         }
     }
-}
-
-/// Nano-USD as an exact decimal text.
-pub(super) fn usd(nanos: u64) -> String {
-    NanoUsd::from_nanos(nanos).unwrap_or(NanoUsd::MAX).to_string()
 }

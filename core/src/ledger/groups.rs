@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::question::Question;
-use super::sums::{Latencies, Sums};
+use super::sums::Sums;
 use crate::types::{Correction, LedgerRecord, UsageReport};
 
 /// An attempt as a store keeps it.
@@ -87,10 +87,8 @@ impl<'a> Groups<'a> {
 
     /// Adds one attempt, if the question is about it.
     pub fn add_one(&mut self, booked: &dyn Booked) {
-        let mut sums = Sums::of(booked.rest());
-        if self.question.latencies {
-            sums.latencies = Some(Box::new(Latencies::of(booked.rest())));
-        }
+        let mut sums = Sums::default();
+        sums.count(booked.rest(), self.question.latencies);
         self.add(booked, &sums);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::money::NanoUsd;
+use crate::money::usd;
 use crate::types::{Confidence, LedgerRecord, Outcome, UsageRow};
 
 /// What is added up.
@@ -85,6 +85,14 @@ impl Sums {
         }
     }
 
+    /// Adds one attempt, with its latencies where they are asked for.
+    pub fn count(&mut self, record: &LedgerRecord, latencies: bool) {
+        self.add(&Sums::of(record));
+        if latencies {
+            self.latencies.get_or_insert_default().count(record);
+        }
+    }
+
     /// The row of a report, without its group.
     pub fn row(self) -> UsageRow {
         let latencies = self.latencies.unwrap_or_default();
@@ -98,7 +106,7 @@ impl Sums {
             cached_tokens: self.cached_tokens,
             reasoning_tokens: self.reasoning_tokens,
             cost_nanos: self.cost_nanos,
-            cost_usd: NanoUsd::from_nanos(self.cost_nanos).unwrap_or(NanoUsd::MAX).to_string(),
+            cost_usd: usd(self.cost_nanos),
             waste_nanos: self.waste_nanos,
             estimated_nanos: self.estimated_nanos,
             cost_unknown: self.cost_unknown,
@@ -120,14 +128,12 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// Of one attempt; of one that did not answer, or that nobody was asked for, nothing.
-    pub fn of(record: &LedgerRecord) -> Self {
-        let mut latencies = Latencies::default();
+    /// Adds those of one attempt; of one that did not answer, or that nobody was asked for, there are none.
+    pub fn count(&mut self, record: &LedgerRecord) {
         if record.outcome == Outcome::Ok && !record.cached {
-            latencies.whole.count(record.latency_ms);
-            record.ttft_ms.into_iter().for_each(|ms| latencies.first.count(ms));
+            self.whole.count(record.latency_ms);
+            record.ttft_ms.into_iter().for_each(|ms| self.first.count(ms));
         }
-        latencies
     }
 
     /// Adds others to these.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::html::escape;
 use crate::types::Evaluation;
 
-use super::text::{beside, cost_per_item, usd};
+use super::text::{beside, cost_per_item};
+use crate::money::usd;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2330;--soft:#5d6675;--line:#d9dee6;--paper:#fff;--band:#f4f6f9;--bar:#9db4d3;--dot:#1f5fbf;--good:#17714a}\

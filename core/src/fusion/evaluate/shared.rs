@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::engine::{CallContext, ChatStream};
 use crate::error::{Error, ErrorKind, Result};
-use crate::money::NanoUsd;
+use crate::money::{NanoUsd, usd};
 use crate::types::{ChatCompletion, ChatRequest, ProviderPreferences, Purpose};
 
 use super::super::ask::{self, Ask, Cost};
@@ -57,7 +57,6 @@ impl Meter {
         let estimate = estimate.unwrap_or(0);
         let reached = state.nanos.saturating_add(state.held);
         if let Some(cap) = self.cap.filter(|cap| reached.saturating_add(estimate) > *cap || reached >= *cap) {
-            let usd = |nanos| NanoUsd::from_nanos(nanos).map(|n| n.to_string()).unwrap_or_default();
             let why = format!(
                 "up to {} USD more for `{model}` on top of {} USD would pass the cap of {} USD",
                 usd(estimate),

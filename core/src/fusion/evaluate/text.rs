@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::money::NanoUsd;
+use crate::money::usd;
 use crate::types::{Contender, Evaluation};
 
 impl Evaluation {
@@ -53,10 +53,6 @@ impl Evaluation {
     pub fn to_html(&self) -> String {
         super::html::page(self)
     }
-}
-
-pub(super) fn usd(nanos: u64) -> String {
-    NanoUsd::from_nanos(nanos).map_or_else(|| format!("{nanos}e-9"), |n| n.to_string())
 }
 
 /// Mean cost; `≥` where some calls' cost is unknown, `?` where all are.

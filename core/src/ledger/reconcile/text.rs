@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::explained;
+use crate::money::usd;
 use crate::types::{Difference, ModelDay, ReconciledSum, Reconciliation};
 
 /// Days that are told one by one; those that do not agree come first.
@@ -81,7 +82,7 @@ impl Reconciliation {
 fn line(head: [String; 3], sum: &ReconciledSum, ok: bool) -> [String; 9] {
     let mut why: Vec<(&String, &i64)> = sum.classes.iter().collect();
     why.sort_by_key(|(name, nanos)| (explained(name), std::cmp::Reverse(nanos.unsigned_abs())));
-    let mut why: Vec<String> = why.iter().map(|(name, nanos)| format!("{name} {}", usd(**nanos))).collect();
+    let mut why: Vec<String> = why.iter().map(|(name, nanos)| format!("{name} {}", signed(**nanos))).collect();
     if sum.unpriced_units > 0 {
         why.push(format!("{} units without a price", sum.unpriced_units));
     }
@@ -91,7 +92,7 @@ fn line(head: [String; 3], sum: &ReconciledSum, ok: bool) -> [String; 9] {
     let [day, provider, model] = head;
     let mark = if ok { "" } else { " !" };
     let share = format!("{:.2}%{mark}", sum.explained_share * 100.0);
-    let amounts = [sum.ours_nanos, sum.corrections_nanos, sum.vendor_nanos, sum.delta_nanos].map(usd);
+    let amounts = [sum.ours_nanos, sum.corrections_nanos, sum.vendor_nanos, sum.delta_nanos].map(signed);
     let [ours, corrected, vendor, delta] = amounts;
     [day, provider, model, ours, corrected, vendor, delta, share, why.join(", ")]
 }
@@ -101,7 +102,7 @@ fn difference(out: &mut String, one: &Difference) -> std::fmt::Result {
     write!(
         out,
         "  {:>14}  {}  {} {}",
-        usd(correction.delta_nanos),
+        signed(correction.delta_nanos),
         correction.residual.name(),
         one.day,
         correction.provider
@@ -125,14 +126,8 @@ fn difference(out: &mut String, one: &Difference) -> std::fmt::Result {
 }
 
 /// Nano-USD as decimal USD with its sign.
-fn usd(nanos: i64) -> String {
-    struct Usd(u64);
-    impl std::fmt::Display for Usd {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            crate::money::write_decimal(f, self.0, 9)
-        }
-    }
-    format!("{}{}", if nanos < 0 { "-" } else { "" }, Usd(nanos.unsigned_abs()))
+fn signed(nanos: i64) -> String {
+    format!("{}{}", if nanos < 0 { "-" } else { "" }, usd(nanos.unsigned_abs()))
 }
 
 /// Columns side by side; amounts to the right.

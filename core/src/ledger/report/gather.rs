@@ -97,7 +97,7 @@ pub(super) fn gather(store: &dyn LedgerStore, query: &UsageQuery, budgets: &[Bur
     kinds.retain(|row| row.group["kind"].as_deref() != Some("first"));
     let mut latencies = Latencies::default();
     let seen = store.records(query, &mut |record| {
-        latencies.add(&Latencies::of(record));
+        latencies.count(record);
         Ok(())
     })?;
     let budgets = budgets.iter().map(|burn| budget(store, burn, now_ms)).collect::<Result<_>>()?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::super::groups::Groups;
 use super::super::question::{Column, Question};
-use super::super::sums::{Latencies, Sums};
+use super::super::sums::Sums;
 use super::corrections;
 use super::faults::storage;
 use super::rows::{self, unsigned};
@@ -94,15 +94,11 @@ fn sums(connection: &Connection, question: &Question, groups: &mut Groups<'_>) -
         record.cost_nanos = number(6)?;
         record.latency_ms = number(7)?.unwrap_or(0);
         record.ttft_ms = number(8)?;
-        let mut sums = Sums::of(record);
-        if question.latencies {
-            sums.latencies = Some(Box::new(Latencies::of(record)));
-        }
         if by_run {
             (record.at_ms, record.run_id) = (at_ms, row.get(9)?);
-            groups.add(&*record, &sums);
+            groups.add_one(&*record);
         } else {
-            together.add(&sums);
+            together.count(record, question.latencies);
         }
     }
     if let Some((_, last)) = current.filter(|_| !by_run) {
