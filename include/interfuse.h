@@ -340,71 +340,6 @@ int32_t interfuse_estimate(const interfuse_client *client,
                            interfuse_error **err);
 
 /**
- * Where the configured budgets stand: spent, held for attempts under way, left. `*budgets` becomes a list in JSON (free it
- * with interfuse_string_free).
- *
- * Returns 0, or INTERFUSE_STORAGE when the ledger cannot be read.
- */
-int32_t interfuse_budgets(const interfuse_client *client,
-                          char **budgets,
-                          interfuse_error **err);
-
-/**
- * Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
- * becomes JSON (free it with interfuse_string_free).
- *
- * Returns 0, or INTERFUSE_INVALID_REQUEST for a time that cannot be read or a value that an attempt never has, or
- * INTERFUSE_STORAGE when the ledger cannot be written or read.
- */
-int32_t interfuse_usage(const interfuse_client *client,
-                        const char *query,
-                        char **report,
-                        interfuse_error **err);
-
-/**
- * Returns when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule. A ledger in
- * memory has nothing to do. A program that ends without this, interfuse_client_free or interfuse_shutdown may lose what
- * was booked within its last milliseconds.
- *
- * Returns 0, or INTERFUSE_STORAGE when something could not be written.
- */
-int32_t interfuse_flush(const interfuse_client *client,
-                        interfuse_error **err);
-
-/**
- * The records of the client's ledger, oldest first. `query` is a usage query in JSON of which the times and `where` count,
- * or NULL for all. Does not wait: `*stream` gives one record in JSON after the other (free it with interfuse_stream_free).
- *
- * Returns 0 or INTERFUSE_INVALID_REQUEST; what goes wrong while reading comes from the stream.
- */
-int32_t interfuse_records(const interfuse_client *client,
-                          const char *query,
-                          interfuse_stream **stream,
-                          interfuse_error **err);
-
-/**
- * Writes records, sums, charges (FOCUS) or a page for people out of the client's ledger. `request` is an export request in
- * JSON; `*document` becomes what was asked for (free it with interfuse_string_free).
- *
- * Returns 0, INTERFUSE_INVALID_REQUEST, INTERFUSE_STORAGE, or INTERFUSE_DECODE when a name in it holds a NUL.
- */
-int32_t interfuse_export(const interfuse_client *client,
-                         const char *request,
-                         char **document,
-                         interfuse_error **err);
-
-/**
- * As interfuse_export, into the file `path`, which is there whole or, after a failure, as it was before. `*exported` becomes
- * JSON that tells how many attempts were chosen, what they cost together, and of how many the cost is unknown (free it with
- * interfuse_string_free).
- */
-int32_t interfuse_export_file(const interfuse_client *client,
-                              const char *request,
-                              const char *path,
-                              char **exported,
-                              interfuse_error **err);
-
-/**
  * Takes the prices of a published list: LiteLLM's map, models.dev's api.json, the list of models of OpenRouter or of
  * Hugging Face's router, or genai-prices' data.json, seen from its shape. They hold for calls that begin from now on;
  * configured prices outrank them, and they outrank the catalogue's. `*loaded` becomes JSON that tells how many rows were
@@ -416,20 +351,6 @@ int32_t interfuse_load_prices(const interfuse_client *client,
                               const char *list,
                               char **loaded,
                               interfuse_error **err);
-
-/**
- * Compares vendors' own reports with the client's ledger and says why they differ. `request` is JSON: `files`, a list of
- * objects with `name` and `content` (the report as it was downloaded, JSON or CSV), and optionally `options` with `provider`,
- * `tolerance`, `keys` and `post`; with `post` the differences are posted as corrections, which interfuse_usage shows beside
- * the cost. `*report` becomes JSON whose `ok` says whether no model's day has more unexplained than the tolerance (free it
- * with interfuse_string_free). The same report again changes nothing. Makes no connection.
- *
- * Returns 0, also where `ok` is false; INTERFUSE_INVALID_REQUEST for a report of no known form.
- */
-int32_t interfuse_reconcile(const interfuse_client *client,
-                            const char *request,
-                            char **report,
-                            interfuse_error **err);
 
 /**
  * The models of the catalogue with who serves them at what price, as a JSON list in `*models` (free it with
@@ -520,6 +441,85 @@ void interfuse_stream_cancel(const interfuse_stream *stream);
  * Cancels the stream and frees it. No other function may be using it. NULL does nothing.
  */
 void interfuse_stream_free(interfuse_stream *stream);
+
+/**
+ * Where the configured budgets stand: spent, held for attempts under way, left. `*budgets` becomes a list in JSON (free it
+ * with interfuse_string_free).
+ *
+ * Returns 0, or INTERFUSE_STORAGE when the ledger cannot be read.
+ */
+int32_t interfuse_budgets(const interfuse_client *client,
+                          char **budgets,
+                          interfuse_error **err);
+
+/**
+ * Sums over the client's ledger. `query` is a usage query in JSON, or NULL for one sum over everything; `*report`
+ * becomes JSON (free it with interfuse_string_free).
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST for a time that cannot be read or a value that an attempt never has, or
+ * INTERFUSE_STORAGE when the ledger cannot be written or read.
+ */
+int32_t interfuse_usage(const interfuse_client *client,
+                        const char *query,
+                        char **report,
+                        interfuse_error **err);
+
+/**
+ * Returns when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule. A ledger in
+ * memory has nothing to do. A program that ends without this, interfuse_client_free or interfuse_shutdown may lose what
+ * was booked within its last milliseconds.
+ *
+ * Returns 0, or INTERFUSE_STORAGE when something could not be written.
+ */
+int32_t interfuse_flush(const interfuse_client *client,
+                        interfuse_error **err);
+
+/**
+ * The records of the client's ledger, oldest first. `query` is a usage query in JSON of which the times and `where` count,
+ * or NULL for all. Does not wait: `*stream` gives one record in JSON after the other (free it with interfuse_stream_free).
+ *
+ * Returns 0 or INTERFUSE_INVALID_REQUEST; what goes wrong while reading comes from the stream.
+ */
+int32_t interfuse_records(const interfuse_client *client,
+                          const char *query,
+                          interfuse_stream **stream,
+                          interfuse_error **err);
+
+/**
+ * Writes records, sums, charges (FOCUS) or a page for people out of the client's ledger. `request` is an export request in
+ * JSON; `*document` becomes what was asked for (free it with interfuse_string_free).
+ *
+ * Returns 0, INTERFUSE_INVALID_REQUEST, INTERFUSE_STORAGE, or INTERFUSE_DECODE when a name in it holds a NUL.
+ */
+int32_t interfuse_export(const interfuse_client *client,
+                         const char *request,
+                         char **document,
+                         interfuse_error **err);
+
+/**
+ * As interfuse_export, into the file `path`, which is there whole or, after a failure, as it was before. `*exported` becomes
+ * JSON that tells how many attempts were chosen, what they cost together, and of how many the cost is unknown (free it with
+ * interfuse_string_free).
+ */
+int32_t interfuse_export_file(const interfuse_client *client,
+                              const char *request,
+                              const char *path,
+                              char **exported,
+                              interfuse_error **err);
+
+/**
+ * Compares vendors' own reports with the client's ledger and says why they differ. `request` is JSON: `files`, a list of
+ * objects with `name` and `content` (the report as it was downloaded, JSON or CSV), and optionally `options` with `provider`,
+ * `tolerance`, `keys` and `post`; with `post` the differences are posted as corrections, which interfuse_usage shows beside
+ * the cost. `*report` becomes JSON whose `ok` says whether no model's day has more unexplained than the tolerance (free it
+ * with interfuse_string_free). The same report again changes nothing. Makes no connection.
+ *
+ * Returns 0, also where `ok` is false; INTERFUSE_INVALID_REQUEST for a report of no known form.
+ */
+int32_t interfuse_reconcile(const interfuse_client *client,
+                            const char *request,
+                            char **report,
+                            interfuse_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

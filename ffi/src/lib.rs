@@ -1,4 +1,4 @@
-//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle.
+//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle, and one for the ledger.
 //!
 //! Rules that every function keeps: no panic leaves it, pointers from the host are checked for NULL and text for UTF-8,
 //! `*out` and `*err` are NULL unless the function gives something there, every `_free` takes NULL.
@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod fork;
 mod handle;
+mod ledger;
 mod ready;
 mod stream;
 mod text;
@@ -19,6 +20,7 @@ mod version;
 pub use call::*;
 pub use client::*;
 pub use error::*;
+pub use ledger::*;
 pub use ready::*;
 pub use stream::*;
 pub use text::{interfuse_json_get, interfuse_string_free};
