@@ -210,6 +210,13 @@ fn main() {
         Ok(folder) => tempfile::tempdir_in(folder).unwrap(),
         Err(_) => tempfile::tempdir().unwrap(),
     };
+    // First, with a heap that nothing has been done in.
+    let memory = MemoryLedger::new(usize::MAX);
+    booking("memory: booking", &memory, &price);
+    fill("memory: a million records", &memory, &price);
+    sums("memory", &memory);
+    drop(memory);
+    println!();
     let (p50, p99, most) = fsync(folder.path());
     println!("one write of 4 KiB to the disk and fdatasync: p50 {p50:.0} µs  p99 {p99:.0} µs  max {most:.0} µs\n");
     let path = folder.path().join("ledger.db");
@@ -224,10 +231,4 @@ fn main() {
         std::fs::metadata(&path).unwrap().len() as f64 / RECORDS as f64
     );
     sums("file", &file);
-    drop(file);
-    println!();
-    let memory = MemoryLedger::new(usize::MAX);
-    booking("memory: booking", &memory, &price);
-    fill("memory: a million records", &memory, &price);
-    sums("memory", &memory);
 }

@@ -27,7 +27,7 @@ pub use embeddings::EmbeddingApi;
 pub use lists::PriceBook;
 pub use models::{Confidence, Model, Models, Offer, OfferStatus, Profile, Source};
 pub(crate) use nearest::did_you_mean;
-pub use prices::{Circumstances, Cost, Selected, Unpriced, cost_at};
+pub use prices::{Circumstances, Cost, Flat, Selected, Unpriced, cost_at};
 pub use providers::{Api, Auth, Derived, Env, Identity, Provider, ProviderKind, ProviderStatus, Providers};
 pub use resolve::{Resolution, Resolved};
 pub use target::{Policy, is_virtual};

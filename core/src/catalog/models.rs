@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
-use crate::types::Price;
+use crate::types::{Price, place};
 
 /// One model, wherever it is served.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,10 +57,9 @@ impl Model {
 
     /// Reads the offers now.
     fn check(&self) -> Result<()> {
-        let mut de = serde_json::Deserializer::from_str(self.serves.get());
-        serde_path_to_error::deserialize::<_, Offers>(&mut de)
+        place::read::<Offers>(self.serves.get())
             .map(drop)
-            .map_err(|e| Error::invalid_config(format!("models.{}.serves.{}", self.id, e.path()), e.inner()))
+            .map_err(|e| Error::invalid_config(format!("models.{}.serves.{}", self.id, e.path), e.why))
     }
 }
 
@@ -210,11 +209,7 @@ impl Models {
 
     /// Parses a document that is known to be sound, without looking at its offers.
     pub(super) fn read(text: &str) -> Result<Models> {
-        let document: Document = match serde_json::from_str(text) {
-            Ok(document) => document,
-            // Only a faulty document pays for knowing where.
-            Err(e) => return Err(located(text).unwrap_or_else(|| Error::invalid_config("models.json", e))),
-        };
+        let document: Document = place::read(text).map_err(|e| located(text, &e))?;
         if document.schema != 1 {
             let why = format!("schema {} is unknown, this version reads schema 1", document.schema);
             return Err(Error::invalid_config("models.json", why));
@@ -317,10 +312,8 @@ impl Models {
 }
 
 /// The fault of a document with the model's id in its path, where a second look finds it.
-fn located(text: &str) -> Option<Error> {
-    let mut de = serde_json::Deserializer::from_str(text);
-    let e = serde_path_to_error::deserialize::<_, Document>(&mut de).err()?;
-    let path = e.path().to_string();
+fn located(text: &str, fault: &place::Fault) -> Error {
+    let path = &fault.path;
     let id = || {
         let number: usize = path.strip_prefix("models[")?.split(']').next()?.parse().ok()?;
         let value: serde_json::Value = serde_json::from_str(text).ok()?;
@@ -328,7 +321,7 @@ fn located(text: &str) -> Option<Error> {
         Some(path.replacen(&format!("models[{number}]"), &format!("models.{id}"), 1))
     };
     let whole = || if path.len() > 1 { path.clone() } else { "models.json".to_owned() };
-    Some(Error::invalid_config(id().unwrap_or_else(whole), e.inner()))
+    Error::invalid_config(id().unwrap_or_else(whole), &fault.why)
 }
 
 /// Offers in the document's order; a provider that comes twice is refused.

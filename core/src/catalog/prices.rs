@@ -153,24 +153,59 @@ impl Price {
     /// where the row does not say.
     pub fn expected(&self, prompt: u64, cached: u64, output: u64, unix: u64) -> Option<u64> {
         let of = Circumstances { completed_ms: unix.saturating_mul(1000), ..Circumstances::default() };
-        let rates = self.select(&of, prompt).ok()?;
-        let input = rates.rate(Class::Input)?;
-        let cached = cached.min(prompt);
-        let cost = |count: u64, rate: Rate| count.saturating_mul(rate.pico());
-        let fee = rates.rate(Class::Request).map_or(0, Rate::pico);
-        let sum = fee
-            .saturating_add(cost(prompt - cached, input))
-            .saturating_add(cost(cached, rates.rate(Class::CacheRead).unwrap_or(input)));
-        match output {
-            0 => Some(sum),
-            output => Some(sum.saturating_add(cost(output, rates.rate(Class::Output)?))),
-        }
+        Flat::of(&self.select(&of, prompt).ok()?)?.expected(prompt, cached, output)
+    }
+
+    /// The rates that hold at every hour and for every length of a prompt; `None` where they differ.
+    pub fn flat(&self) -> Option<Flat> {
+        let varies = !self.long_context.is_empty()
+            || self.off_peak.is_some()
+            || self.valid_from.is_some()
+            || self.valid_until.is_some()
+            || !self.history.is_empty();
+        if varies { None } else { Flat::of(&self.select(&Circumstances::default(), 0).ok()?) }
     }
 
     /// Rates of prompt and completion tokens for a prompt of this length, in the dear hours.
     pub fn token_rates(&self, prompt: u64) -> Option<(Rate, Rate)> {
         let rates = reached(&self.long_context, prompt).map_or(&self.rates, |(_, row)| &row.rates);
         Some((rates.get(Class::Input)?, rates.get(Class::Output)?))
+    }
+}
+
+/// What is needed to tell what a request is expected to cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flat {
+    input: Rate,
+    cache_read: Rate,
+    output: Option<Rate>,
+    request: Option<Rate>,
+}
+
+impl Flat {
+    fn of(rates: &Selected<'_>) -> Option<Flat> {
+        let input = rates.rate(Class::Input)?;
+        Some(Flat {
+            input,
+            cache_read: rates.rate(Class::CacheRead).unwrap_or(input),
+            output: rates.rate(Class::Output),
+            request: rates.rate(Class::Request),
+        })
+    }
+
+    /// As [`Price::expected`].
+    pub fn expected(&self, prompt: u64, cached: u64, output: u64) -> Option<u64> {
+        let cached = cached.min(prompt);
+        let cost = |count: u64, rate: Rate| count.saturating_mul(rate.pico());
+        let sum = self
+            .request
+            .map_or(0, Rate::pico)
+            .saturating_add(cost(prompt - cached, self.input))
+            .saturating_add(cost(cached, self.cache_read));
+        match output {
+            0 => Some(sum),
+            output => Some(sum.saturating_add(cost(output, self.output?))),
+        }
     }
 }
 

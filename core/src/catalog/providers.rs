@@ -8,7 +8,7 @@ use super::address::{is_model, placeholders};
 use super::embeddings::EmbeddingApi;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use crate::types::{Quirks, toml_value, unplaced};
+use crate::types::{Quirks, place, toml_value, unplaced};
 
 /// Looks up an environment variable; the caller decides whether the environment is read at all.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -351,9 +351,7 @@ impl Providers {
     /// `invalid_config` naming row and field.
     pub fn parse(text: &str) -> Result<Providers> {
         let text = toml_value(text)?.to_string();
-        let mut de = serde_json::Deserializer::from_str(&text);
-        let document: Document = serde_path_to_error::deserialize(&mut de)
-            .map_err(|e| located(&text, &e.path().to_string(), &unplaced(e.inner())))?;
+        let document: Document = place::read(&text).map_err(|e| located(&text, &e.path, &unplaced(&e.why)))?;
         if document.schema != 1 {
             let why = format!("schema {} is unknown, this version reads schema 1", document.schema);
             return Err(Error::invalid_config("providers.toml", why));

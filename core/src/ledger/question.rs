@@ -254,6 +254,11 @@ impl Question {
         }
     }
 
+    /// Whether it groups or filters by such a column.
+    pub fn names(&self, such: impl Fn(&Column) -> bool) -> bool {
+        self.by.iter().chain(self.filter.iter().map(|(column, _)| column)).any(such)
+    }
+
     /// Whether it is about this correction.
     pub fn corrects(&self, correction: &Correction) -> bool {
         let since = self.since_ms.is_none_or(|since| correction.at_ms >= since);

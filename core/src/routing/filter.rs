@@ -114,7 +114,6 @@ impl<'a> Filters<'a> {
     /// The first filter that leaves a candidate out.
     pub fn leaves_out(&self, offered: &Offered) -> Option<Filter> {
         let p = self.preferences;
-        let declared = &offered.target.endpoint.declared;
         let named = |slugs: &[Slug<'_>]| slugs.iter().any(|slug| slug.matches(offered));
         if named(&self.ignore) {
             return Some(Filter::Ignore);
@@ -122,10 +121,10 @@ impl<'a> Filters<'a> {
         if !self.only.is_empty() && !named(&self.only) {
             return Some(Filter::Only);
         }
-        if p.data_collection == Some(DataCollection::Deny) && declared.data_collection != Some(DataCollection::Deny) {
+        if p.data_collection == Some(DataCollection::Deny) && offered.data_collection != Some(DataCollection::Deny) {
             return Some(Filter::DataCollection);
         }
-        if p.zdr == Some(true) && declared.zdr != Some(true) {
+        if p.zdr == Some(true) && offered.zdr != Some(true) {
             return Some(Filter::Zdr);
         }
         let quantization = offered.quantization.unwrap_or(Quantization::Unknown);
@@ -145,7 +144,6 @@ impl<'a> Filters<'a> {
 
     /// Why a filter left a candidate out, in words; `None` when these preferences did not.
     pub fn reason(&self, filter: Filter, offered: &Offered) -> Option<String> {
-        let declared = &offered.target.endpoint.declared;
         let id = offered.target.endpoint.id();
         let unknown_or = |what: &str, known: bool| {
             if known {
@@ -157,9 +155,9 @@ impl<'a> Filters<'a> {
             Filter::Ignore => format!("`{id}` is in `ignore`"),
             Filter::Only => format!("`{id}` is not in `only`"),
             Filter::DataCollection => {
-                unknown_or("collects what it is sent", declared.data_collection == Some(DataCollection::Allow))
+                unknown_or("collects what it is sent", offered.data_collection == Some(DataCollection::Allow))
             }
-            Filter::Zdr => unknown_or("retains what it is sent", declared.zdr == Some(false)),
+            Filter::Zdr => unknown_or("retains what it is sent", offered.zdr == Some(false)),
             Filter::Quantizations => match offered.quantization {
                 Some(known) => format!("its weights are {}", word(&known)),
                 None => "the precision of its weights is unknown".to_owned(),
@@ -203,7 +201,7 @@ fn dearer(max: &MaxPrice, offered: &Offered, need: &dyn Need) -> Option<Dearer> 
     if *max == MaxPrice::default() {
         return None;
     }
-    let Some(price) = &offered.price else { return Some(Dearer::NoPrice) };
+    let Some((price, _)) = &offered.target.price else { return Some(Dearer::NoPrice) };
     let prompt = if price.long_context.is_empty() { 0 } else { need.prompt_tokens() };
     let Some((input, output)) = price.token_rates(prompt) else { return Some(Dearer::NoPrice) };
     for (most, rate, what) in [(max.prompt, input, "prompt"), (max.completion, output, "completion")] {

@@ -8,9 +8,9 @@ use super::need::Facts;
 use super::policy::{self, Policy};
 use super::{Route, RouteOn, Router, Target, Track};
 use crate::backend::Endpoint;
-use crate::catalog::{self, Price, Provider, ProviderKind, Resolved};
+use crate::catalog::{self, Flat, Price, Provider, ProviderKind, Resolved};
 use crate::error::{Error, Result};
-use crate::types::{CostSource, Quantization, Quirks, Sort};
+use crate::types::{CostSource, DataCollection, Quantization, Quirks, Sort};
 
 /// One backend of a model.
 pub struct Offered {
@@ -34,17 +34,17 @@ pub struct Offered {
     pub hash: u64,
     /// Tells providers apart faster than their names do.
     pub(super) provider: u64,
-    // The target's own, here for decisions to find without following it.
+    // The target's and its endpoint's own, here for decisions to find without following them.
     pub(super) track: Arc<Track>,
-    pub(super) price: Option<Price>,
+    /// Its share of the requests, relative to the others'.
+    pub(super) weight: f64,
+    pub(super) data_collection: Option<DataCollection>,
+    pub(super) zdr: Option<bool>,
+    /// Of the price, where that is all there is to it.
+    pub(super) flat: Option<Flat>,
 }
 
 impl Offered {
-    /// Its share of the requests, relative to the others'.
-    pub fn weight(&self) -> f64 {
-        self.target.endpoint.declared.weight
-    }
-
     pub(super) fn route(&self, on: RouteOn, asks_reasoning: bool) -> Route {
         let reasoning = self.reasoning || asks_reasoning;
         Route { target: self.target.clone(), on, context: self.context, max_output: self.max_output, reasoning }
@@ -214,7 +214,10 @@ impl Router {
             hash: hash.finish(),
             provider: hashed(endpoint.id()),
             track: track.clone(),
-            price: price.as_ref().map(|(price, _)| price.clone()),
+            flat: price.as_ref().and_then(|(price, _)| price.flat()),
+            weight: endpoint.declared.weight,
+            data_collection: endpoint.declared.data_collection,
+            zdr: endpoint.declared.zdr,
             target: self.target(endpoint, found, asked, price, track),
         }
     }

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod listing;
 pub mod message;
 pub mod meta;
+pub(crate) mod place;
 pub mod price;
 pub mod quirks;
 pub mod reconcile;
@@ -58,21 +59,17 @@ pub use crate::error::{Attempt, AttemptKind, Dispatch, ErrorBody, ErrorKind, Mem
 pub type Extra = serde_json::Map<String, serde_json::Value>;
 
 /// Parses JSON text, naming the JSON path of a fault: `what` is "request", "configuration", ...
-pub fn from_json<'a, T: serde::Deserialize<'a>>(what: &str, text: &'a str) -> crate::Result<T> {
-    let mut de = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut de).map_err(|e| fault(what, &e.path().to_string(), e.inner()))?;
-    de.end().map_err(|e| fault(what, ".", &e))?;
-    Ok(value)
+pub fn from_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> crate::Result<T> {
+    place::read(text).map_err(|e| fault(what, &e.path, &e.why))
 }
 
 /// The same from a value that another format was read into.
 ///
 /// # Errors
 /// `invalid_config` or `invalid_request` naming the JSON path.
-pub fn from_value<T: for<'de> serde::Deserialize<'de>>(what: &str, value: &serde_json::Value) -> crate::Result<T> {
+pub fn from_value<T: serde::de::DeserializeOwned>(what: &str, value: &serde_json::Value) -> crate::Result<T> {
     let text = value.to_string();
-    let mut de = serde_json::Deserializer::from_str(&text);
-    serde_path_to_error::deserialize(&mut de).map_err(|e| fault(what, &e.path().to_string(), &unplaced(e.inner())))
+    place::read(&text).map_err(|e| fault(what, &e.path, &unplaced(&e.why)))
 }
 
 /// What is wrong, without line and column of a text that nobody has seen.

@@ -597,9 +597,8 @@ mod tests {
         let e = serde_json::from_value::<Price>(json!({"input": "1", "cache_read": "-0.1"})).unwrap_err();
         assert!(e.to_string().contains("-0.1"), "{e}");
         let row = r#"{"a": {"input": "1", "long_context": [{"above_input_tokens": 1, "cache_read": "-0.1"}]}}"#;
-        let mut de = serde_json::Deserializer::from_str(row);
-        let e = serde_path_to_error::deserialize::<_, BTreeMap<String, Price>>(&mut de).unwrap_err();
-        assert_eq!(e.path().to_string(), "a.long_context[0].cache_read");
+        let e = super::super::place::read::<BTreeMap<String, Price>>(row).err().unwrap();
+        assert_eq!(e.path, "a.long_context[0].cache_read");
         let e = serde_json::from_value::<Price>(json!({"input": 0.1})).unwrap_err();
         assert!(e.to_string().contains("as text"), "{e}");
         let e = serde_json::from_value::<Price>(json!({"long_context": [{"input": "1"}]})).unwrap_err();

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, Statement, params};
 
 use super::super::groups::Groups;
 use super::super::question::{Column, Question};
@@ -13,9 +13,7 @@ use super::corrections;
 use super::faults::storage;
 use super::rows::{self, unsigned};
 use crate::error::Result;
-use crate::types::{
-    CompletionTokensDetails, Correction, LedgerRecord, PriceRow, PromptTokensDetails, Usage, UsageQuery, UsageReport,
-};
+use crate::types::{Correction, LedgerRecord, PriceRow, UsageQuery, UsageReport};
 
 /// Records read between two looks at the file, so that a slow reader does not hold up the writer's log.
 const PAGE: i64 = 1000;
@@ -49,62 +47,110 @@ pub(super) fn corrections(connection: &Connection, path: &Path, question: &Quest
 /// Adds up attempts that are alike in everything the question names before they are put into a group: those of one
 /// combination of words, and of one quarter of an hour where it names times.
 fn sums(connection: &Connection, question: &Question, groups: &mut Groups<'_>) -> rusqlite::Result<()> {
-    let named = || question.by.iter().chain(question.filter.iter().map(|(column, _)| column));
-    let by_run = named().any(|column| *column == Column::Run);
-    let by_time = named().any(|column| matches!(column, Column::Time(_)));
-    let mut facets = Facets::new(connection)?;
-    // But for ids the index has everything, and has the attempts of one combination of words together.
-    let mut statement = connection.prepare(match by_run {
-        true => {
-            "SELECT facet, at_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nanos, latency_ms, \
-             ttft_ms, run_id FROM attempt WHERE at_ms BETWEEN ?1 AND ?2"
-        }
-        false => {
-            "SELECT facet, at_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nanos, latency_ms, \
-             ttft_ms FROM attempt INDEXED BY attempt_sums WHERE at_ms BETWEEN ?1 AND ?2 ORDER BY facet, at_ms"
-        }
-    })?;
+    if question.names(|column| *column == Column::Run) {
+        return sums_by_run(connection, question, groups);
+    }
+    let by_time = question.names(|column| matches!(column, Column::Time(_)));
+    let mut facets = connection.prepare(&format!("SELECT {}, id FROM facet ORDER BY id", words(question)))?;
+    let mut facets = facets.query([])?;
+    // The index has everything but ids, and has the attempts of one combination of words together.
+    let mut statement = connection.prepare(&format!(
+        "SELECT {SUMMED} FROM attempt INDEXED BY attempt_sums WHERE at_ms BETWEEN ?1 AND ?2 ORDER BY facet, at_ms"
+    ))?;
     let (since, last) = times(question);
     let mut rows = statement.query(params![since, last])?;
     let mut current: Option<((i64, u64), LedgerRecord)> = None;
     let mut together = Sums::default();
     while let Some(row) = rows.next()? {
-        let number = |column| row.get::<_, Option<i64>>(column).map(|number| number.map(unsigned));
         let (facet, at_ms) = (row.get::<_, i64>(0)?, unsigned(row.get(1)?));
         let alike = (facet, if by_time { at_ms / QUARTER_MS } else { 0 });
         let record = match &mut current {
             Some((of, record)) if *of == alike => record,
             other => {
-                if let Some((_, before)) = other.take().filter(|_| !by_run) {
-                    groups.add(&before, &std::mem::take(&mut together));
+                let before = other.take();
+                if let Some((_, before)) = &before {
+                    groups.add(before, &std::mem::take(&mut together));
                 }
-                &mut other.insert((alike, LedgerRecord { at_ms, ..facets.get(facet)?.clone() })).1
+                let mut record = match before {
+                    Some(((same, _), record)) if same == facet => record,
+                    _ => next_facet(&mut facets, facet)?,
+                };
+                record.at_ms = at_ms;
+                &mut other.insert((alike, record)).1
             }
         };
-        record.usage = Some(Usage {
-            prompt_tokens: number(2)?.unwrap_or(0),
-            completion_tokens: number(3)?.unwrap_or(0),
-            prompt_tokens_details: Some(PromptTokensDetails { cached_tokens: number(4)?, ..Default::default() }),
-            completion_tokens_details: Some(CompletionTokensDetails {
-                reasoning_tokens: number(5)?,
-                ..Default::default()
-            }),
-            ..Default::default()
-        });
-        record.cost_nanos = number(6)?;
-        record.latency_ms = number(7)?.unwrap_or(0);
-        record.ttft_ms = number(8)?;
-        if by_run {
-            (record.at_ms, record.run_id) = (at_ms, row.get(9)?);
-            groups.add_one(&*record);
-        } else {
-            together.count(record, question.latencies);
-        }
+        measured(row, record)?;
+        together.count(record, question.latencies);
     }
-    if let Some((_, last)) = current.filter(|_| !by_run) {
+    if let Some((_, last)) = current {
         groups.add(&last, &together);
     }
     Ok(())
+}
+
+/// The same where each call or fusion is a group: its ids stand with the attempts alone.
+fn sums_by_run(connection: &Connection, question: &Question, groups: &mut Groups<'_>) -> rusqlite::Result<()> {
+    let mut facets = Facets::new(connection)?;
+    let mut statement =
+        connection.prepare(&format!("SELECT {SUMMED}, run_id FROM attempt WHERE at_ms BETWEEN ?1 AND ?2"))?;
+    let (since, last) = times(question);
+    let mut rows = statement.query(params![since, last])?;
+    while let Some(row) = rows.next()? {
+        let shared = facets.get(row.get(0)?)?.clone();
+        let mut record = LedgerRecord { at_ms: unsigned(row.get(1)?), run_id: row.get(9)?, ..shared };
+        measured(row, &mut record)?;
+        groups.add_one(&record);
+    }
+    Ok(())
+}
+
+/// What sums are made of.
+const SUMMED: &str = "facet, at_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nanos, \
+    latency_ms, ttft_ms";
+
+/// Puts what was measured of one attempt into the record.
+fn measured(row: &Row<'_>, record: &mut LedgerRecord) -> rusqlite::Result<()> {
+    let number = |column| row.get::<_, Option<i64>>(column).map(|number| number.map(unsigned));
+    let usage = record.usage.get_or_insert_default();
+    usage.prompt_tokens = number(2)?.unwrap_or(0);
+    usage.completion_tokens = number(3)?.unwrap_or(0);
+    usage.prompt_tokens_details.get_or_insert_default().cached_tokens = number(4)?;
+    usage.completion_tokens_details.get_or_insert_default().reasoning_tokens = number(5)?;
+    record.cost_nanos = number(6)?;
+    record.latency_ms = number(7)?.unwrap_or(0);
+    record.ttft_ms = number(8)?;
+    Ok(())
+}
+
+/// The columns of `facet`, but for words that a question does not ask for.
+fn words(question: &Question) -> String {
+    let named = |column: &str| match column {
+        "provider" => question.names(|c| matches!(c, Column::Provider | Column::Endpoint)),
+        "model" => question.names(|c| *c == Column::Model),
+        "model_sent" => question.names(|c| matches!(c, Column::ModelSent | Column::ModelServed | Column::Endpoint)),
+        "model_served" => question.names(|c| *c == Column::ModelServed),
+        "served_by" => question.names(|c| *c == Column::ServedBy),
+        "\"key\"" => question.names(|c| *c == Column::Key),
+        "purpose" => question.names(|c| *c == Column::Purpose),
+        "kind" => question.names(|c| *c == Column::Kind),
+        "error" => question.names(|c| *c == Column::Error),
+        "tags" => question.names(|c| matches!(c, Column::Tag(_))),
+        // What sums ask for, too.
+        _ => true,
+    };
+    let text = |column: &str| if matches!(column, "provider" | "model" | "model_sent") { "''" } else { "NULL" };
+    let columns = rows::FACET.split(", ").map(|column| if named(column) { column } else { text(column) });
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+/// The next record of rows in the order of their ids that has this one, which is the last column.
+fn next_facet(rows: &mut Rows<'_>, wanted: i64) -> rusqlite::Result<LedgerRecord> {
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(rows::FACETS)? == wanted {
+            return rows::facet(row);
+        }
+    }
+    Err(rusqlite::Error::QueryReturnedNoRows)
 }
 
 /// A way through the file in the order of booking, page by page, up to what was there when it began.

@@ -63,10 +63,13 @@ impl<'a> Asked<'a> {
     /// What the request is expected to cost at a candidate, in pico-USD: its prompt, of which as much is taken to come
     /// from the cache as lately did, and its answer, at the rates of the hour.
     pub fn cost(&self, offered: &Offered, observed: &Observed) -> Option<u64> {
-        let price = offered.price.as_ref()?;
         let prompt = *self.prompt.get_or_init(|| self.need.prompt_tokens());
         let cached = observed.cached_share.map_or(0, |share| (prompt as f64 * share.clamp(0.0, 1.0)) as u64);
-        price.expected(prompt, cached, self.output_tokens(offered.max_output), self.unix)
+        let output = self.output_tokens(offered.max_output);
+        match offered.flat {
+            Some(flat) => flat.expected(prompt, cached, output),
+            None => offered.target.price.as_ref()?.0.expected(prompt, cached, output, self.unix),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ const MOST: u64 = 1 << 53;
 
 pub(super) fn score(all: &[Candidate<'_>], _: &Asked<'_>, rng: &mut fastrand::Rng, scores: &mut Vec<u64>) {
     scores.extend(all.iter().map(|candidate| {
-        let weight = candidate.offered.weight();
+        let weight = candidate.offered.weight;
         // In (0, 1]: the logarithm of 0 is none.
         let drawn = 1.0 - rng.f32();
         if weight > 0.0 { ((f64::from(-drawn.ln()) / weight * SCALE) as u64).min(MOST) } else { UNKNOWN }
