@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors test-focus test-faults fuzz soak bench bench-budget bench-ledger bench-reconcile bench-routing bench-wires setup models lint deny clean
+.PHONY: help demo test test-vendors test-focus test-faults fuzz soak bench bench-budget bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -11,6 +11,7 @@ help:
 	@echo 'make soak    200000 calls, 10000 cancelled ones, 1000 slow streams: memory, sockets and tasks, with bounds (CALLS= CANCELS= STREAMS=)'
 	@echo 'make bench   interfuse beside raw clients of each language'
 	@echo 'make bench-budget   what holding and settling money costs a call, beside its goal'
+	@echo 'make bench-overhead   what a call and an event of a stream take more than by reqwest alone, and how soon a cancelled call is gone'
 	@echo 'make bench-reconcile   a million records compared with a hundred thousand rows of a vendor, beside its goals'
 	@echo 'make bench-routing   what a routing decision over 200 backends costs, beside its goals'
 	@echo 'make bench-wires   what each wire costs to write and read, beside its goals'
@@ -40,13 +41,17 @@ fuzz:
 	@bash tests/setup/fuzz.sh
 
 soak:
-	@cargo run -q --release --locked -p interfuse-tests --bin soak -- --calls $${CALLS:-200000} --cancels $${CANCELS:-10000} --streams $${STREAMS:-1000}
+	@cargo run -q --profile bench --locked -p interfuse-tests --bin soak -- --calls $${CALLS:-200000} --cancels $${CANCELS:-10000} --streams $${STREAMS:-1000}
 
 bench:
 	@bash tests/setup/bench.sh
 
 bench-budget:
 	@cargo bench -q --locked -p interfuse --bench budget
+
+bench-overhead:
+	@cargo bench -q --locked -p interfuse-tests --bench overhead
+
 bench-reconcile:
 	@cargo bench -q --locked -p interfuse --bench reconcile
 

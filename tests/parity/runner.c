@@ -183,6 +183,8 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
         return budgets(client, request, err);
     } else if (strcmp(op, "ledger") == 0) {
         return ledger(client, request, err);
+    } else if (strcmp(op, "reconcile") == 0) {
+        return told(client, request, interfuse_reconcile, err);
     } else if (strcmp(op, "client") == 0) {
         line("result", "null");
         return INTERFUSE_OK;

@@ -38,6 +38,8 @@ async function run(client, op, body, options) {
     case 'ledger':
       await client.chat.completions.create(body.chat, options)
       return ledger(client, body)
+    case 'reconcile':
+      return client.reconcile(body.files, body.options)
     case 'client':
       return null
     default:

@@ -40,11 +40,19 @@ def ledger(client: interfuse.Client | interfuse.AsyncClient, asked: dict[str, An
     return {"usage": client.usage(**query).to_dict(), "records": records, "export": json.loads(out.getvalue())}
 
 
+def reconcile(client: interfuse.Client | interfuse.AsyncClient, asked: dict[str, Any]) -> object:
+    """Why vendors' reports differ from the ledger."""
+    reports = [(file["name"], file["content"].encode()) for file in asked["files"]]
+    return client.reconcile(*reports, **asked["options"]).to_dict()
+
+
 def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_after: float | None) -> object:
     if op == "explain":
         return client.explain(**request)
     if op == "estimate":
         return client.estimate(**request)
+    if op == "reconcile":
+        return reconcile(client, request)
     if op == "budgets":
         # A stream that is left after its first chunk.
         with client.chat.completions.create(stream=True, **request) as left:
@@ -91,6 +99,8 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         return client.explain(**request)
     if op == "estimate":
         return client.estimate(**request)
+    if op == "reconcile":
+        return reconcile(client, request)
     if op == "budgets":
         async with await client.chat.completions.create(stream=True, **request) as left:
             await anext(aiter(left))

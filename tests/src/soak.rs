@@ -2,10 +2,12 @@
 //! system says of this process.
 
 use std::io::{self, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,6 +55,55 @@ impl Chance {
     }
 }
 
+/// A process of its own that [`serve`]s, which the program at hand does when its first argument is `serve`. It ends when
+/// this one does, because its standard input does.
+pub struct Server {
+    child: Child,
+    /// Its address.
+    pub base: String,
+}
+
+impl Server {
+    /// Starts the program at hand once more, as a server.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start() -> io::Result<Server> {
+        let mut child =
+            Command::new(std::env::current_exe()?).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(out) = child.stdout.take() {
+            io::BufRead::read_line(&mut io::BufReader::new(out), &mut line)?;
+        }
+        Ok(Server { child, base: format!("http://{}", line.trim()) })
+    }
+
+    /// Connections open at the server, and requests it has seen.
+    ///
+    /// # Errors
+    /// It tells nothing.
+    pub fn stats(&self) -> Result<(usize, usize), String> {
+        let ask = || -> io::Result<Value> {
+            let mut socket = std::net::TcpStream::connect(self.base.trim_start_matches("http://"))?;
+            socket.write_all(b"GET /__stats HTTP/1.1\r\nhost: up\r\ncontent-length: 0\r\n\r\n")?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer)?;
+            let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+            Ok(serde_json::from_str(body)?)
+        };
+        let stats = ask().map_err(|e| format!("the server tells nothing: {e}"))?;
+        let number = |name: &str| stats[name].as_u64().unwrap_or_default() as usize;
+        Ok((number("open"), number("requests")))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     open: AtomicUsize,
@@ -60,7 +111,8 @@ struct Counts {
 }
 
 /// Serves until standard input ends; prints its address first. What a request is answered with says the first part of its
-/// path: `fast`, `slow` (some milliseconds, in pieces) or `drip` (a chunk every 50 ms, without an end).
+/// path: `fast`, `long` (a stream of [`LONG`] chunks), `slow` (some milliseconds, in pieces) or `drip` (a chunk every 50 ms,
+/// without an end).
 ///
 /// # Errors
 /// No port.
@@ -103,7 +155,10 @@ async fn connection(mut socket: TcpStream, counts: &Counts) -> io::Result<()> {
         let pause = Duration::from_micros(if path.starts_with("/slow") { 500 } else { 0 });
         match (path.starts_with("/drip"), streamed) {
             (true, _) => return drip(&mut socket).await,
-            (_, true) => in_pieces(&mut socket, HEAD, &stream(), pause).await?,
+            (_, true) => {
+                let chunks = if path.starts_with("/long") { LONG } else { 6 };
+                in_pieces(&mut socket, HEAD, &stream(chunks), pause).await?;
+            }
             (_, false) => {
                 let body = whole();
                 let head = format!(
@@ -139,6 +194,9 @@ async fn request(socket: &mut TcpStream, held: &mut Vec<u8>) -> io::Result<Optio
     }
 }
 
+/// Chunks with content of a long stream.
+pub const LONG: usize = 500;
+
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 const CHUNK: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Bern \"}}]}\n\n";
 const LAST: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
@@ -147,8 +205,8 @@ fn chunked(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-fn stream() -> String {
-    format!("{}{}0\r\n\r\n", chunked(CHUNK).repeat(6), chunked(LAST))
+fn stream(chunks: usize) -> String {
+    format!("{}{}0\r\n\r\n", chunked(CHUNK).repeat(chunks), chunked(LAST))
 }
 
 fn whole() -> String {

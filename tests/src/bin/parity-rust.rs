@@ -83,6 +83,7 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
             value(client.budgets()?)
         }
         "ledger" => ledger(client, from_json("request", request)?).await,
+        "reconcile" => value(client.reconcile_request(&from_json("request", request)?)?),
         "client" => Ok(Value::Null),
         other => Err(Error::new(ErrorKind::Misuse, format!("no operation `{other}`"))),
     }

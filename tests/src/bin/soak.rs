@@ -1,16 +1,16 @@
 //! What a client costs that runs for long: memory over many calls, sockets and tasks after cancelled ones, memory of many
 //! slow streams at once. Prints what it measures and fails above the bounds. The server it asks is a process of its own.
 
-use std::io::{self, Read as _, Write as _};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::io::{self, Write as _};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use interfuse::types::{ChatRequest, Config, Message, UsageQuery};
 use interfuse::{ChatStream, Client};
-use interfuse_tests::soak::{Chance, rss_kib, serve, sockets};
-use serde_json::{Value, json};
+use interfuse_tests::soak::{Chance, Server, rss_kib, serve, sockets};
+use serde_json::json;
 use tokio::runtime::{Builder, Handle};
 
 const USAGE: &str = "usage: soak [--calls N] [--cancels N] [--streams N]
@@ -65,55 +65,15 @@ fn run() -> Outcome {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\nsoak: ")) }
 }
 
-/// The other process. It ends when this one does, because its standard input does.
-struct Server {
-    child: Child,
-    base: String,
-}
-
-impl Server {
-    fn start() -> io::Result<Server> {
-        let mut child =
-            Command::new(std::env::current_exe()?).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            io::BufRead::read_line(&mut io::BufReader::new(out), &mut line)?;
-        }
-        Ok(Server { child, base: format!("http://{}", line.trim()) })
-    }
-
-    fn client(&self) -> Result<Client, String> {
-        let up = |mode: &str| json!({"base_url": format!("{}/{mode}/v1", self.base), "api_key": "key-of-the-soak"});
-        let config = json!({
-            "use_environment": false,
-            "providers": {"fast": up("fast"), "slow": up("slow"), "drip": up("drip")},
-            "retries": {"max_retries": 0}
-        });
-        let config: Config = serde_json::from_value(config).map_err(|e| e.to_string())?;
-        Client::from_config(config).map_err(|e| e.to_string())
-    }
-
-    /// Connections open at the server, and requests it has seen.
-    fn stats(&self) -> Result<(usize, usize), String> {
-        let ask = || -> io::Result<Value> {
-            let mut socket = std::net::TcpStream::connect(self.base.trim_start_matches("http://"))?;
-            socket.write_all(b"GET /__stats HTTP/1.1\r\nhost: up\r\ncontent-length: 0\r\n\r\n")?;
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer)?;
-            let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
-            Ok(serde_json::from_str(body)?)
-        };
-        let stats = ask().map_err(|e| format!("the server tells nothing: {e}"))?;
-        let number = |name: &str| stats[name].as_u64().unwrap_or_default() as usize;
-        Ok((number("open"), number("requests")))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn client(server: &Server) -> Result<Client, String> {
+    let up = |mode: &str| json!({"base_url": format!("{}/{mode}/v1", server.base), "api_key": "key-of-the-soak"});
+    let config = json!({
+        "use_environment": false,
+        "providers": {"fast": up("fast"), "slow": up("slow"), "drip": up("drip")},
+        "retries": {"max_retries": 0}
+    });
+    let config: Config = serde_json::from_value(config).map_err(|e| e.to_string())?;
+    Client::from_config(config).map_err(|e| e.to_string())
 }
 
 fn say(line: &str) {
@@ -175,7 +135,7 @@ where
 fn many_calls(server: &Server, count: usize) -> Outcome {
     const STEPS: usize = 20;
     let runtime = runtime()?;
-    let client = server.client()?;
+    let client = client(server)?;
     let calls = |count: usize| {
         let client = client.clone();
         runtime.block_on(spread(count, move |at| {
@@ -213,7 +173,7 @@ fn many_calls(server: &Server, count: usize) -> Outcome {
 /// Calls dropped at random moments, whole and streamed.
 fn cancelled_calls(server: &Server, count: usize) -> Outcome {
     let runtime = runtime()?;
-    let client = server.client()?;
+    let client = client(server)?;
     // How long a call takes here when nobody cancels it.
     let (rehearsed, shared) = (Instant::now(), client.clone());
     let failed = runtime.block_on(spread(REHEARSED, move |_| {
@@ -269,7 +229,7 @@ fn cancelled_calls(server: &Server, count: usize) -> Outcome {
 /// Streams that are all open at once, each with a chunk now and then.
 fn slow_streams(server: &Server, count: usize) -> Outcome {
     let runtime = runtime()?;
-    let client = server.client()?;
+    let client = client(server)?;
     runtime.block_on(async {
         read(client.chat_stream(ask("drip/m")).await, 2).await.map_err(|e| e.to_string())?;
         let idle = rss_kib();

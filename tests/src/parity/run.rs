@@ -105,7 +105,7 @@ impl Outcome {
                     self.events.iter().filter(|event| event["type"] == "final_delta").cloned().collect();
                 Some(joined(&deltas, "/text"))
             }
-            Op::Embeddings | Op::Explain | Op::Estimate | Op::Budgets | Op::Ledger | Op::Client => None,
+            Op::Embeddings | Op::Explain | Op::Estimate | Op::Budgets | Op::Ledger | Op::Reconcile | Op::Client => None,
         }
     }
 

@@ -58,6 +58,8 @@ pub enum Op {
     Budgets,
     /// One answer, and then what the ledger says of it: sums, records, an export.
     Ledger,
+    /// Vendors' reports compared with the ledger.
+    Reconcile,
     /// Only making the client.
     Client,
 }
@@ -75,6 +77,7 @@ impl Op {
             Op::Estimate => "estimate",
             Op::Budgets => "budgets",
             Op::Ledger => "ledger",
+            Op::Reconcile => "reconcile",
             Op::Client => "client",
         }
     }
