@@ -184,3 +184,31 @@ BY_KIND: dict[str, type[InterfuseError]] = {
     "misuse": MisuseError,
     "internal": InternalError,
 }
+
+STATUS: dict[str, int] = {
+    "invalid_request": 400,
+    "invalid_config": 400,
+    "authentication": 401,
+    "permission": 403,
+    "not_found": 404,
+    "context_length": 400,
+    "content_filtered": 400,
+    "unsupported": 400,
+    "rate_limited": 429,
+    "insufficient_credits": 402,
+    "overloaded": 503,
+    "server_error": 500,
+    "timeout": 504,
+    "connection": 502,
+    "interrupted": 502,
+    "decode": 502,
+    "budget_exceeded": 402,
+    "deadline_exceeded": 504,
+    "all_members_failed": 502,
+    "recursion": 400,
+    "storage": 500,
+    "cancelled": 499,
+    "misuse": 400,
+    "internal": 500,
+}
+"""HTTP status of a kind, where no vendor gave one."""

@@ -60,7 +60,11 @@ pub fn python() -> String {
     for row in KINDS {
         out += &format!("    \"{}\": {},\n", row.name, row.class);
     }
-    out + "}\n"
+    out += "}\n\nSTATUS: dict[str, int] = {\n";
+    for row in KINDS {
+        out += &format!("    \"{}\": {},\n", row.name, row.status);
+    }
+    out + "}\n\"\"\"HTTP status of a kind, where no vendor gave one.\"\"\"\n"
 }
 
 /// `errors.cjs`.

@@ -32,6 +32,7 @@ pub fn outputs() -> Result<Vec<(&'static str, String)>, String> {
         ("bindings-python/python/interfuse/_responses.pyi", python::responses(&model)),
         ("bindings-python/python/interfuse/_fields.py", python::fields(&model)),
         ("bindings-python/python/interfuse/errors.py", errors::python()),
+        ("bindings-python/python/interfuse/httpx2.py", python::httpx2()),
     ])
 }
 

@@ -100,6 +100,12 @@ pub fn responses(model: &[Def]) -> String {
     out
 }
 
+/// `httpx2.py`: what `httpx.py` is, for the library that openai 3 uses, which has the same names.
+pub fn httpx2() -> String {
+    let written = include_str!("../../../bindings-python/python/interfuse/httpx.py");
+    format!("# {MARKER}\n{}", written.replace("httpx", "httpx2"))
+}
+
 /// `_fields.py`: names of the response fields that may be absent.
 pub fn fields(model: &[Def]) -> String {
     let mut names = BTreeSet::new();
