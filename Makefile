@@ -1,10 +1,11 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-vendors test-focus test-faults fuzz soak bench bench-budget bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny clean
+.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
 	@echo 'make test    every test: Rust, C, C++, Python, Node, and the types (PARTS="c python" for some of them)'
 	@echo 'make test-vendors   the official SDKs of eight vendors and interfuse ask one server and must hear the same'
+	@echo 'make test-compat   openai, instructor, LangChain, LlamaIndex and huggingface_hub, unmodified, on interfuse'
 	@echo 'make test-focus   the validator of FOCUS, readers of Arrow and a browser judge what leaves a ledger'
 	@echo 'make test-faults   what backends can do wrong, in four languages, as a table (FAULTS=DIR for definitions of another folder)'
 	@echo 'make fuzz    a fuzzer makes up streams, answers, configurations and judges (FUZZ_SECONDS=10 each, TARGETS="sse config" for some)'
@@ -30,6 +31,9 @@ test:
 
 test-vendors:
 	@bash tests/setup/vendors.sh
+
+test-compat:
+	@bash tests/setup/compat.sh
 
 test-focus:
 	@bash tests/setup/focus.sh
@@ -80,5 +84,5 @@ deny:
 	@bash tests/setup/deny.sh build
 
 clean:
-	rm -rf target .venv .venv-vendors .venv-focus .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
+	rm -rf target .venv .venv-compat .venv-vendors .venv-focus .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
 	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node

@@ -4,7 +4,7 @@
 
 use std::io::Read as _;
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -12,6 +12,7 @@ use interfuse::Client;
 use interfuse::types::{ChatCompletion, ChatRequest, Config, Message};
 use interfuse_tests::soak::{LONG, Server, serve};
 use serde_json::json;
+use tokio_rustls::rustls;
 
 /// Microseconds that a call may take more, the median and the 99th percentile.
 const CALL_US: (f64, f64) = (50.0, 300.0);
@@ -69,6 +70,14 @@ impl Raw {
         }
         assert!(bytes > LONG * 100);
     }
+}
+
+/// Without encryption, which is not compared; a configuration of it must be there all the same.
+fn raw_client() -> reqwest::Client {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap()
 }
 
 async fn calls(client: &Client, raw: &Raw, base: &str) {
@@ -163,7 +172,7 @@ fn main() {
     let server = Server::start().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let (client, raw) = (client(&server.base), Raw(reqwest::Client::builder().no_proxy().build().unwrap()));
+        let (client, raw) = (client(&server.base), Raw(raw_client()));
         calls(&client, &raw, &server.base).await;
         streams(&client, &raw, &server.base).await;
         cancels().await;

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Every test there is, in an order that builds each thing once: the C library, the Python package and the Node addon with
-# their own tests, then Rust's, whose parity scenarios run through all three, then the faults, then the judges from outside: the vendors' SDKs, FOCUS' validator. A part that is missing or cannot build counts
+# their own tests, then Rust's, whose parity scenarios run through all three, then the faults, then the judges from outside: the vendors' SDKs, the clients that run on interfuse, FOCUS' validator. A part that is missing or cannot build counts
 # as a failure; the others still run. PARTS="c python" runs some parts only and says so.
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
-all_parts="c python node rust faults vendors focus"
+all_parts="c python node rust faults vendors compat focus"
 parts=${PARTS:-$all_parts}
 logs=$TARGET/test-logs
 mkdir -p "$logs"
@@ -39,8 +39,8 @@ count() {
     tally "$1" "$p" "$f" "$s"
 }
 read_cargo()  { awk '/^test result:/ { p += $4; f += $6; s += $8 } END { print p+0, f+0, s+0 }' "$1"; }
-read_pytest() { grep -E '^=* ?[0-9]+ (passed|failed|skipped|error).* in [0-9]' "$1" | tail -n 1 | awk '{
-    for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p = $(i-1); if ($i ~ /^failed/) f += $(i-1); if ($i ~ /^error/) f += $(i-1); if ($i ~ /^skipped/) s = $(i-1) } }
+read_pytest() { grep -E '^=* ?[0-9]+ (passed|failed|skipped|error).* in [0-9]' "$1" | awk '{
+    for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i-1); if ($i ~ /^failed/) f += $(i-1); if ($i ~ /^error/) f += $(i-1); if ($i ~ /^skipped/) s += $(i-1) } }
     END { print p+0, f+0, s+0 }' | grep . || echo 0 0 0; }
 read_node()   { awk '/^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { n[$2] += $3 }
     END { print n["pass"]+0, n["fail"]+n["cancelled"]+0, n["skipped"]+n["todo"]+0 }' "$1"; }
@@ -94,6 +94,13 @@ part_vendors() {
     [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step vendors bash "$SETUP/bind-python.sh"
     step vendors cargo build --locked --workspace --bin upstream && step judges bash "$SETUP/vendors.sh" built
     count Vendors judges $? read_pytest
+}
+
+part_compat() {
+    title "Clients on interfuse"
+    [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step compat bash "$SETUP/bind-python.sh"
+    step compat cargo build --locked --workspace --bin upstream && step clients bash "$SETUP/compat.sh" built
+    count Clients clients $? read_pytest
 }
 
 # Needs the Python package.

@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$ROOT"
 judges=$ROOT/.venv-vendors
 
-# With `built` the package and the server are there already, as in `make test`.
-if [ "${1:-}" != built ]; then
+# With `built` the package and the server are there already, as in `make test`; with `environment` nothing is asked.
+if [ -z "${1:-}" ]; then
     bash "$SETUP/machine.sh" test
     bash "$SETUP/python.sh"
     bash "$SETUP/bind-python.sh"
@@ -19,6 +19,7 @@ if ! cmp -s "$SETUP/vendors.txt" "$judges/installed.txt"; then
     "$judges/bin/pip" install --quiet --requirement "$SETUP/vendors.txt"
     cp "$SETUP/vendors.txt" "$judges/installed.txt"
 fi
+[ "${1:-}" = environment ] && exit 0
 title "The vendors' SDKs as judges"
 cd tests/vendors
 CARGO_TARGET_DIR=$TARGET PYTHONPATH=$ROOT/bindings-python/python exec "$judges/bin/python" -m pytest -p no:cacheprovider --no-header -q .
