@@ -54,7 +54,7 @@ bench-budget:
 	@cargo bench -q --locked -p interfuse --bench budget
 
 bench-overhead:
-	@cargo bench -q --locked -p interfuse-tests --bench overhead
+	@cargo run -q --profile bench --locked -p interfuse-tests --bin overhead
 
 bench-reconcile:
 	@cargo bench -q --locked -p interfuse --bench reconcile
