@@ -210,7 +210,7 @@ fn affordable(run: &mut Run, i: usize, open: &[usize]) -> Result<bool> {
 fn settle(run: &mut Run, i: usize, reply: Reply, strategy: &dyn Strategy) -> Option<Candidate> {
     let cost = run.book("members", &reply);
     let usable = match &reply.result {
-        Ok(answer) => Some(candidate::usable(i, answer, run.plan.base.response_format.as_ref())),
+        Ok(answer) => Some(candidate::usable(i, answer, &run.plan.form)),
         Err(_) => None,
     };
     let member = &mut run.report.members[i];

@@ -1,6 +1,7 @@
 //! `merge`: the judge compares the answers (held to a schema), then writes one from them. Two calls on top of the
 //! members', so N + 2 in all; the second is streamed to whoever listens. The guard adds two: the merged answer is compared
-//! with the best single one in both orders, and gives way if it loses both.
+//! with the best single one in both orders, and gives way if it loses both. Under a JSON schema the answers are put together
+//! field by field instead.
 //!
 //! Two calls instead of one that does both: the comparison can then be held to its schema by the vendor, which is what
 //! makes it readable with small models, and the answer's text needs no mark to be told from it.
@@ -19,7 +20,7 @@ use super::ask::{self, Reply};
 use super::candidate::{self, Candidate};
 use super::run::{Answer, Run};
 use super::strategy::Strategy;
-use super::{analysis, best_of, prompts, shield};
+use super::{analysis, best_of, fields, prompts, shield};
 
 /// The mode `merge`.
 pub(crate) struct Merge;
@@ -49,6 +50,12 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
     if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
         run.degrade("synthesis", "tool calls cannot be merged; the judge picks one answer instead", None);
         return best_of::choose(run, candidates).await;
+    }
+    if run.plan.form.schema().is_some() {
+        let merged = fields::merge(run, candidates).await;
+        // Every value of it was a member's, and was compared where it mattered: only who asks for it pays for more.
+        let compared = run.plan.guard == Some(true) && merged.source == FinalSource::Fields;
+        return if compared { guarded(run, candidates, merged).await } else { merged };
     }
     let shown = Shown::new(run, candidates);
     let analysis = shown.analysis_request(run);
@@ -161,7 +168,7 @@ impl<'a> Shown<'a> {
         }
         let data = shield::envelope(&run.nonce(), &lines);
         let longest = self.candidates.iter().map(|(c, ..)| c.text().split_whitespace().count()).max().unwrap_or(0);
-        let json = candidate::binds_json(base.response_format.as_ref());
+        let json = run.plan.form.binds_json();
         // A quarter longer than the longest answer: merging adds, padding does not.
         let question = base.messages.last().and_then(|m| m.content.as_ref()).map(Content::to_text);
         let question = question.filter(|q| q.len() <= SHORT_QUESTION).map(|q| q.trim().to_owned());
@@ -256,8 +263,7 @@ type Written = (AssistantMessage, Option<String>);
 /// The merged message, if the reply is a usable answer; by the same measure as a member's.
 fn written(run: &Run, reply: &Reply) -> Result<Written, (String, Option<ErrorKind>)> {
     let answer = reply.result.as_ref().map_err(|e| (e.message().to_owned(), Some(e.kind())))?;
-    let format = run.plan.base.response_format.as_ref();
-    let usable = candidate::usable(0, answer, format).map_err(|why| (why, None))?;
+    let usable = candidate::usable(0, answer, &run.plan.form).map_err(|why| (why, None))?;
     let message = AssistantMessage { tool_calls: None, ..usable.message };
     if message.content.as_deref().unwrap_or_default().trim().is_empty() {
         return Err(("the judge called a tool that it was not given".to_owned(), None));

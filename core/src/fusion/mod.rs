@@ -40,6 +40,8 @@ mod evaluate;
 mod events;
 mod evidence;
 mod extract;
+mod fields;
+mod form;
 mod judge;
 mod memory;
 mod merge;

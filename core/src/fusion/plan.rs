@@ -15,6 +15,7 @@ use crate::types::{
 };
 
 use super::extract::Reader;
+use super::form::Form;
 use super::{drop_in, preset, shield};
 
 /// Most members of a pool.
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub quorum: Option<usize>,
     /// Reads closed answers out of texts.
     pub reader: Arc<Reader>,
+    /// What every answer is bound to.
+    pub form: Form,
     /// Whether a merged answer is compared with the best single one; by default where its text is not streamed.
     pub guard: Option<bool>,
     pub grace: Option<Duration>,
@@ -179,7 +182,9 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     let caps = caps.map_err(|e| Error::invalid_request(e.to_string()).with_param("max_cost_usd"))?;
     let cap = caps.into_iter().min();
 
-    let warnings = warnings(&members, &judge, &base);
+    let mut warnings = warnings(&members, &judge, &base);
+    let (form, unheld) = Form::of(&base);
+    warnings.extend(unheld);
     let reader = Arc::new(Reader::new(&base.messages, options.extract.as_ref())?);
     let seed = seed(&base, &members, mode);
     let tags = base.tags.take().unwrap_or_default();
@@ -191,6 +196,7 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         judge,
         quorum,
         reader,
+        form,
         guard: options.guard,
         grace: options.grace_ms.map(|ms| Duration::from_millis(ms.min(86_400_000))),
         deadline,

@@ -78,13 +78,13 @@ pub enum FusionStep {
     /// The judge was asked.
     #[cfg_attr(feature = "schema", schemars(title = "JudgeStarted"))]
     JudgeStarted {
-        /// `verdict`, `analysis` or `synthesis`.
+        /// `verdict`, `analysis`, `synthesis` or `fields`.
         purpose: String,
     },
     /// The judge answered.
     #[cfg_attr(feature = "schema", schemars(title = "JudgeDone"))]
     JudgeDone {
-        /// `verdict`, `analysis` or `synthesis`.
+        /// `verdict`, `analysis`, `synthesis` or `fields`.
         purpose: String,
         /// Milliseconds it took.
         latency_ms: u64,
