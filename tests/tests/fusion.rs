@@ -494,7 +494,7 @@ async fn tool_calls_are_chosen_whole_and_never_merged() {
     let call = &fused.message.tool_calls.as_ref().unwrap()[0];
     assert_eq!(call.function.as_ref().unwrap().arguments, "{\"x\":2}");
     assert_eq!(fused.finish_reason.as_deref(), Some("tool_calls"));
-    assert_eq!(steps(&fused), ["synthesis"]);
+    assert_eq!(steps(&fused), [""; 0], "calls are not for merging, so nothing is missing");
     assert!(up.log().iter().filter(|e| e.body["model"] == "m-j").all(|e| e.body.get("tools").is_none()));
 
     // The same call twice is agreement.
@@ -503,6 +503,67 @@ async fn tool_calls_are_chosen_whole_and_never_merged() {
     request.fusion.pool = serde_json::from_value(json!(["up/m-a", "up/m-b"])).unwrap();
     let fused = fuse(&client, request).await.unwrap();
     assert_eq!(fused.report.decision.method, "agreement");
+}
+
+/// A user's question, a call of `look` with `x`, and what came of it.
+fn looked(id: &str, x: i64, result: &str) -> Value {
+    json!([{"role": "user", "content": "Look."},
+           {"role": "assistant", "content": null, "tool_calls": [
+               {"id": id, "type": "function", "function": {"name": "look", "arguments": format!("{{\"x\":{x}}}")}}]},
+           {"role": "tool", "tool_call_id": id, "content": result}])
+}
+
+#[tokio::test]
+async fn results_go_to_the_member_that_made_the_calls() {
+    let calls = |model: &str, x: i64| {
+        json!({"when": {"model": model, "last_role": "user"},
+        "then": {"tool_calls": [{"id": format!("{model}-1"), "name": "look", "arguments": {"x": x}}]}})
+    };
+    let up = upstream(json!([
+        calls("m-a", 1),
+        calls("m-b", 2),
+        calls("m-c", 2),
+        answers("m-a", "From a."),
+        answers("m-b", "From b."),
+        answers("m-c", "From c."),
+        verdict("From"),
+    ]))
+    .await;
+    let client = client(&up, json!({}));
+    let tools = json!([{"type": "function", "function": {"name": "look"}}]);
+    let turn = |messages: Value| ask("vote", json!({"prompt": null, "messages": messages, "tools": tools}));
+    let first = fuse(&client, turn(json!([{"role": "user", "content": "Look."}]))).await.unwrap();
+    let call = &first.message.tool_calls.as_ref().unwrap()[0];
+    assert_eq!((call.id.as_str(), first.report.cost.calls), ("m-b-1", 3));
+
+    let second = fuse(&client, turn(looked("m-b-1", 2, "It rains."))).await.unwrap();
+    assert_eq!((second.text.as_str(), second.report.cost.calls), ("From b.", 1));
+    assert_eq!(
+        (second.report.decision.method.as_str(), second.report.decision.members.as_slice()),
+        ("sticky", ["up/m-b".to_owned()].as_slice())
+    );
+    assert_eq!(second.report.members[0].status, MemberStatus::Skipped);
+    assert!(second.report.members[2].reason.as_ref().unwrap().contains("up/m-b made the tool calls"));
+
+    // Others are asked where a result tells of a failure, where nobody is known to have called, and by another client.
+    for (client, messages) in [
+        (&client, looked("m-b-1", 2, "Error: no such place")),
+        (&client, looked("m-x-1", 2, "It rains.")),
+        (&self::client(&up, json!({})), looked("m-b-1", 2, "It rains.")),
+    ] {
+        let all = fuse(client, turn(messages)).await.unwrap();
+        assert_eq!((all.text.as_str(), all.report.cost.calls), ("From a.", 3));
+    }
+
+    // Where it fails, the others go on.
+    let ill = json!({"when": {"model": "m-b"}, "then": {"status": 500}});
+    up.set_script(
+        serde_json::from_value(json!({"routes": [ill, answers("m-a", "From a."), answers("m-c", "From a.")]})).unwrap(),
+    );
+    let rest = fuse(&client, turn(looked("m-b-1", 2, "It rains."))).await.unwrap();
+    assert_eq!((rest.text.as_str(), rest.report.cost.calls), ("From a.", 3));
+    assert_eq!(rest.report.members[1].status, MemberStatus::Failed);
+    assert_eq!(steps(&rest), ["member"]);
 }
 
 #[tokio::test]

@@ -82,16 +82,13 @@ async fn escalate(run: &mut Run, candidates: Vec<Candidate>) -> Answer {
     if together && (exact(&voting) || found[0].voters.contains(&0)) {
         return run.decide(&candidates);
     }
-    if run.plan.form.schema().is_some() && candidates.iter().all(|c| c.tool_calls().is_empty()) {
+    if run.plan.form.schema().is_some() {
         return fields::merge(run, &candidates).await;
     }
     if exact(&voting) {
         return best_of::choose(run, &voting).await;
     }
-    if run.plan.form.binds_json()
-        || median_tokens(&candidates) < LONG
-        || candidates.iter().any(|c| !c.tool_calls().is_empty())
-    {
+    if run.plan.form.binds_json() || median_tokens(&candidates) < LONG {
         return best_of::choose(run, &candidates).await;
     }
     merge::merge(run, &candidates).await

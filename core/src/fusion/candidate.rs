@@ -100,14 +100,15 @@ impl Candidate {
 }
 
 /// The usable answer in a response, or why there is none. Usable: not filtered, and some text beside the model's
-/// thinking or a tool call; a text must keep to the form that the request binds it to.
+/// thinking or a tool call, in the form that the request binds it to.
 pub(crate) fn usable(member: usize, response: &ChatCompletion, form: &Form) -> Result<Candidate, String> {
     let choice = response.choices.first().ok_or("the response holds no answer")?;
     if choice.finish_reason.as_deref() == Some("content_filter") {
         return Err("the vendor's content filter stopped the answer".to_owned());
     }
     let message = &choice.message;
-    let calls_tools = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+    let calls = message.tool_calls.as_deref().unwrap_or_default();
+    let calls_tools = !calls.is_empty();
     let text = message.content.as_deref().unwrap_or_default();
     let said = parse::after_thinking(text).trim();
     if said.is_empty() && !calls_tools {
@@ -119,6 +120,7 @@ pub(crate) fn usable(member: usize, response: &ChatCompletion, form: &Form) -> R
             _ => "the answer is empty".to_owned(),
         });
     }
+    form.called(calls)?;
     let whole = choice.finish_reason.as_deref() != Some("length");
     let found = if calls_tools { None } else { form.held(text, whole)? };
     let repaired = found.is_some();

@@ -49,10 +49,6 @@ struct SecondLook {
 }
 
 async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-    if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
-        run.degrade("debate", "tool calls are not debated; the judge picks one answer", None);
-        return candidates;
-    }
     let saw: Vec<Vec<usize>> = (0..candidates.len()).map(|i| peers(&candidates, i)).collect();
     let requests: Vec<ChatRequest> = (0..candidates.len()).map(|i| request(run, &candidates, i, &saw[i])).collect();
     if let Some(why) = run.unaffordable(&requests.iter().collect::<Vec<_>>()) {

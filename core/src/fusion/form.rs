@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::schema;
-use crate::types::ChatRequest;
+use crate::types::{ChatRequest, Tool, ToolCall};
 
 use super::parse::{self, Step};
 
@@ -12,12 +12,32 @@ use super::parse::{self, Step};
 pub(crate) struct Form {
     json: bool,
     schema: Option<Value>,
+    /// Names of the functions that may be called; `None`: any.
+    functions: Option<Vec<String>>,
+    /// A tool must be called.
+    must_call: bool,
+    /// One tool at most.
+    one_call: bool,
 }
 
 impl Form {
     /// What a request asks for, and a warning where its schema cannot be held here.
     pub fn of(request: &ChatRequest) -> (Self, Option<String>) {
-        let Some(format) = &request.response_format else { return (Form::default(), None) };
+        let name = |tool: &Tool| tool.function.as_ref().map(|f| f.name.clone());
+        let functions = request.tools.as_ref().filter(|tools| !tools.is_empty());
+        let calls = Form {
+            // A tool that is no function has a name that only its vendor knows.
+            functions: functions.and_then(|tools| tools.iter().map(name).collect()),
+            must_call: functions.is_some()
+                && match &request.tool_choice {
+                    Some(Value::String(choice)) => matches!(choice.as_str(), "required" | "any"),
+                    Some(Value::Object(choice)) => choice.contains_key("function"),
+                    _ => false,
+                },
+            one_call: request.parallel_tool_calls == Some(false),
+            ..Form::default()
+        };
+        let Some(format) = &request.response_format else { return (calls, None) };
         let json = matches!(format.r#type.as_str(), "json_object" | "json_schema");
         let given =
             format.json_schema.as_ref().and_then(|f| f.schema.as_ref()).filter(|_| format.r#type == "json_schema");
@@ -28,7 +48,31 @@ impl Form {
             }
             None => (None, None),
         };
-        (Form { json, schema }, warning)
+        (Form { json, schema, ..calls }, warning)
+    }
+
+    /// Whether tools are called as the request says.
+    ///
+    /// # Errors
+    /// What is wrong with the calls, or that there are none.
+    pub fn called(&self, calls: &[ToolCall]) -> Result<(), String> {
+        if self.must_call && calls.is_empty() {
+            return Err("it calls no tool, though tool_choice asks for it".to_owned());
+        }
+        if self.one_call && calls.len() > 1 {
+            return Err(format!("it calls {} tools at once, though parallel_tool_calls is false", calls.len()));
+        }
+        for function in calls.iter().filter_map(|call| call.function.as_ref()) {
+            let name = &function.name;
+            if self.functions.as_ref().is_some_and(|known| !known.contains(name)) {
+                return Err(format!("it calls `{name}`, which is none of the request's tools"));
+            }
+            let arguments = function.arguments.trim();
+            if !arguments.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_err() {
+                return Err(format!("the arguments of its call of `{name}` are not JSON"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the answer must be JSON.
@@ -119,6 +163,30 @@ mod tests {
         assert_eq!(object.held("{\"a\": 1}", true), Ok(None));
         assert!(object.held("Use {\"a\": 1} here", true).is_err());
         assert_eq!(form(json!({"type": "text"})).0.held("anything", true), Ok(None));
+    }
+
+    #[test]
+    fn calls_are_those_that_the_request_allows() {
+        let of = |more: Value| {
+            let mut request =
+                json!({"model": "m", "messages": [], "tools": [{"type": "function", "function": {"name": "f"}}]});
+            request.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+            Form::of(&serde_json::from_value(request).unwrap()).0
+        };
+        let calls = |all: &[(&str, &str)]| -> Vec<ToolCall> {
+            let call = |(name, arguments): &(&str, &str)| json!({"id": "1", "function": {"name": name, "arguments": arguments}});
+            all.iter().map(|c| serde_json::from_value(call(c)).unwrap()).collect()
+        };
+        let (fine, two) = (calls(&[("f", "{}")]), calls(&[("f", ""), ("f", "{\"x\":1}")]));
+        let plain = of(json!({}));
+        assert!(plain.called(&[]).is_ok() && plain.called(&fine).is_ok() && plain.called(&two).is_ok());
+        assert!(plain.called(&calls(&[("g", "{}")])).unwrap_err().contains("`g`"));
+        assert!(plain.called(&calls(&[("f", "{\"x\":")])).unwrap_err().contains("not JSON"));
+        assert!(of(json!({"parallel_tool_calls": false})).called(&two).unwrap_err().contains("2 tools"));
+        for choice in [json!("required"), json!({"type": "function", "function": {"name": "f"}})] {
+            assert!(of(json!({"tool_choice": choice})).called(&[]).unwrap_err().contains("tool_choice"));
+        }
+        assert!(of(json!({"tools": null})).called(&calls(&[("g", "{}")])).is_ok());
     }
 
     #[test]

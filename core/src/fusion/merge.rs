@@ -47,10 +47,6 @@ const SHORT_QUESTION: usize = 400;
 
 /// Merges the answers; where that cannot be done, one of them is chosen.
 pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
-    if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
-        run.degrade("synthesis", "tool calls cannot be merged; the judge picks one answer instead", None);
-        return best_of::choose(run, candidates).await;
-    }
     if run.plan.form.schema().is_some() {
         let merged = fields::merge(run, candidates).await;
         // Every value of it was a member's, and was compared where it mattered: only who asks for it pays for more.
@@ -83,6 +79,7 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
                 message,
                 finish_reason,
                 streamed,
+                author: None,
                 evidence: Vec::new(),
             };
             if guard { guarded(run, candidates, merged).await } else { merged }

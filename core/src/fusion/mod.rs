@@ -29,6 +29,7 @@ mod auto;
 mod best_of;
 mod calibrate;
 mod calibration_text;
+mod callers;
 mod candidate;
 mod canonical;
 mod cascade;
@@ -57,6 +58,7 @@ mod run;
 mod scripted;
 mod shield;
 mod strategy;
+mod tools;
 #[cfg(test)]
 mod trials;
 mod verdict;

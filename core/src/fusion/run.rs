@@ -14,6 +14,7 @@ use crate::types::{
 };
 
 use super::ask::{Ask, Cost, Reply, ms};
+use super::callers::{self, Caller};
 use super::candidate::Candidate;
 use super::events::Events;
 use super::evidence::{self, Weights};
@@ -21,7 +22,7 @@ use super::memory::{Memory, Remembered, Said};
 use super::plan::{Plan, Seat};
 use super::prompts::PROMPT_VERSION;
 use super::verdict::Choice;
-use super::{agreement, collect, strategy, vote};
+use super::{agreement, collect, strategy, tools, vote};
 
 /// State of one run.
 pub(crate) struct Run {
@@ -33,6 +34,8 @@ pub(crate) struct Run {
     pub rng: fastrand::Rng,
     /// The key of the answer that both orders of a judge chose.
     pub judged: Option<String>,
+    /// The member whose tool calls the conversation answers, and who went on with it.
+    pub continued: Option<usize>,
     memory: Arc<Memory>,
     pub started: Instant,
     run_id: String,
@@ -51,6 +54,8 @@ pub(crate) struct Answer {
     pub finish_reason: Option<String>,
     /// Its text has been told as it came.
     pub streamed: bool,
+    /// Place in the pool of the one whose answer it is word for word.
+    pub author: Option<usize>,
     /// What was weighed for it.
     pub evidence: Vec<Evidence>,
 }
@@ -67,6 +72,7 @@ impl Answer {
             message: candidate.message.clone(),
             finish_reason: candidate.finish_reason.clone(),
             streamed: false,
+            author: Some(candidate.member),
             evidence: Vec::new(),
         }
     }
@@ -91,6 +97,7 @@ impl Run {
             events: Events::new(cx.run_id.clone(), started, listened),
             rng: fastrand::Rng::with_seed(plan.seed),
             judged: None,
+            continued: None,
             memory,
             run_id: cx.run_id,
             usage: Usage::default(),
@@ -116,6 +123,9 @@ impl Run {
         let seen = candidates.clone();
         let answer = match candidates.as_slice() {
             [] => return Err(self.all_failed()),
+            [only] if self.continued == Some(only.member) => {
+                Answer::verbatim(only, "sticky", None, "it made the tool calls whose results came".to_owned())
+            }
             [only] => Answer::verbatim(only, "single_answer", None, "there was no other usable answer".to_owned()),
             all if agreement::all_agree(all) => {
                 let mut answer = self.chosen(all, strategy.without_judge(all, &self.weights(all)));
@@ -124,6 +134,7 @@ impl Run {
                 answer.members = all.iter().map(|c| c.member).collect();
                 answer
             }
+            all if tools::called(all) => tools::choose(&mut self, strategy, candidates).await,
             _ => strategy.combine(&mut self, candidates).await,
         };
         self.remember(&seen, &answer);
@@ -184,8 +195,22 @@ impl Run {
         }
     }
 
-    /// Keeps who said what, so that feedback on the run can be told apart.
+    /// The member that made the tool calls whose results the conversation ends with, if it is of this pool.
+    pub fn caller(&self) -> Option<usize> {
+        let caller = self.memory.caller(callers::answered(&self.plan.base.messages)?)?;
+        let model = |seat: &Seat| seat.member.model == caller.model;
+        let seats = &self.plan.members;
+        seats.iter().position(|seat| seat.id == caller.id && model(seat)).or_else(|| seats.iter().position(model))
+    }
+
+    /// Keeps who said what, so that feedback on the run can be told apart, and who called tools.
     fn remember(&self, candidates: &[Candidate], answer: &Answer) {
+        if let (Some(calls), Some(author)) = (answer.message.tool_calls.as_deref(), answer.author)
+            && !calls.is_empty()
+        {
+            let seat = &self.plan.members[author];
+            self.memory.called(calls, Caller { id: seat.id.clone(), model: seat.member.model.clone() });
+        }
         let chosen = answer.members.first().and_then(|m| candidates.iter().find(|c| c.member == *m));
         let said = candidates.iter().map(|c| {
             let seat = &self.plan.members[c.member];

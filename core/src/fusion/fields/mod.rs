@@ -61,6 +61,7 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
         message,
         finish_reason: Some("stop".to_owned()),
         streamed: false,
+        author: None,
         evidence: Vec::new(),
     }
 }
