@@ -10,7 +10,9 @@ use tokio::time::error::Elapsed;
 
 use crate::engine::{CallContext, ChatStream, Engine};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
-use crate::types::{ChatCompletion, ChatRequest, ProviderPreferences, ResponseMeta, StreamOptions, Usage};
+use crate::types::{
+    ChatCompletion, ChatRequest, ProviderChoice, ProviderPreferences, ResponseMeta, StreamOptions, Usage,
+};
 use crate::wire::Assembler;
 
 use super::events::Events;
@@ -23,6 +25,10 @@ pub(crate) trait Ask: Send + Sync + 'static {
     fn stream<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatStream>>;
     /// Wall clock, milliseconds since 1970-01-01 UTC.
     fn unix_ms(&self) -> u64;
+    /// What a model's prompts may hold (`text`, `image`, `audio`, ...); absent when that is unknown.
+    fn takes(&self, _model: &str, _provider: Option<&ProviderChoice>) -> Option<Vec<String>> {
+        None
+    }
     /// What the call is likely to cost at most, nano-USD; absent when its price is unknown.
     fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64>;
 }
@@ -38,6 +44,14 @@ impl Ask for Engine {
 
     fn unix_ms(&self) -> u64 {
         self.clock().unix_ms()
+    }
+
+    fn takes(&self, model: &str, provider: Option<&ProviderChoice>) -> Option<Vec<String>> {
+        let provider = match provider {
+            Some(ProviderChoice::Name(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        self.router().modalities(model, provider)
     }
 
     fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64> {

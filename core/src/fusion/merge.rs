@@ -20,7 +20,7 @@ use super::ask::{self, Reply};
 use super::candidate::{self, Candidate};
 use super::run::{Answer, Run};
 use super::strategy::Strategy;
-use super::{analysis, best_of, fields, prompts, shield};
+use super::{analysis, best_of, fields, modality, prompts, shield};
 
 /// The mode `merge`.
 pub(crate) struct Merge;
@@ -175,7 +175,10 @@ impl<'a> Shown<'a> {
         ChatRequest {
             model: run.plan.judge.model.clone(),
             provider: run.plan.judge.provider.clone(),
-            messages: vec![Message::system(prompts::synthesis_system()), Message::user(format!("{data}\n\n{task}"))],
+            messages: vec![
+                Message::system(prompts::synthesis_system()),
+                modality::asking(format!("{data}\n\n{task}"), &run.plan.shown),
+            ],
             temperature: run.plan.judge.temperature.or(base.temperature),
             max_tokens: base.max_tokens,
             max_completion_tokens: base.max_completion_tokens,

@@ -46,6 +46,7 @@ mod form;
 mod judge;
 mod memory;
 mod merge;
+mod modality;
 mod parse;
 mod plan;
 mod preset;
@@ -112,7 +113,7 @@ impl Stream for FusionStream {
 
 /// Runs one fusion to its end.
 pub async fn fuse(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -> Result<Fused> {
-    run(engine, memory, plan::from_fuse(request, engine.config())?, false).execute().await
+    run(engine, memory, plan::from_fuse(request, engine.config())?, false)?.execute().await
 }
 
 /// Runs one fusion and tells its progress. Nothing is sent before the stream is polled.
@@ -120,7 +121,7 @@ pub async fn fuse(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -
 /// # Errors
 /// What is wrong with the request; failures of the run come as the stream's last item.
 pub async fn fuse_stream(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -> Result<FusionStream> {
-    Ok(stream(run(engine, memory, plan::from_fuse(request, engine.config())?, true)))
+    Ok(stream(run(engine, memory, plan::from_fuse(request, engine.config())?, true)?))
 }
 
 /// Tells what became of a run, which moves the priors of its members and the trust in its judge.
@@ -132,8 +133,10 @@ pub fn feedback(memory: &Memory, run_id: &str, outcome: &Feedback) -> Result<()>
     memory.feedback(run_id, outcome)
 }
 
-fn run(engine: &Engine, memory: &Arc<Memory>, plan: Plan, listened: bool) -> Run {
-    Run::new(plan, Arc::new(engine.clone()), memory.clone(), listened)
+fn run(engine: &Engine, memory: &Arc<Memory>, plan: Plan, listened: bool) -> Result<Run> {
+    let mut run = Run::new(plan, Arc::new(engine.clone()), memory.clone(), listened);
+    run.fit()?;
+    Ok(run)
 }
 
 fn stream(run: Run) -> FusionStream {

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, MemberFailure, Result};
 use crate::money::NanoUsd;
 use crate::types::{
     AssistantMessage, ChatRequest, CostReport, Decision, Degraded, Evidence, FinalSource, Fused, FusionMode,
-    FusionReport, FusionStep, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
+    FusionReport, FusionStep, MemberReport, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
 };
 
 use super::ask::{Ask, Cost, Reply, ms};
@@ -36,6 +36,8 @@ pub(crate) struct Run {
     pub judged: Option<String>,
     /// The member whose tool calls the conversation answers, and who went on with it.
     pub continued: Option<usize>,
+    /// Rows of members that cannot take what the conversation holds, and their places in the pool.
+    pub left_out: Vec<(usize, MemberReport)>,
     memory: Arc<Memory>,
     pub started: Instant,
     run_id: String,
@@ -98,6 +100,7 @@ impl Run {
             rng: fastrand::Rng::with_seed(plan.seed),
             judged: None,
             continued: None,
+            left_out: Vec::new(),
             memory,
             run_id: cx.run_id,
             usage: Usage::default(),
@@ -110,12 +113,17 @@ impl Run {
 
     /// The whole run.
     pub async fn execute(mut self) -> Result<Fused> {
+        self.fit()?;
         let strategy = strategy::of(self.plan.mode);
         self.events.emit(FusionStep::RunStarted {
             mode: self.plan.mode,
             members: self.plan.ids(),
             judge: self.plan.judge.model.clone(),
         });
+        for (_, row) in self.left_out.clone() {
+            let cause = format!("{} was {}", row.id, row.reason.unwrap_or_default());
+            self.degrade("member", cause, row.error);
+        }
         let mut candidates = collect::first_answers(&mut self, strategy).await?;
         agreement::group_alike(&mut candidates);
         self.tell_unread(&candidates);
@@ -155,7 +163,8 @@ impl Run {
         Weights {
             members: self.plan.members.iter().enumerate().map(prior).map(evidence::weight).collect(),
             kin: models.iter().map(|m| models.iter().position(|o| o == m).unwrap_or(0)).collect(),
-            judge: evidence::log_odds(trust).max(0.0),
+            // Who does not see what was asked about is half a witness.
+            judge: evidence::log_odds(trust).max(0.0) * if self.plan.blind { 0.5 } else { 1.0 },
         }
     }
 
@@ -241,6 +250,7 @@ impl Run {
         report.decision.evidence = answer.evidence;
         report.cost.anchor_nanos =
             report.members.first().filter(|m| m.status == MemberStatus::Ok).and_then(|m| m.cost_nanos);
+        self.tell_left_out();
         self.settle();
         Fused {
             id: self.run_id,
@@ -265,6 +275,7 @@ impl Run {
     }
 
     fn all_failed(mut self) -> Error {
+        self.tell_left_out();
         self.settle();
         let failures: Vec<MemberFailure> = self
             .report
