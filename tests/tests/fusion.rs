@@ -75,6 +75,14 @@ fn synthesis(then: Value) -> Value {
     json!({"when": {"model": "m-j", "body_contains": "final answer to the question"}, "then": then})
 }
 
+/// A reply that compares and then writes `text`, streamed; with what `more` says of how it is sent.
+fn single_pass(text: &str, more: Value) -> Value {
+    let mut then = json!({"answer": format!("{{\"consensus\": [\"a Swiss city\"]}}\nANSWER {{{{code}}}}\n{text}"),
+                          "capture": {"code": "ANSWER ([0-9a-f]{8})"}});
+    then.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+    json!({"when": {"model": "m-j", "body_contains": "line that holds only"}, "then": then})
+}
+
 async fn fuse(client: &Client, request: FuseRequest) -> Result<Fused, Error> {
     tokio::time::timeout(GUARD, client.fuse(request)).await.expect("an end")
 }
@@ -195,7 +203,7 @@ async fn merge_compares_then_writes_and_sums_the_costs() {
 
 #[tokio::test]
 async fn merge_streams_the_text_as_it_is_written() {
-    let up = upstream(trio([analysis(), synthesis(json!({"answer": "Bern is the federal city"}))])).await;
+    let up = upstream(trio([single_pass("Bern is the federal city", json!({}))])).await;
     let client = client(&up, json!({}));
     let (all, error) = events(&client, ask("merge", json!({}))).await;
     assert!(error.is_none(), "{error:?}");
@@ -214,13 +222,36 @@ async fn merge_streams_the_text_as_it_is_written() {
     assert!(deltas.len() > 1, "{deltas:?}");
     assert_eq!(deltas.concat(), result(&all).text);
     assert_eq!(result(&all).text, "Bern is the federal city");
-    assert!(result(&all).report.judges[1].usage.is_some(), "a streamed answer's usage is booked");
+    let report = &result(&all).report;
+    assert!(report.judges[0].usage.is_some(), "a streamed answer's usage is booked");
+    assert_eq!((report.judges.len(), report.cost.calls, up.stats().requests), (1, 4, 4));
+    assert_eq!(report.analysis.as_ref().unwrap().consensus, ["a Swiss city"]);
+}
+
+#[tokio::test]
+async fn a_winner_is_streamed_in_the_pieces_in_which_it_was_written() {
+    // A member whose stream breaks off is asked anew, unseen.
+    let broken = json!({"when": {"model": "m-b"}, "then": [
+        {"answer": "Bern, which never was finished", "breaks": {"after": 3, "then": [{"reset": true}]}}, {"answer": BERN}]});
+    let up = upstream(json!([answers("m-a", ZURICH), broken, answers("m-c", GENEVA), verdict(BERN)])).await;
+    let client = client(&up, json!({"retries": {"max_retries": 2}}));
+    let (all, error) = events(&client, ask("best_of", json!({}))).await;
+    assert!(error.is_none(), "{error:?}");
+    let deltas: Vec<_> = all
+        .iter()
+        .filter_map(|e| match &e.step {
+            FusionStep::FinalDelta { text } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(deltas, ["Bern,", " the", " seat", " of", " the", " federal", " authorities."]);
+    assert_eq!((result(&all).text.as_str(), result(&all).report.members[1].attempts), (BERN, 2));
 }
 
 #[tokio::test]
 async fn a_merge_that_breaks_off_starts_over_with_a_members_answer() {
-    let cut = json!({"answer": "Bern is the federal city of Switzerland", "cut_after": 900});
-    let up = upstream(trio([analysis(), synthesis(cut)])).await;
+    let cut = json!({"breaks": {"after": 8, "then": [{"reset": true}]}});
+    let up = upstream(trio([single_pass("Bern is the federal city of Switzerland", cut)])).await;
     let client = client(&up, json!({}));
     let (all, error) = events(&client, ask("merge", json!({}))).await;
     assert!(error.is_none(), "{error:?}");
@@ -691,7 +722,8 @@ async fn the_same_answers_give_the_same_report() {
 
 #[tokio::test]
 async fn a_fusion_answers_like_a_chat() {
-    let up = upstream(trio([analysis(), synthesis(json!({"answer": "Bern is it."}))])).await;
+    let writes = single_pass("Bern is it.", json!({}));
+    let up = upstream(trio([writes, analysis(), synthesis(json!({"answer": "Bern is it."}))])).await;
     let client = client(
         &up,
         json!({"pools": {"default": {"pool": ["up/m-a", "up/m-b", "up/m-c"], "judge": "up/m-j", "guard": false}}}),

@@ -1,5 +1,7 @@
 //! One usable answer, and what makes an answer usable.
 
+use std::sync::Arc;
+
 use crate::types::{AssistantMessage, ChatCompletion, ToolCall};
 
 use super::extract::Reader;
@@ -30,6 +32,8 @@ pub(crate) struct Candidate {
     pub instructs_judge: bool,
     /// Its text is the document that was found in what the member wrote.
     pub repaired: bool,
+    /// The pieces in which its text came, where it was streamed.
+    pub pieces: Arc<[String]>,
 }
 
 impl Candidate {
@@ -48,6 +52,7 @@ impl Candidate {
             truncated,
             instructs_judge,
             repaired: false,
+            pieces: Arc::default(),
         }
     }
 

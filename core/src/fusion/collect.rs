@@ -9,10 +9,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{FusionStep, MemberReport, MemberStatus, Purpose};
+use crate::types::{FusionStep, MemberReport, MemberStatus, OnInterrupt, Purpose};
 
 use super::agreement;
-use super::ask::{self, Cost, Reply, ms};
+use super::ask::{self, Cost, Pieces, Reply, ms};
 use super::candidate::{self, Candidate};
 use super::run::Run;
 use super::strategy::{Standing, Strategy};
@@ -72,9 +72,9 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
             () = sleep_until(grace.unwrap_or(end)), if grace.is_some() => None,
         };
         match reply {
-            Some((i, reply)) => {
+            Some((i, reply, pieces)) => {
                 panel.open.retain(|o| *o != i);
-                if let Some(candidate) = settle(run, i, reply, strategy) {
+                if let Some(candidate) = settle(run, i, reply, pieces, strategy) {
                     candidates.push(candidate);
                     candidates.sort_by_key(|c| c.member);
                 }
@@ -112,8 +112,8 @@ async fn goes_on(run: &mut Run, seat: usize, end: Instant, strategy: &dyn Strate
     let order = vec![seat];
     let mut panel = Panel { end, calls: FuturesUnordered::new(), open: Vec::new(), order, next: 0 };
     panel.ask(run, 1)?;
-    let Some((_, reply)) = panel.calls.next().await else { return Ok(None) };
-    let candidate = settle(run, seat, reply, strategy);
+    let Some((_, reply, pieces)) = panel.calls.next().await else { return Ok(None) };
+    let candidate = settle(run, seat, reply, pieces, strategy);
     if candidate.is_some() {
         run.continued = Some(seat);
         let why = format!("not asked: {} made the tool calls whose results came", run.plan.members[seat].id);
@@ -137,10 +137,10 @@ async fn await_seat(
     strategy: &dyn Strategy,
 ) {
     while panel.open.contains(&seat)
-        && let Some((i, reply)) = panel.calls.next().await
+        && let Some((i, reply, pieces)) = panel.calls.next().await
     {
         panel.open.retain(|o| *o != i);
-        if let Some(candidate) = settle(run, i, reply, strategy) {
+        if let Some(candidate) = settle(run, i, reply, pieces, strategy) {
             candidates.push(candidate);
             candidates.sort_by_key(|c| c.member);
         }
@@ -150,7 +150,7 @@ async fn await_seat(
 /// The calls under way.
 struct Panel {
     end: Instant,
-    calls: FuturesUnordered<BoxFuture<'static, (usize, Reply)>>,
+    calls: FuturesUnordered<BoxFuture<'static, (usize, Reply, Pieces)>>,
     /// Seats whose calls are under way.
     open: Vec<usize>,
     /// Seats that may be asked, in this order.
@@ -179,10 +179,22 @@ impl Panel {
             let now = Instant::now();
             let own = run.plan.members[i].member.timeout_ms.map(|t| now + Duration::from_millis(t));
             let limit = own.map_or(self.end, |own| own.min(self.end));
-            let request = run.plan.member_request(i);
+            let mut request = run.plan.member_request(i);
             let (ask, cx) = (run.ask.clone(), run.context(Purpose::Member));
+            let listened = run.events.listened();
             run.events.emit(FusionStep::MemberStarted { member: run.plan.members[i].id.clone() });
-            self.calls.push(async move { (i, ask::call(ask, request, cx, limit).await) }.boxed());
+            let call = async move {
+                let mut pieces = Pieces::default();
+                let reply = if listened {
+                    // Nothing of it is shown before it is chosen, so it can start anew as a whole answer can.
+                    request.on_interrupt = Some(OnInterrupt::Restart);
+                    ask::call_streamed(ask, request, cx, limit, &mut pieces).await
+                } else {
+                    ask::call(ask, request, cx, limit).await
+                };
+                (i, reply, pieces)
+            };
+            self.calls.push(call.boxed());
         }
         Ok(())
     }
@@ -243,7 +255,7 @@ fn affordable(run: &mut Run, i: usize, open: &[usize], first: bool) -> Result<bo
 }
 
 /// Writes a member's reply into the report; gives its answer if it is usable.
-fn settle(run: &mut Run, i: usize, reply: Reply, strategy: &dyn Strategy) -> Option<Candidate> {
+fn settle(run: &mut Run, i: usize, reply: Reply, pieces: Pieces, strategy: &dyn Strategy) -> Option<Candidate> {
     let cost = run.book("members", &reply);
     let usable = match &reply.result {
         Ok(answer) => Some(candidate::usable(i, answer, &run.plan.form)),
@@ -266,6 +278,7 @@ fn settle(run: &mut Run, i: usize, reply: Reply, strategy: &dyn Strategy) -> Opt
     let (step, candidate) = match usable {
         Some(Ok(candidate)) => {
             let candidate = if strategy.reads_answers() { candidate.read(&run.plan.reader) } else { candidate };
+            let candidate = Candidate { pieces: pieces.0.into(), ..candidate };
             member.status = MemberStatus::Ok;
             member.flags = candidate.flags();
             let completion_tokens = member.usage.as_ref().map(|u| u.completion_tokens);

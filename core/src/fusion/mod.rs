@@ -12,8 +12,9 @@
 //! Chance: labels and orders come from `fastrand` (wyrand), seeded with FNV-1a of conversation, pool, mode and the
 //! caller's `seed`. The same answers give the same decision and report, times and run id apart.
 //!
-//! Streaming: a merged answer comes as it is written. A member's answer comes in one piece, because members are asked
-//! without streaming (their calls can then be retried to the end, and it is not known before whose answer wins).
+//! Streaming: a merged answer comes as it is written, and one reply both compares and writes it. A member's answer comes in
+//! the very pieces in which the member wrote it, once it is chosen; until then a call that breaks off starts anew unseen.
+//! Whoever listens is told every ten seconds at least that the run goes on.
 //!
 //! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
 //! not fit in what is left; nor is a judge asked again then. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
@@ -58,6 +59,7 @@ mod run;
 #[cfg(test)]
 mod scripted;
 mod shield;
+mod single_pass;
 mod strategy;
 mod tools;
 #[cfg(test)]

@@ -160,6 +160,22 @@ pub(crate) fn synthesis_task(question: Option<&str>, longest: usize, criteria: O
     )
 }
 
+/// Task of a synthesis that compares first, after the data: the comparison, a line with `code`, then what `synthesis` asks.
+pub(crate) fn single_pass_task(labels: &[&str], code: &str, synthesis: &str) -> String {
+    let first = labels.first().copied().unwrap_or_default();
+    format!(
+        "Do three things, in this order.\n\
+         1. Compare the drafts called {} in one JSON object with at most 3 short items in each list; leave a list empty if it has \
+         none:\n\
+         {{\"consensus\": [\"...\"], \"contradictions\": [{{\"topic\": \"...\", \"stances\": [{{\"answer\": \"{first}\", \"stance\": \
+         \"...\"}}]}}], \"partial_coverage\": [{{\"answers\": [\"{first}\"], \"point\": \"...\"}}], \"unique_insights\": [{{\"answer\": \
+         \"{first}\", \"insight\": \"...\"}}], \"blind_spots\": [\"...\"]}}\n\
+         2. Write a line that holds only: ANSWER {code}\n\
+         3. After that line: {synthesis}",
+        labels.join(", "),
+    )
+}
+
 /// A member's second look in a debate.
 pub(crate) fn debate_task() -> String {
     format!(

@@ -58,6 +58,8 @@ pub(crate) struct Answer {
     pub streamed: bool,
     /// Place in the pool of the one whose answer it is word for word.
     pub author: Option<usize>,
+    /// The pieces in which its author wrote it, where that was heard.
+    pub pieces: Arc<[String]>,
     /// What was weighed for it.
     pub evidence: Vec<Evidence>,
 }
@@ -75,6 +77,7 @@ impl Answer {
             finish_reason: candidate.finish_reason.clone(),
             streamed: false,
             author: Some(candidate.member),
+            pieces: candidate.pieces.clone(),
             evidence: Vec::new(),
         }
     }
@@ -239,7 +242,7 @@ impl Run {
     fn finish(mut self, answer: Answer) -> Fused {
         let text = answer.message.content.clone().unwrap_or_default();
         if !answer.streamed && !text.is_empty() {
-            self.events.final_delta(&text);
+            self.replay(&text, &answer.pieces);
         }
         let report = &mut self.report;
         report.decision.source = answer.source;
@@ -259,6 +262,15 @@ impl Run {
             finish_reason: answer.finish_reason,
             usage: self.usage,
             report: self.report,
+        }
+    }
+
+    /// Tells a text that is there already, in the pieces in which it was written if they are its.
+    fn replay(&self, text: &str, pieces: &[String]) {
+        let rest = pieces.iter().try_fold(text, |rest, piece| rest.strip_prefix(piece.as_str()));
+        match rest {
+            Some("") => pieces.iter().for_each(|piece| self.events.final_delta(piece)),
+            _ => self.events.final_delta(text),
         }
     }
 

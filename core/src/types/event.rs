@@ -113,6 +113,9 @@ pub enum FusionStep {
         /// Why.
         reason: String,
     },
+    /// Nothing else was told for ten seconds; the run goes on.
+    #[cfg_attr(feature = "schema", schemars(title = "Keepalive"))]
+    Keepalive {},
     /// The run is over.
     #[cfg_attr(feature = "schema", schemars(title = "RunDone"))]
     RunDone {

@@ -1,5 +1,7 @@
 //! One place where answers differ: what stands there, who says so, and which of it is kept.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::fusion::candidate::Candidate;
@@ -186,6 +188,7 @@ fn heard(candidate: &Candidate, value: Option<&Value>) -> Candidate {
         truncated: candidate.truncated,
         instructs_judge,
         repaired: false,
+        pieces: Arc::default(),
     }
 }
 

@@ -7,6 +7,8 @@ mod decision;
 mod tests;
 mod tree;
 
+use std::sync::Arc;
+
 use futures_util::future::join;
 use serde_json::{Value, json};
 
@@ -62,6 +64,7 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
         finish_reason: Some("stop".to_owned()),
         streamed: false,
         author: None,
+        pieces: Arc::default(),
         evidence: Vec::new(),
     }
 }
