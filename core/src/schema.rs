@@ -18,6 +18,31 @@ pub fn check(value: &Value, schema: &Value) -> Result<(), String> {
     Check { root: schema }.value(value, schema, &mut String::new(), 0)
 }
 
+/// Whether values can be checked against a schema at all: everything that it refers to, it must hold itself.
+///
+/// # Errors
+/// What it refers to and does not hold.
+pub fn resolvable(schema: &Value) -> Result<(), String> {
+    fn walk(part: &Value, root: &Value) -> Result<(), String> {
+        match part {
+            Value::Object(map) => {
+                if let Some(target) = map.get("$ref").and_then(Value::as_str)
+                    && target.strip_prefix('#').and_then(|pointer| root.pointer(pointer)).is_none()
+                {
+                    return Err(format!("the schema refers to `{target}`, which it does not hold"));
+                }
+                map.values().try_for_each(|inner| walk(inner, root))
+            }
+            Value::Array(list) => list.iter().try_for_each(|inner| walk(inner, root)),
+            _ => Ok(()),
+        }
+    }
+    if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
+        return Err("the schema itself is neither an object nor true or false".to_owned());
+    }
+    walk(schema, schema)
+}
+
 struct Check<'a> {
     root: &'a Value,
 }
@@ -242,6 +267,13 @@ mod tests {
         assert!(check(&json!(["a"]), &schema).is_ok());
         assert!(check(&json!(["a", "a"]), &schema).is_err());
         assert!(check(&json!([[1], [1.0]]), &json!({"uniqueItems": true})).is_err());
+    }
+
+    #[test]
+    fn references_are_looked_up_before_anything_is_checked() {
+        assert!(resolvable(&json!({"$defs": {"a": true}, "items": [{"$ref": "#/$defs/a"}]})).is_ok());
+        assert!(resolvable(&json!({"items": {"$ref": "#/$defs/b"}})).unwrap_err().contains("#/$defs/b"));
+        assert!(resolvable(&json!("x")).is_err());
     }
 
     #[test]

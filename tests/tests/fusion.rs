@@ -75,6 +75,14 @@ fn synthesis(then: Value) -> Value {
     json!({"when": {"model": "m-j", "body_contains": "final answer to the question"}, "then": then})
 }
 
+/// A reply that compares and then writes `text`, streamed; with what `more` says of how it is sent.
+fn single_pass(text: &str, more: Value) -> Value {
+    let mut then = json!({"answer": format!("{{\"consensus\": [\"a Swiss city\"]}}\nANSWER {{{{code}}}}\n{text}"),
+                          "capture": {"code": "ANSWER ([0-9a-f]{8})"}});
+    then.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+    json!({"when": {"model": "m-j", "body_contains": "line that holds only"}, "then": then})
+}
+
 async fn fuse(client: &Client, request: FuseRequest) -> Result<Fused, Error> {
     tokio::time::timeout(GUARD, client.fuse(request)).await.expect("an end")
 }
@@ -195,7 +203,7 @@ async fn merge_compares_then_writes_and_sums_the_costs() {
 
 #[tokio::test]
 async fn merge_streams_the_text_as_it_is_written() {
-    let up = upstream(trio([analysis(), synthesis(json!({"answer": "Bern is the federal city"}))])).await;
+    let up = upstream(trio([single_pass("Bern is the federal city", json!({}))])).await;
     let client = client(&up, json!({}));
     let (all, error) = events(&client, ask("merge", json!({}))).await;
     assert!(error.is_none(), "{error:?}");
@@ -214,13 +222,36 @@ async fn merge_streams_the_text_as_it_is_written() {
     assert!(deltas.len() > 1, "{deltas:?}");
     assert_eq!(deltas.concat(), result(&all).text);
     assert_eq!(result(&all).text, "Bern is the federal city");
-    assert!(result(&all).report.judges[1].usage.is_some(), "a streamed answer's usage is booked");
+    let report = &result(&all).report;
+    assert!(report.judges[0].usage.is_some(), "a streamed answer's usage is booked");
+    assert_eq!((report.judges.len(), report.cost.calls, up.stats().requests), (1, 4, 4));
+    assert_eq!(report.analysis.as_ref().unwrap().consensus, ["a Swiss city"]);
+}
+
+#[tokio::test]
+async fn a_winner_is_streamed_in_the_pieces_in_which_it_was_written() {
+    // A member whose stream breaks off is asked anew, unseen.
+    let broken = json!({"when": {"model": "m-b"}, "then": [
+        {"answer": "Bern, which never was finished", "breaks": {"after": 3, "then": [{"reset": true}]}}, {"answer": BERN}]});
+    let up = upstream(json!([answers("m-a", ZURICH), broken, answers("m-c", GENEVA), verdict(BERN)])).await;
+    let client = client(&up, json!({"retries": {"max_retries": 2}}));
+    let (all, error) = events(&client, ask("best_of", json!({}))).await;
+    assert!(error.is_none(), "{error:?}");
+    let deltas: Vec<_> = all
+        .iter()
+        .filter_map(|e| match &e.step {
+            FusionStep::FinalDelta { text } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(deltas, ["Bern,", " the", " seat", " of", " the", " federal", " authorities."]);
+    assert_eq!((result(&all).text.as_str(), result(&all).report.members[1].attempts), (BERN, 2));
 }
 
 #[tokio::test]
 async fn a_merge_that_breaks_off_starts_over_with_a_members_answer() {
-    let cut = json!({"answer": "Bern is the federal city of Switzerland", "cut_after": 900});
-    let up = upstream(trio([analysis(), synthesis(cut)])).await;
+    let cut = json!({"breaks": {"after": 8, "then": [{"reset": true}]}});
+    let up = upstream(trio([single_pass("Bern is the federal city of Switzerland", cut)])).await;
     let client = client(&up, json!({}));
     let (all, error) = events(&client, ask("merge", json!({}))).await;
     assert!(error.is_none(), "{error:?}");
@@ -494,7 +525,7 @@ async fn tool_calls_are_chosen_whole_and_never_merged() {
     let call = &fused.message.tool_calls.as_ref().unwrap()[0];
     assert_eq!(call.function.as_ref().unwrap().arguments, "{\"x\":2}");
     assert_eq!(fused.finish_reason.as_deref(), Some("tool_calls"));
-    assert_eq!(steps(&fused), ["synthesis"]);
+    assert_eq!(steps(&fused), [""; 0], "calls are not for merging, so nothing is missing");
     assert!(up.log().iter().filter(|e| e.body["model"] == "m-j").all(|e| e.body.get("tools").is_none()));
 
     // The same call twice is agreement.
@@ -503,6 +534,67 @@ async fn tool_calls_are_chosen_whole_and_never_merged() {
     request.fusion.pool = serde_json::from_value(json!(["up/m-a", "up/m-b"])).unwrap();
     let fused = fuse(&client, request).await.unwrap();
     assert_eq!(fused.report.decision.method, "agreement");
+}
+
+/// A user's question, a call of `look` with `x`, and what came of it.
+fn looked(id: &str, x: i64, result: &str) -> Value {
+    json!([{"role": "user", "content": "Look."},
+           {"role": "assistant", "content": null, "tool_calls": [
+               {"id": id, "type": "function", "function": {"name": "look", "arguments": format!("{{\"x\":{x}}}")}}]},
+           {"role": "tool", "tool_call_id": id, "content": result}])
+}
+
+#[tokio::test]
+async fn results_go_to_the_member_that_made_the_calls() {
+    let calls = |model: &str, x: i64| {
+        json!({"when": {"model": model, "last_role": "user"},
+        "then": {"tool_calls": [{"id": format!("{model}-1"), "name": "look", "arguments": {"x": x}}]}})
+    };
+    let up = upstream(json!([
+        calls("m-a", 1),
+        calls("m-b", 2),
+        calls("m-c", 2),
+        answers("m-a", "From a."),
+        answers("m-b", "From b."),
+        answers("m-c", "From c."),
+        verdict("From"),
+    ]))
+    .await;
+    let client = client(&up, json!({}));
+    let tools = json!([{"type": "function", "function": {"name": "look"}}]);
+    let turn = |messages: Value| ask("vote", json!({"prompt": null, "messages": messages, "tools": tools}));
+    let first = fuse(&client, turn(json!([{"role": "user", "content": "Look."}]))).await.unwrap();
+    let call = &first.message.tool_calls.as_ref().unwrap()[0];
+    assert_eq!((call.id.as_str(), first.report.cost.calls), ("m-b-1", 3));
+
+    let second = fuse(&client, turn(looked("m-b-1", 2, "It rains."))).await.unwrap();
+    assert_eq!((second.text.as_str(), second.report.cost.calls), ("From b.", 1));
+    assert_eq!(
+        (second.report.decision.method.as_str(), second.report.decision.members.as_slice()),
+        ("sticky", ["up/m-b".to_owned()].as_slice())
+    );
+    assert_eq!(second.report.members[0].status, MemberStatus::Skipped);
+    assert!(second.report.members[2].reason.as_ref().unwrap().contains("up/m-b made the tool calls"));
+
+    // Others are asked where a result tells of a failure, where nobody is known to have called, and by another client.
+    for (client, messages) in [
+        (&client, looked("m-b-1", 2, "Error: no such place")),
+        (&client, looked("m-x-1", 2, "It rains.")),
+        (&self::client(&up, json!({})), looked("m-b-1", 2, "It rains.")),
+    ] {
+        let all = fuse(client, turn(messages)).await.unwrap();
+        assert_eq!((all.text.as_str(), all.report.cost.calls), ("From a.", 3));
+    }
+
+    // Where it fails, the others go on.
+    let ill = json!({"when": {"model": "m-b"}, "then": {"status": 500}});
+    up.set_script(
+        serde_json::from_value(json!({"routes": [ill, answers("m-a", "From a."), answers("m-c", "From a.")]})).unwrap(),
+    );
+    let rest = fuse(&client, turn(looked("m-b-1", 2, "It rains."))).await.unwrap();
+    assert_eq!((rest.text.as_str(), rest.report.cost.calls), ("From a.", 3));
+    assert_eq!(rest.report.members[1].status, MemberStatus::Failed);
+    assert_eq!(steps(&rest), ["member"]);
 }
 
 #[tokio::test]
@@ -630,7 +722,8 @@ async fn the_same_answers_give_the_same_report() {
 
 #[tokio::test]
 async fn a_fusion_answers_like_a_chat() {
-    let up = upstream(trio([analysis(), synthesis(json!({"answer": "Bern is it."}))])).await;
+    let writes = single_pass("Bern is it.", json!({}));
+    let up = upstream(trio([writes, analysis(), synthesis(json!({"answer": "Bern is it."}))])).await;
     let client = client(
         &up,
         json!({"pools": {"default": {"pool": ["up/m-a", "up/m-b", "up/m-c"], "judge": "up/m-j", "guard": false}}}),

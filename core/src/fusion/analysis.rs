@@ -36,6 +36,11 @@ pub(crate) fn read(text: &str, labels: &[&str], ids: &[&str]) -> Result<(Analysi
     Ok((analysis, step))
 }
 
+/// Whether a value has any of an analysis's lists.
+pub(crate) fn is_one(value: &Value) -> bool {
+    LISTS.iter().any(|list| value.get(*list).is_some())
+}
+
 /// The entries of a list that can be read, without repetitions. A single value stands for a list of one.
 fn items<T: PartialEq>(o: &Object, list: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
     let one;

@@ -10,7 +10,9 @@ use tokio::time::error::Elapsed;
 
 use crate::engine::{CallContext, ChatStream, Engine};
 use crate::error::{Dispatch, Error, ErrorKind, Result};
-use crate::types::{ChatCompletion, ChatRequest, ProviderPreferences, ResponseMeta, StreamOptions, Usage};
+use crate::types::{
+    ChatCompletion, ChatRequest, ProviderChoice, ProviderPreferences, ResponseMeta, StreamOptions, Usage,
+};
 use crate::wire::Assembler;
 
 use super::events::Events;
@@ -23,6 +25,10 @@ pub(crate) trait Ask: Send + Sync + 'static {
     fn stream<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatStream>>;
     /// Wall clock, milliseconds since 1970-01-01 UTC.
     fn unix_ms(&self) -> u64;
+    /// What a model's prompts may hold (`text`, `image`, `audio`, ...); absent when that is unknown.
+    fn takes(&self, _model: &str, _provider: Option<&ProviderChoice>) -> Option<Vec<String>> {
+        None
+    }
     /// What the call is likely to cost at most, nano-USD; absent when its price is unknown.
     fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64>;
 }
@@ -38,6 +44,14 @@ impl Ask for Engine {
 
     fn unix_ms(&self) -> u64 {
         self.clock().unix_ms()
+    }
+
+    fn takes(&self, model: &str, provider: Option<&ProviderChoice>) -> Option<Vec<String>> {
+        let provider = match provider {
+            Some(ProviderChoice::Name(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        self.router().modalities(model, provider)
     }
 
     fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64> {
@@ -66,6 +80,44 @@ impl Cost {
 pub(crate) struct Reply {
     pub result: Result<ChatCompletion>,
     pub latency_ms: u64,
+}
+
+/// Who hears a streamed answer as it comes.
+pub(crate) trait Listener: Send {
+    /// New text.
+    fn text(&mut self, text: &str);
+    /// All text so far is void: the answer starts anew.
+    fn reset(&mut self);
+}
+
+/// Text that goes to the caller as it comes. It is never taken back: who streams so asks for no new start.
+pub(crate) struct Live<'a> {
+    pub events: &'a Events,
+    /// Whether any was told.
+    pub sent: bool,
+}
+
+impl Listener for Live<'_> {
+    fn text(&mut self, text: &str) {
+        self.sent = true;
+        self.events.final_delta(text);
+    }
+
+    fn reset(&mut self) {}
+}
+
+/// The pieces in which a text came.
+#[derive(Default)]
+pub(crate) struct Pieces(pub Vec<String>);
+
+impl Listener for Pieces {
+    fn text(&mut self, text: &str) {
+        self.0.push(text.to_owned());
+    }
+
+    fn reset(&mut self) {
+        self.0.clear();
+    }
 }
 
 impl Reply {
@@ -145,28 +197,31 @@ pub(crate) async fn call(ask: Arc<dyn Ask>, request: ChatRequest, mut cx: CallCo
     Reply { result: in_time(result, started, limit), latency_ms: ms(started.elapsed()) }
 }
 
-/// Makes one streamed call that is over by `limit`; its text goes to `events` as it comes. Tells also whether any did.
+/// Makes one streamed call that is over by `limit`; its text is heard as it comes.
 pub(crate) async fn call_streamed(
     ask: Arc<dyn Ask>,
     mut request: ChatRequest,
     mut cx: CallContext,
     limit: Instant,
-    events: &Events,
-) -> (Reply, bool) {
+    listener: &mut dyn Listener,
+) -> Reply {
     cx.deadline = Some(limit);
     // Usage is the report's, whether or not the caller wants to see it.
     request.stream_options = Some(StreamOptions { include_usage: Some(true), ..Default::default() });
     let started = Instant::now();
-    let mut sent = false;
     let read = async {
         let mut stream = ask.stream(&request, &cx).await?;
         let mut whole = Assembler::default();
         let mut meta = None;
         while let Some(chunk) = stream.next().await {
             let chunk = chunk?;
+            if chunk.interfuse.as_ref().is_some_and(|meta| meta.reset.is_some()) {
+                whole = Assembler::default();
+                listener.reset();
+                continue;
+            }
             if !chunk.text().is_empty() {
-                sent = true;
-                events.final_delta(chunk.text());
+                listener.text(chunk.text());
             }
             whole.add(&chunk);
             meta = chunk.interfuse.or(meta);
@@ -176,7 +231,7 @@ pub(crate) async fn call_streamed(
         Ok(answer)
     };
     let result = tokio::time::timeout_at(limit + GUARD, read).await;
-    (Reply { result: in_time(result, started, limit), latency_ms: ms(started.elapsed()) }, sent)
+    Reply { result: in_time(result, started, limit), latency_ms: ms(started.elapsed()) }
 }
 
 /// The result; if the call's share of the fusion's deadline ran out, in words that say so.

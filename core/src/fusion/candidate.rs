@@ -1,8 +1,11 @@
 //! One usable answer, and what makes an answer usable.
 
-use crate::types::{AssistantMessage, ChatCompletion, ResponseFormat, ToolCall};
+use std::sync::Arc;
+
+use crate::types::{AssistantMessage, ChatCompletion, ToolCall};
 
 use super::extract::Reader;
+use super::form::Form;
 use super::{agreement, parse, shield};
 
 /// A whole text of so many words, on one line, is compared as it is.
@@ -27,6 +30,10 @@ pub(crate) struct Candidate {
     pub truncated: bool,
     /// It speaks to the judge instead of the asker.
     pub instructs_judge: bool,
+    /// Its text is the document that was found in what the member wrote.
+    pub repaired: bool,
+    /// The pieces in which its text came, where it was streamed.
+    pub pieces: Arc<[String]>,
 }
 
 impl Candidate {
@@ -44,6 +51,8 @@ impl Candidate {
             voters: vec![member],
             truncated,
             instructs_judge,
+            repaired: false,
+            pieces: Arc::default(),
         }
     }
 
@@ -88,23 +97,23 @@ impl Candidate {
         if self.instructs_judge {
             flags.push("instructs_judge".to_owned());
         }
+        if self.repaired {
+            flags.push("repaired".to_owned());
+        }
         flags
     }
 }
 
 /// The usable answer in a response, or why there is none. Usable: not filtered, and some text beside the model's
-/// thinking or a tool call; when the request binds the answer to JSON, the text must be JSON.
-pub(crate) fn usable(
-    member: usize,
-    response: &ChatCompletion,
-    format: Option<&ResponseFormat>,
-) -> Result<Candidate, String> {
+/// thinking or a tool call, in the form that the request binds it to.
+pub(crate) fn usable(member: usize, response: &ChatCompletion, form: &Form) -> Result<Candidate, String> {
     let choice = response.choices.first().ok_or("the response holds no answer")?;
     if choice.finish_reason.as_deref() == Some("content_filter") {
         return Err("the vendor's content filter stopped the answer".to_owned());
     }
     let message = &choice.message;
-    let calls_tools = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+    let calls = message.tool_calls.as_deref().unwrap_or_default();
+    let calls_tools = !calls.is_empty();
     let text = message.content.as_deref().unwrap_or_default();
     let said = parse::after_thinking(text).trim();
     if said.is_empty() && !calls_tools {
@@ -116,20 +125,12 @@ pub(crate) fn usable(
             _ => "the answer is empty".to_owned(),
         });
     }
-    if !calls_tools && binds_json(format) && !is_json(text) {
-        return Err("the answer is not JSON, though response_format asks for it".to_owned());
-    }
-    Ok(Candidate::new(member, message.clone(), choice.finish_reason.clone()))
-}
-
-/// Whether the caller's format asks for JSON.
-pub(crate) fn binds_json(format: Option<&ResponseFormat>) -> bool {
-    format.is_some_and(|f| matches!(f.r#type.as_str(), "json_object" | "json_schema"))
-}
-
-/// Whether a text is one JSON document.
-pub(crate) fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text.trim()).is_ok()
+    form.called(calls)?;
+    let whole = choice.finish_reason.as_deref() != Some("length");
+    let found = if calls_tools { None } else { form.held(text, whole)? };
+    let repaired = found.is_some();
+    let message = AssistantMessage { content: found.or_else(|| message.content.clone()), ..message.clone() };
+    Ok(Candidate { repaired, ..Candidate::new(member, message, choice.finish_reason.clone()) })
 }
 
 /// The first `max` characters, on one line.

@@ -21,7 +21,7 @@ pub async fn chat(engine: &Engine, memory: &Arc<Memory>, request: ChatRequest) -
     let model = request.model.clone();
     let plan = plan::from_chat(request, engine.config())?;
     let (foreign, judge) = (plan.foreign.clone(), plan.judge.model.clone());
-    let fused = run(engine, memory, plan, false).execute().await?;
+    let fused = run(engine, memory, plan, false)?.execute().await?;
     let model = if foreign.is_some() { drop_in::writer(&fused, &judge) } else { model };
     Ok(completion(fused, model, &foreign.unwrap_or_default()))
 }
@@ -37,7 +37,7 @@ pub async fn chat_stream(engine: &Engine, memory: &Arc<Memory>, request: ChatReq
     // Who writes a merged answer is known before it is written.
     let model = if foreign.is_some() { plan.judge.model.clone() } else { model };
     let mut chunks = Chunks {
-        events: super::stream(run(engine, memory, plan, true)),
+        events: super::stream(run(engine, memory, plan, true)?),
         head: ChatCompletionChunk {
             object: "chat.completion.chunk".to_owned(),
             created: engine.clock().unix_ms() / 1000,

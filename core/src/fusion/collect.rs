@@ -9,10 +9,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{FusionStep, MemberReport, MemberStatus, Purpose};
+use crate::types::{FusionStep, MemberReport, MemberStatus, OnInterrupt, Purpose};
 
 use super::agreement;
-use super::ask::{self, Cost, Reply, ms};
+use super::ask::{self, Cost, Pieces, Reply, ms};
 use super::candidate::{self, Candidate};
 use super::run::Run;
 use super::strategy::{Standing, Strategy};
@@ -24,11 +24,20 @@ use super::strategy::{Standing, Strategy};
 pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Result<Vec<Candidate>> {
     let seats = run.plan.members.len();
     run.report.members = (0..seats).map(|i| blank(run, i)).collect();
-    let end = if seats == 1 { run.deadline() } else { run.at_share(strategy.first_answers_share()) };
+    let mut end = if seats == 1 { run.deadline() } else { run.at_share(strategy.first_answers_share()) };
+    let mut order: Vec<usize> = (0..seats).collect();
+    if let Some(seat) = run.caller() {
+        if let Some(candidate) = goes_on(run, seat, end, strategy).await? {
+            return Ok(vec![candidate]);
+        }
+        order.retain(|other| *other != seat);
+        let now = Instant::now();
+        end = end.max(now + run.deadline().saturating_duration_since(now).mul_f64(strategy.first_answers_share()));
+    }
     // A pool is small: two of two, two of three, three of four.
-    let quorum = run.plan.quorum.unwrap_or_else(|| (2 * seats).div_ceil(3).max(2).min(seats));
-    let mut panel = Panel { end, calls: FuturesUnordered::new(), open: Vec::new(), next: 0 };
-    panel.ask(run, strategy.opening(seats).clamp(1, seats))?;
+    let quorum = run.plan.quorum.unwrap_or_else(|| (2 * seats).div_ceil(3).max(2)).min(order.len());
+    let mut panel = Panel { end, calls: FuturesUnordered::new(), open: Vec::new(), order, next: 0 };
+    panel.ask(run, strategy.opening(seats).max(1))?;
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut grace: Option<Instant> = None;
     // Answers at whose number the grace last ran out.
@@ -42,7 +51,7 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
             panel.ask(run, more)?;
         }
         if panel.open.is_empty() {
-            if panel.next < seats {
+            if panel.unasked() > 0 {
                 continue;
             }
             break;
@@ -52,7 +61,7 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
             run.events.emit(FusionStep::QuorumReached { usable: candidates.len() as u32 });
         }
         // While others can be asked in their place, stragglers cost less than waiting for them.
-        let needed = if panel.next < seats { 1 } else { quorum };
+        let needed = if panel.unasked() > 0 { 1 } else { quorum };
         if grace.is_none() && candidates.len() >= needed && candidates.len() > expired {
             let half = (run.started.elapsed() / 2).clamp(Duration::from_millis(250), Duration::from_secs(15));
             grace = Some(Instant::now() + run.plan.grace.unwrap_or(half));
@@ -63,16 +72,16 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
             () = sleep_until(grace.unwrap_or(end)), if grace.is_some() => None,
         };
         match reply {
-            Some((i, reply)) => {
+            Some((i, reply, pieces)) => {
                 panel.open.retain(|o| *o != i);
-                if let Some(candidate) = settle(run, i, reply, strategy) {
+                if let Some(candidate) = settle(run, i, reply, pieces, strategy) {
                     candidates.push(candidate);
                     candidates.sort_by_key(|c| c.member);
                 }
             }
             None => {
                 (grace, expired) = (None, candidates.len());
-                if panel.next < seats {
+                if panel.unasked() > 0 {
                     panel.ask(run, 1)?;
                     continue;
                 }
@@ -85,17 +94,38 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
             }
         }
     }
-    let Panel { calls, open, next, .. } = panel;
+    let Panel { calls, open, order, next, .. } = panel;
     drop(calls);
     for i in open {
         cancel(run, i, candidates.len());
     }
-    for member in run.report.members[next..].iter_mut() {
-        member.status = MemberStatus::Skipped;
-        member.reason = Some("not asked: the answers before it were enough".to_owned());
+    for i in &order[next..] {
+        skip(run, *i, "not asked: the answers before it were enough");
     }
     tell_losses(run, candidates.len());
     Ok(candidates)
+}
+
+/// Asks only the member that made the tool calls whose results came: it knows what it wanted them for. Its answer, if there
+/// is a usable one; nobody else is asked then.
+async fn goes_on(run: &mut Run, seat: usize, end: Instant, strategy: &dyn Strategy) -> Result<Option<Candidate>> {
+    let order = vec![seat];
+    let mut panel = Panel { end, calls: FuturesUnordered::new(), open: Vec::new(), order, next: 0 };
+    panel.ask(run, 1)?;
+    let Some((_, reply, pieces)) = panel.calls.next().await else { return Ok(None) };
+    let candidate = settle(run, seat, reply, pieces, strategy);
+    if candidate.is_some() {
+        run.continued = Some(seat);
+        let why = format!("not asked: {} made the tool calls whose results came", run.plan.members[seat].id);
+        (0..run.plan.members.len()).filter(|other| *other != seat).for_each(|other| skip(run, other, &why));
+    }
+    Ok(candidate)
+}
+
+fn skip(run: &mut Run, i: usize, why: &str) {
+    let member = &mut run.report.members[i];
+    member.status = MemberStatus::Skipped;
+    member.reason = Some(why.to_owned());
 }
 
 /// Takes what comes until this seat has answered or failed; nothing if it was not asked.
@@ -107,10 +137,10 @@ async fn await_seat(
     strategy: &dyn Strategy,
 ) {
     while panel.open.contains(&seat)
-        && let Some((i, reply)) = panel.calls.next().await
+        && let Some((i, reply, pieces)) = panel.calls.next().await
     {
         panel.open.retain(|o| *o != i);
-        if let Some(candidate) = settle(run, i, reply, strategy) {
+        if let Some(candidate) = settle(run, i, reply, pieces, strategy) {
             candidates.push(candidate);
             candidates.sort_by_key(|c| c.member);
         }
@@ -120,22 +150,28 @@ async fn await_seat(
 /// The calls under way.
 struct Panel {
     end: Instant,
-    calls: FuturesUnordered<BoxFuture<'static, (usize, Reply)>>,
+    calls: FuturesUnordered<BoxFuture<'static, (usize, Reply, Pieces)>>,
     /// Seats whose calls are under way.
     open: Vec<usize>,
-    /// The next seat to ask.
+    /// Seats that may be asked, in this order.
+    order: Vec<usize>,
+    /// Place in the order of the next one to ask.
     next: usize,
 }
 
 impl Panel {
+    fn unasked(&self) -> usize {
+        self.order.len() - self.next
+    }
+
     /// Asks up to `count` more members that the cap allows.
     fn ask(&mut self, run: &mut Run, count: usize) -> Result<()> {
-        let seats = run.plan.members.len();
         let mut asked = 0;
-        while self.next < seats && asked < count {
-            let i = self.next;
+        while asked < count
+            && let Some(i) = self.order.get(self.next).copied()
+        {
             self.next += 1;
-            if !affordable(run, i, &self.open)? {
+            if !affordable(run, i, &self.open, self.next == 1)? {
                 continue;
             }
             asked += 1;
@@ -143,10 +179,22 @@ impl Panel {
             let now = Instant::now();
             let own = run.plan.members[i].member.timeout_ms.map(|t| now + Duration::from_millis(t));
             let limit = own.map_or(self.end, |own| own.min(self.end));
-            let request = run.plan.member_request(i);
+            let mut request = run.plan.member_request(i);
             let (ask, cx) = (run.ask.clone(), run.context(Purpose::Member));
+            let listened = run.events.listened();
             run.events.emit(FusionStep::MemberStarted { member: run.plan.members[i].id.clone() });
-            self.calls.push(async move { (i, ask::call(ask, request, cx, limit).await) }.boxed());
+            let call = async move {
+                let mut pieces = Pieces::default();
+                let reply = if listened {
+                    // Nothing of it is shown before it is chosen, so it can start anew as a whole answer can.
+                    request.on_interrupt = Some(OnInterrupt::Restart);
+                    ask::call_streamed(ask, request, cx, limit, &mut pieces).await
+                } else {
+                    ask::call(ask, request, cx, limit).await
+                };
+                (i, reply, pieces)
+            };
+            self.calls.push(call.boxed());
         }
         Ok(())
     }
@@ -157,7 +205,7 @@ fn enough(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &
 }
 
 fn standing(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &Panel) -> usize {
-    if panel.next == run.plan.members.len() {
+    if panel.unasked() == 0 {
         return 0;
     }
     let more = look(run, candidates, panel, |standing| strategy.more(standing));
@@ -171,13 +219,13 @@ fn look<T>(run: &Run, candidates: &[Candidate], panel: &Panel, see: impl FnOnce(
     let seats = run.plan.members.len();
     // The slowest answer so far is what each further one may take.
     let slowest = run.report.members.iter().map(|m| m.latency_ms).max().unwrap_or(0);
-    let one_by_one = Duration::from_millis(slowest) * (seats - panel.next) as u32;
+    let one_by_one = Duration::from_millis(slowest) * panel.unasked() as u32;
     see(&Standing {
         weights: &run.weights(&candidates),
         candidates: &candidates,
         seats,
         open: &panel.open,
-        unasked: seats - panel.next,
+        unasked: panel.unasked(),
         patient: Instant::now() + one_by_one <= panel.end,
     })
 }
@@ -188,13 +236,13 @@ fn blank(run: &Run, i: usize) -> MemberReport {
 }
 
 /// Whether the cap allows a member beside the calls that are under way; if not, it is skipped.
-fn affordable(run: &mut Run, i: usize, open: &[usize]) -> Result<bool> {
+fn affordable(run: &mut Run, i: usize, open: &[usize], first: bool) -> Result<bool> {
     if run.plan.cap.is_none() {
         return Ok(true);
     }
     let requests: Vec<_> = open.iter().chain([&i]).map(|i| run.plan.member_request(*i)).collect();
     let Some(why) = run.unaffordable(&requests.iter().collect::<Vec<_>>()) else { return Ok(true) };
-    if i == 0 {
+    if first {
         let message = format!("the first member cannot be asked: {why}");
         return Err(Error::new(ErrorKind::BudgetExceeded, message).with_param("max_cost_usd"));
     }
@@ -207,10 +255,10 @@ fn affordable(run: &mut Run, i: usize, open: &[usize]) -> Result<bool> {
 }
 
 /// Writes a member's reply into the report; gives its answer if it is usable.
-fn settle(run: &mut Run, i: usize, reply: Reply, strategy: &dyn Strategy) -> Option<Candidate> {
+fn settle(run: &mut Run, i: usize, reply: Reply, pieces: Pieces, strategy: &dyn Strategy) -> Option<Candidate> {
     let cost = run.book("members", &reply);
     let usable = match &reply.result {
-        Ok(answer) => Some(candidate::usable(i, answer, run.plan.base.response_format.as_ref())),
+        Ok(answer) => Some(candidate::usable(i, answer, &run.plan.form)),
         Err(_) => None,
     };
     let member = &mut run.report.members[i];
@@ -230,6 +278,7 @@ fn settle(run: &mut Run, i: usize, reply: Reply, strategy: &dyn Strategy) -> Opt
     let (step, candidate) = match usable {
         Some(Ok(candidate)) => {
             let candidate = if strategy.reads_answers() { candidate.read(&run.plan.reader) } else { candidate };
+            let candidate = Candidate { pieces: pieces.0.into(), ..candidate };
             member.status = MemberStatus::Ok;
             member.flags = candidate.flags();
             let completion_tokens = member.usage.as_ref().map(|u| u.completion_tokens);

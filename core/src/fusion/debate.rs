@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::types::{AssistantMessage, ChatRequest, DebateTurn, FusionMode, FusionStep, Message, Purpose, Role};
 
 use super::best_of;
-use super::candidate::{self, Candidate};
+use super::candidate::Candidate;
 use super::judge::{self, Asked};
 use super::parse::{self, Object, Step};
 use super::run::{Answer, Run};
@@ -49,10 +49,6 @@ struct SecondLook {
 }
 
 async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-    if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
-        run.degrade("debate", "tool calls are not debated; the judge picks one answer", None);
-        return candidates;
-    }
     let saw: Vec<Vec<usize>> = (0..candidates.len()).map(|i| peers(&candidates, i)).collect();
     let requests: Vec<ChatRequest> = (0..candidates.len()).map(|i| request(run, &candidates, i, &saw[i])).collect();
     if let Some(why) = run.unaffordable(&requests.iter().collect::<Vec<_>>()) {
@@ -184,11 +180,8 @@ fn revise(run: &Run, first: &Candidate, look: &SecondLook) -> Result<Candidate, 
     if look.answer.is_empty() {
         return Err("it changed without a new answer".to_owned());
     }
-    if candidate::binds_json(run.plan.base.response_format.as_ref()) && !candidate::is_json(&look.answer) {
-        return Err("its new answer is not JSON, though response_format asks for it".to_owned());
-    }
-    let message =
-        AssistantMessage { role: first.message.role.clone(), content: Some(look.answer.clone()), ..Default::default() };
+    let text = run.plan.form.held(&look.answer, true)?.unwrap_or_else(|| look.answer.clone());
+    let message = AssistantMessage { role: first.message.role.clone(), content: Some(text), ..Default::default() };
     let candidate = Candidate::new(first.member, message, Some("stop".to_owned())).read(&run.plan.reader);
     Ok(Candidate { revised: true, ..candidate })
 }

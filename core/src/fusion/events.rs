@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::Stream;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, Sleep, sleep};
 
 use crate::error::Result;
 use crate::types::{Fused, FusionEvent, FusionStep};
@@ -52,21 +52,43 @@ impl Events {
         self.emit(FusionStep::FinalDelta { text: text.to_owned() });
     }
 
+    /// The final text told so far, piece by piece.
+    #[cfg(test)]
+    pub fn told(&self) -> Vec<String> {
+        let text = |event: FusionEvent| match event.step {
+            FusionStep::FinalDelta { text } => Some(text),
+            _ => None,
+        };
+        std::iter::from_fn(|| self.take()).filter_map(text).collect()
+    }
+
     fn take(&self) -> Option<FusionEvent> {
         let queue = self.queue.as_ref()?;
         queue.lock().unwrap_or_else(PoisonError::into_inner).events.pop_front()
     }
 }
 
+/// After so long without any event, one says that the run goes on: proxies and readers give up on a silent connection.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// A run as a stream. The run moves only while the stream is polled, and ends when the stream is dropped.
 pub(crate) struct RunStream {
     run: Option<BoxFuture<'static, Result<Fused>>>,
     events: Events,
+    /// Ends when nothing was told for [`QUIET`].
+    quiet: Option<Pin<Box<Sleep>>>,
 }
 
 impl RunStream {
     pub fn new(run: BoxFuture<'static, Result<Fused>>, events: Events) -> Self {
-        RunStream { run: Some(run), events }
+        RunStream { run: Some(run), events, quiet: None }
+    }
+
+    /// The next event, which ends the silence.
+    fn take(&mut self) -> Option<FusionEvent> {
+        let event = self.events.take()?;
+        self.quiet = None;
+        Some(event)
     }
 }
 
@@ -74,7 +96,7 @@ impl Stream for RunStream {
     type Item = Result<FusionEvent>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(event) = self.events.take() {
+        if let Some(event) = self.take() {
             return Poll::Ready(Some(Ok(event)));
         }
         let Some(run) = &mut self.run else { return Poll::Ready(None) };
@@ -90,15 +112,63 @@ impl Stream for RunStream {
                 }
             }
         }
-        match self.events.take() {
-            Some(event) => Poll::Ready(Some(Ok(event))),
-            None => Poll::Pending,
+        if let Some(event) = self.take() {
+            return Poll::Ready(Some(Ok(event)));
         }
+        let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep(QUIET)));
+        if quiet.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.events.emit(FusionStep::Keepalive {});
+        Poll::Ready(self.take().map(Ok))
     }
 }
 
 impl Events {
     fn is_empty(&self) -> bool {
         self.queue.as_ref().is_none_or(|q| q.lock().unwrap_or_else(PoisonError::into_inner).events.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Fused;
+    use futures_util::{FutureExt, StreamExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_run_says_every_ten_seconds_that_it_goes_on() {
+        let started = Instant::now();
+        let events = Events::new("r".to_owned(), started, true);
+        let told = events.clone();
+        let run = async move {
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            told.final_delta("a");
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            told.final_delta("b");
+            tokio::time::sleep(Duration::from_secs(11)).await;
+            Ok(Fused::default())
+        };
+        let all: Vec<FusionEvent> = RunStream::new(run.boxed(), events).map(|event| event.unwrap()).collect().await;
+        let told: Vec<(u64, &str)> = all
+            .iter()
+            .map(|event| match &event.step {
+                FusionStep::Keepalive {} => (event.at_ms, "alive"),
+                FusionStep::FinalDelta { .. } => (event.at_ms, "text"),
+                _ => (event.at_ms, "end"),
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (10_000, "alive"),
+                (20_000, "alive"),
+                (25_000, "text"),
+                (34_000, "text"),
+                (44_000, "alive"),
+                (45_000, "end")
+            ]
+        );
+        assert!(all.iter().enumerate().all(|(i, event)| event.seq == i as u64));
     }
 }

@@ -11,8 +11,8 @@ use crate::types::{ChatRequest, FusionStep, JudgeReport, Message, Purpose, Respo
 use super::ask::{self, Ask, Reply};
 use super::events::Events;
 use super::parse::Step;
-use super::prompts;
 use super::run::Run;
+use super::{modality, prompts};
 
 /// One reply of a judge, read or not.
 pub(crate) struct Heard {
@@ -129,7 +129,7 @@ impl Run {
         ChatRequest {
             model: judge.model.clone(),
             provider: judge.provider.clone(),
-            messages: vec![Message::system(system), Message::user(user)],
+            messages: vec![Message::system(system), modality::asking(user, &self.plan.shown)],
             temperature: Some(judge.temperature.unwrap_or(0.0)),
             max_tokens: Some(judge.max_tokens.unwrap_or(max_tokens)),
             response_format: Some(format),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::Feedback;
+use crate::types::{Feedback, ToolCall};
 
+use super::callers::{Caller, Callers};
 use super::extract::Reader;
 
 /// Runs that feedback may still come for; the oldest is forgotten first.
@@ -22,6 +23,7 @@ struct State {
     runs: VecDeque<(String, Remembered)>,
     members: BTreeMap<String, Tally>,
     judges: BTreeMap<String, Tally>,
+    callers: Callers,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -71,6 +73,16 @@ impl Memory {
     /// The chance that a judge's verdict is right.
     pub(crate) fn trust(&self, model: &str, default: f64) -> f64 {
         self.state().judges.get(model).map_or(default, |t| t.chance(default))
+    }
+
+    /// Keeps who made these tool calls.
+    pub(crate) fn called(&self, calls: &[ToolCall], caller: Caller) {
+        self.state().callers.remember(calls, caller);
+    }
+
+    /// Who made these tool calls, as far as this client knows.
+    pub(crate) fn caller(&self, calls: &[ToolCall]) -> Option<Caller> {
+        self.state().callers.find(calls).cloned()
     }
 
     pub(crate) fn remember(&self, run_id: &str, run: Remembered) {

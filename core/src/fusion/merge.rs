@@ -1,9 +1,12 @@
 //! `merge`: the judge compares the answers (held to a schema), then writes one from them. Two calls on top of the
-//! members', so N + 2 in all; the second is streamed to whoever listens. The guard adds two: the merged answer is compared
-//! with the best single one in both orders, and gives way if it loses both.
+//! members', so N + 2 in all. The guard adds two: the merged answer is compared with the best single one in both orders,
+//! and gives way if it loses both. Under a JSON schema the answers are put together field by field instead.
 //!
 //! Two calls instead of one that does both: the comparison can then be held to its schema by the vendor, which is what
-//! makes it readable with small models, and the answer's text needs no mark to be told from it.
+//! makes it readable with small models. Where the text is told as it comes, time matters more: one reply does both, N + 1
+//! calls in all.
+
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -15,11 +18,12 @@ use crate::types::{
     Purpose,
 };
 
-use super::ask::{self, Reply};
+use super::ask::{self, Live, Reply};
 use super::candidate::{self, Candidate};
 use super::run::{Answer, Run};
+use super::single_pass::{Parts, SinglePass};
 use super::strategy::Strategy;
-use super::{analysis, best_of, prompts, shield};
+use super::{analysis, best_of, fields, modality, prompts, shield};
 
 /// The mode `merge`.
 pub(crate) struct Merge;
@@ -46,26 +50,40 @@ const SHORT_QUESTION: usize = 400;
 
 /// Merges the answers; where that cannot be done, one of them is chosen.
 pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
-    if candidates.iter().any(|c| !c.tool_calls().is_empty()) {
-        run.degrade("synthesis", "tool calls cannot be merged; the judge picks one answer instead", None);
-        return best_of::choose(run, candidates).await;
+    if run.plan.form.schema().is_some() {
+        let merged = fields::merge(run, candidates).await;
+        // Every value of it was a member's, and was compared where it mattered: only who asks for it pays for more.
+        let compared = run.plan.guard == Some(true) && merged.source == FinalSource::Fields;
+        return if compared { guarded(run, candidates, merged).await } else { merged };
     }
     let shown = Shown::new(run, candidates);
-    let analysis = shown.analysis_request(run);
-    if let Some(why) = run.unaffordable(&[&analysis, &shown.synthesis_request(run, None)]) {
-        run.degrade("budget", format!("no judge was asked: {why}"), None);
-        return run.decide(candidates);
-    }
-    let seen = analyse(run, &shown, analysis).await;
-    let request = shown.synthesis_request(run, seen.as_ref());
-    if let Some(why) = run.unaffordable(&[&request]) {
-        run.degrade("budget", format!("nothing was merged: {why}"), None);
-        return run.decide(candidates);
-    }
     // In `auto` nobody counts on a text that comes as it is written: most of its answers are a member's.
     let streams = run.events.listened() && run.plan.mode == FusionMode::Merge;
     let guard = run.plan.guard.unwrap_or(!streams);
-    match synthesise(run, request, shown.ids(), run.events.listened() && !guard).await {
+    let live = run.events.listened() && !guard;
+    let (request, told) = if live && one_reply_will_do(run) {
+        let code = run.nonce().split_off(24);
+        let request = shown.single_pass_request(run, &code);
+        if let Some(why) = run.unaffordable(&[&request]) {
+            run.degrade("budget", format!("no judge was asked: {why}"), None);
+            return run.decide(candidates);
+        }
+        (request, Told::After(code))
+    } else {
+        let analysis = shown.analysis_request(run);
+        if let Some(why) = run.unaffordable(&[&analysis, &shown.synthesis_request(run, None)]) {
+            run.degrade("budget", format!("no judge was asked: {why}"), None);
+            return run.decide(candidates);
+        }
+        let seen = analyse(run, &shown, analysis).await;
+        let request = shown.synthesis_request(run, seen.as_ref());
+        if let Some(why) = run.unaffordable(&[&request]) {
+            run.degrade("budget", format!("nothing was merged: {why}"), None);
+            return run.decide(candidates);
+        }
+        (request, if live { Told::AsItComes } else { Told::AtItsEnd })
+    };
+    match synthesise(run, request, &shown, told).await {
         Ok((message, finish_reason, streamed)) => {
             let merged = Answer {
                 source: FinalSource::Merged,
@@ -76,6 +94,8 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
                 message,
                 finish_reason,
                 streamed,
+                author: None,
+                pieces: Arc::default(),
                 evidence: Vec::new(),
             };
             if guard { guarded(run, candidates, merged).await } else { merged }
@@ -90,6 +110,14 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
             choice
         }
     }
+}
+
+/// Whether one reply may both compare and write: not where the caller's form, limit of tokens or stop texts would fall upon
+/// the comparison, too.
+fn one_reply_will_do(run: &Run) -> bool {
+    let base = &run.plan.base;
+    let limited = base.max_tokens.is_some() || base.max_completion_tokens.is_some();
+    !limited && base.stop.is_none() && !run.plan.form.binds_json()
 }
 
 /// The merged answer, or the best single one if a judge prefers that in both orders.
@@ -152,6 +180,28 @@ impl<'a> Shown<'a> {
         run.judge_request(prompts::analysis_system(), format!("{data}\n\n{task}"), form, max_tokens)
     }
 
+    /// The same in one reply, in which `code` stands between the comparison and the answer.
+    fn single_pass_request(&self, run: &Run, code: &str) -> ChatRequest {
+        let mut request = self.synthesis_request(run, None);
+        let data = shield::envelope(&run.nonce(), &self.lines(run));
+        let task = prompts::single_pass_task(&self.labels(), code, &self.task(run));
+        request.messages.truncate(1);
+        request.messages.push(modality::asking(format!("{data}\n\n{task}"), &run.plan.shown));
+        request
+    }
+
+    /// What the synthesis is asked.
+    fn task(&self, run: &Run) -> String {
+        let longest = self.candidates.iter().map(|(c, ..)| c.text().split_whitespace().count()).max().unwrap_or(0);
+        let question = run.plan.base.messages.last().and_then(|m| m.content.as_ref()).map(Content::to_text);
+        let question = question.filter(|q| q.len() <= SHORT_QUESTION).map(|q| q.trim().to_owned());
+        let question = question.as_deref().filter(|q| !q.is_empty());
+        // A quarter longer than the longest answer: merging adds, padding does not.
+        let longest = (longest * 5 / 4).max(40);
+        let json = run.plan.form.binds_json();
+        prompts::synthesis_task(question, longest, run.plan.judge.criteria.as_deref(), json)
+    }
+
     /// The synthesis gets what binds the form of the caller's answer (limits, stops, format), never the tools.
     fn synthesis_request(&self, run: &Run, analysis: Option<&Analysis>) -> ChatRequest {
         let base = &run.plan.base;
@@ -160,18 +210,14 @@ impl<'a> Shown<'a> {
             lines.push(serde_json::json!({ "comparison": analysis }));
         }
         let data = shield::envelope(&run.nonce(), &lines);
-        let longest = self.candidates.iter().map(|(c, ..)| c.text().split_whitespace().count()).max().unwrap_or(0);
-        let json = candidate::binds_json(base.response_format.as_ref());
-        // A quarter longer than the longest answer: merging adds, padding does not.
-        let question = base.messages.last().and_then(|m| m.content.as_ref()).map(Content::to_text);
-        let question = question.filter(|q| q.len() <= SHORT_QUESTION).map(|q| q.trim().to_owned());
-        let question = question.as_deref().filter(|q| !q.is_empty());
-        let task =
-            prompts::synthesis_task(question, (longest * 5 / 4).max(40), run.plan.judge.criteria.as_deref(), json);
+        let task = self.task(run);
         ChatRequest {
             model: run.plan.judge.model.clone(),
             provider: run.plan.judge.provider.clone(),
-            messages: vec![Message::system(prompts::synthesis_system()), Message::user(format!("{data}\n\n{task}"))],
+            messages: vec![
+                Message::system(prompts::synthesis_system()),
+                modality::asking(format!("{data}\n\n{task}"), &run.plan.shown),
+            ],
             temperature: run.plan.judge.temperature.or(base.temperature),
             max_tokens: base.max_tokens,
             max_completion_tokens: base.max_completion_tokens,
@@ -213,24 +259,42 @@ struct Fault {
     streamed: bool,
 }
 
+/// How a synthesis is told.
+enum Told {
+    /// When it is chosen.
+    AtItsEnd,
+    AsItComes,
+    /// As it comes, after a comparison and a line with this code.
+    After(String),
+}
+
 async fn synthesise(
     run: &mut Run,
     mut request: ChatRequest,
-    order: Vec<String>,
-    live: bool,
+    shown: &Shown<'_>,
+    told: Told,
 ) -> Result<(AssistantMessage, Option<String>, bool), Fault> {
     let limit = run.judge_limit(run.deadline());
-    let (reply, streamed) = loop {
+    let (mut reply, streamed, parts) = loop {
         run.events.emit(FusionStep::JudgeStarted { purpose: "synthesis".to_owned() });
-        let (ask, cx) = (run.ask.clone(), run.context(Purpose::Synthesis));
-        let (reply, streamed) = if live {
-            let events = run.events.clone();
-            ask::call_streamed(ask, request.clone(), cx, limit, &events).await
-        } else {
-            (ask::call(ask, request.clone(), cx, limit).await, false)
+        let (ask, cx, request_now) = (run.ask.clone(), run.context(Purpose::Synthesis), request.clone());
+        let (reply, streamed, parts) = match &told {
+            Told::AtItsEnd => (ask::call(ask, request_now, cx, limit).await, false, None),
+            Told::AsItComes => {
+                let mut live = Live { events: &run.events, sent: false };
+                let reply = ask::call_streamed(ask, request_now, cx, limit, &mut live).await;
+                (reply, live.sent, None)
+            }
+            Told::After(code) => {
+                let mut pass = SinglePass::new(code, &run.events);
+                let reply = ask::call_streamed(ask, request_now, cx, limit, &mut pass).await;
+                let sent = pass.sent();
+                (reply, sent, Some(pass.finish()))
+            }
         };
         run.events.emit(FusionStep::JudgeDone { purpose: "synthesis".to_owned(), latency_ms: reply.latency_ms });
-        let row = JudgeReport { order: order.clone(), ..run.judge_row("synthesis", &reply) };
+        let compared = parts.as_ref().filter(|_| reply.error().is_none()).and_then(|parts| compared(run, parts, shown));
+        let row = JudgeReport { order: shown.ids(), parsed: compared, ..run.judge_row("synthesis", &reply) };
         let cost_nanos = run.book("synthesis", &reply);
         run.report.judges.push(JudgeReport { cost_nanos, ..row });
         // Some models refuse a temperature; the caller's format is not given up.
@@ -242,12 +306,36 @@ async fn synthesise(
             run.warn(format!("judge_field: `{}` refused `temperature`, so it was asked without", run.plan.judge.model));
             continue;
         }
-        break (reply, streamed);
+        break (reply, streamed, parts);
     };
+    if let (Some(parts), Ok(answer)) = (parts, &mut reply.result)
+        && let Some(choice) = answer.choices.first_mut()
+    {
+        choice.message.content = Some(parts.answer);
+    }
     let fault = |cause: String, kind| Err(Fault { cause, kind, streamed });
     match written(run, &reply) {
         Ok((message, finish_reason)) => Ok((message, finish_reason, streamed)),
         Err((cause, kind)) => fault(cause, kind),
+    }
+}
+
+/// Reads the comparison of a reply that holds one, into the report; how it was read.
+fn compared(run: &mut Run, parts: &Parts, shown: &Shown<'_>) -> Option<String> {
+    let ids = shown.ids();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let text = parts.comparison.as_deref().unwrap_or_default();
+    match analysis::read(text, &shown.labels(), &ids) {
+        Ok((analysis, step)) => {
+            run.report.analysis = Some(analysis);
+            Some(step.as_str().to_owned())
+        }
+        Err(why) => {
+            let judge = &run.plan.judge.model;
+            let cause = format!("merged without a comparison: that of the judge {judge} could not be read: {why}");
+            run.degrade("judge_output", cause, None);
+            None
+        }
     }
 }
 
@@ -256,8 +344,7 @@ type Written = (AssistantMessage, Option<String>);
 /// The merged message, if the reply is a usable answer; by the same measure as a member's.
 fn written(run: &Run, reply: &Reply) -> Result<Written, (String, Option<ErrorKind>)> {
     let answer = reply.result.as_ref().map_err(|e| (e.message().to_owned(), Some(e.kind())))?;
-    let format = run.plan.base.response_format.as_ref();
-    let usable = candidate::usable(0, answer, format).map_err(|why| (why, None))?;
+    let usable = candidate::usable(0, answer, &run.plan.form).map_err(|why| (why, None))?;
     let message = AssistantMessage { tool_calls: None, ..usable.message };
     if message.content.as_deref().unwrap_or_default().trim().is_empty() {
         return Err(("the judge called a tool that it was not given".to_owned(), None));

@@ -12,8 +12,9 @@
 //! Chance: labels and orders come from `fastrand` (wyrand), seeded with FNV-1a of conversation, pool, mode and the
 //! caller's `seed`. The same answers give the same decision and report, times and run id apart.
 //!
-//! Streaming: a merged answer comes as it is written. A member's answer comes in one piece, because members are asked
-//! without streaming (their calls can then be retried to the end, and it is not known before whose answer wins).
+//! Streaming: a merged answer comes as it is written, and one reply both compares and writes it. A member's answer comes in
+//! the very pieces in which the member wrote it, once it is chosen; until then a call that breaks off starts anew unseen.
+//! Whoever listens is told every ten seconds at least that the run goes on.
 //!
 //! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
 //! not fit in what is left; nor is a judge asked again then. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
@@ -29,6 +30,7 @@ mod auto;
 mod best_of;
 mod calibrate;
 mod calibration_text;
+mod callers;
 mod candidate;
 mod canonical;
 mod cascade;
@@ -40,9 +42,12 @@ mod evaluate;
 mod events;
 mod evidence;
 mod extract;
+mod fields;
+mod form;
 mod judge;
 mod memory;
 mod merge;
+mod modality;
 mod parse;
 mod plan;
 mod preset;
@@ -54,7 +59,9 @@ mod run;
 #[cfg(test)]
 mod scripted;
 mod shield;
+mod single_pass;
 mod strategy;
+mod tools;
 #[cfg(test)]
 mod trials;
 mod verdict;
@@ -108,7 +115,7 @@ impl Stream for FusionStream {
 
 /// Runs one fusion to its end.
 pub async fn fuse(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -> Result<Fused> {
-    run(engine, memory, plan::from_fuse(request, engine.config())?, false).execute().await
+    run(engine, memory, plan::from_fuse(request, engine.config())?, false)?.execute().await
 }
 
 /// Runs one fusion and tells its progress. Nothing is sent before the stream is polled.
@@ -116,7 +123,7 @@ pub async fn fuse(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -
 /// # Errors
 /// What is wrong with the request; failures of the run come as the stream's last item.
 pub async fn fuse_stream(engine: &Engine, memory: &Arc<Memory>, request: FuseRequest) -> Result<FusionStream> {
-    Ok(stream(run(engine, memory, plan::from_fuse(request, engine.config())?, true)))
+    Ok(stream(run(engine, memory, plan::from_fuse(request, engine.config())?, true)?))
 }
 
 /// Tells what became of a run, which moves the priors of its members and the trust in its judge.
@@ -128,8 +135,10 @@ pub fn feedback(memory: &Memory, run_id: &str, outcome: &Feedback) -> Result<()>
     memory.feedback(run_id, outcome)
 }
 
-fn run(engine: &Engine, memory: &Arc<Memory>, plan: Plan, listened: bool) -> Run {
-    Run::new(plan, Arc::new(engine.clone()), memory.clone(), listened)
+fn run(engine: &Engine, memory: &Arc<Memory>, plan: Plan, listened: bool) -> Result<Run> {
+    let mut run = Run::new(plan, Arc::new(engine.clone()), memory.clone(), listened);
+    run.fit()?;
+    Ok(run)
 }
 
 fn stream(run: Run) -> FusionStream {

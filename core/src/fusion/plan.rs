@@ -10,11 +10,12 @@ use crate::catalog::nearest::did_you_mean;
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::NanoUsd;
 use crate::types::{
-    ChatRequest, Config, Content, Foreign, FuseRequest, FusionMode, FusionOptions, Judge, Member, Message, OnInterrupt,
-    Pool, ProviderChoice, ProviderPreferences, Role, Tags,
+    ChatRequest, Config, Content, ContentPart, Foreign, FuseRequest, FusionMode, FusionOptions, Judge, Member, Message,
+    OnInterrupt, Pool, ProviderChoice, ProviderPreferences, Role, Tags,
 };
 
 use super::extract::Reader;
+use super::form::Form;
 use super::{drop_in, preset, shield};
 
 /// Most members of a pool.
@@ -28,10 +29,18 @@ pub(crate) struct Plan {
     pub mode: FusionMode,
     pub members: Vec<Seat>,
     pub judge: Judge,
+    /// Nobody named one, so it is the anchor.
+    pub judge_is_anchor: bool,
+    /// The conversation holds what the judge does not see.
+    pub blind: bool,
+    /// What of the conversation beside text the judge is shown.
+    pub shown: Vec<ContentPart>,
     /// As given by the caller.
     pub quorum: Option<usize>,
     /// Reads closed answers out of texts.
     pub reader: Arc<Reader>,
+    /// What every answer is bound to.
+    pub form: Form,
     /// Whether a merged answer is compared with the best single one; by default where its text is not streamed.
     pub guard: Option<bool>,
     pub grace: Option<Duration>,
@@ -141,6 +150,7 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     if base.models.as_ref().is_some_and(|m| !m.is_empty()) {
         return Err(wrong("models", "fallback models are for a chat with one model; a fusion has its `pool`"));
     }
+    let judge_is_anchor = options.judge.is_none();
     let judge = options.judge.clone().unwrap_or_else(|| Judge {
         model: members[0].model.clone(),
         provider: members[0].provider.clone().or_else(|| base.provider.clone()),
@@ -179,7 +189,9 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
     let caps = caps.map_err(|e| Error::invalid_request(e.to_string()).with_param("max_cost_usd"))?;
     let cap = caps.into_iter().min();
 
-    let warnings = warnings(&members, &judge, &base);
+    let mut warnings = warnings(&members, &judge);
+    let (form, unheld) = Form::of(&base);
+    warnings.extend(unheld);
     let reader = Arc::new(Reader::new(&base.messages, options.extract.as_ref())?);
     let seed = seed(&base, &members, mode);
     let tags = base.tags.take().unwrap_or_default();
@@ -189,8 +201,12 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         mode,
         members: seats(members),
         judge,
+        judge_is_anchor,
+        blind: false,
+        shown: Vec::new(),
         quorum,
         reader,
+        form,
         guard: options.guard,
         grace: options.grace_ms.map(|ms| Duration::from_millis(ms.min(86_400_000))),
         deadline,
@@ -313,7 +329,7 @@ fn seats(members: Vec<Member>) -> Vec<Seat> {
         .collect()
 }
 
-fn warnings(members: &[Member], judge: &Judge, base: &ChatRequest) -> Vec<String> {
+fn warnings(members: &[Member], judge: &Judge) -> Vec<String> {
     let mut warnings = Vec::new();
     let same = |m: &Member| m.model == members[0].model && m.provider == members[0].provider;
     if members.len() > 1 && members.iter().all(same) {
@@ -321,13 +337,6 @@ fn warnings(members: &[Member], judge: &Judge, base: &ChatRequest) -> Vec<String
     }
     if members.len() > 1 && members.iter().any(|m| m.model == judge.model) {
         warnings.push(format!("self_judge: `{}` judges its own answer; judges favour their own", judge.model));
-    }
-    let text_only = |m: &Message| match &m.content {
-        Some(Content::Parts(parts)) => parts.iter().all(|p| matches!(p, crate::types::ContentPart::Text(_))),
-        _ => true,
-    };
-    if members.len() > 1 && !base.messages.iter().all(text_only) {
-        warnings.push("judge_blind: the judge does not see images and attachments, only text".to_owned());
     }
     warnings
 }

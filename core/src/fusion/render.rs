@@ -200,6 +200,7 @@ impl Page {
         let source = match d.source {
             FinalSource::Member => format!("{} of {}", d.method, d.members.join(", ")),
             FinalSource::Merged => format!("merged from {}", d.members.join(", ")),
+            FinalSource::Fields => format!("fields of {}", d.members.join(", ")),
         };
         let order = match d.swap_consistent {
             Some(true) => "; the same in both orders",

@@ -10,10 +10,11 @@ use crate::error::{Error, ErrorKind, MemberFailure, Result};
 use crate::money::NanoUsd;
 use crate::types::{
     AssistantMessage, ChatRequest, CostReport, Decision, Degraded, Evidence, FinalSource, Fused, FusionMode,
-    FusionReport, FusionStep, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
+    FusionReport, FusionStep, MemberReport, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
 };
 
 use super::ask::{Ask, Cost, Reply, ms};
+use super::callers::{self, Caller};
 use super::candidate::Candidate;
 use super::events::Events;
 use super::evidence::{self, Weights};
@@ -21,7 +22,7 @@ use super::memory::{Memory, Remembered, Said};
 use super::plan::{Plan, Seat};
 use super::prompts::PROMPT_VERSION;
 use super::verdict::Choice;
-use super::{agreement, collect, strategy, vote};
+use super::{agreement, collect, strategy, tools, vote};
 
 /// State of one run.
 pub(crate) struct Run {
@@ -33,6 +34,10 @@ pub(crate) struct Run {
     pub rng: fastrand::Rng,
     /// The key of the answer that both orders of a judge chose.
     pub judged: Option<String>,
+    /// The member whose tool calls the conversation answers, and who went on with it.
+    pub continued: Option<usize>,
+    /// Rows of members that cannot take what the conversation holds, and their places in the pool.
+    pub left_out: Vec<(usize, MemberReport)>,
     memory: Arc<Memory>,
     pub started: Instant,
     run_id: String,
@@ -51,6 +56,10 @@ pub(crate) struct Answer {
     pub finish_reason: Option<String>,
     /// Its text has been told as it came.
     pub streamed: bool,
+    /// Place in the pool of the one whose answer it is word for word.
+    pub author: Option<usize>,
+    /// The pieces in which its author wrote it, where that was heard.
+    pub pieces: Arc<[String]>,
     /// What was weighed for it.
     pub evidence: Vec<Evidence>,
 }
@@ -67,6 +76,8 @@ impl Answer {
             message: candidate.message.clone(),
             finish_reason: candidate.finish_reason.clone(),
             streamed: false,
+            author: Some(candidate.member),
+            pieces: candidate.pieces.clone(),
             evidence: Vec::new(),
         }
     }
@@ -91,6 +102,8 @@ impl Run {
             events: Events::new(cx.run_id.clone(), started, listened),
             rng: fastrand::Rng::with_seed(plan.seed),
             judged: None,
+            continued: None,
+            left_out: Vec::new(),
             memory,
             run_id: cx.run_id,
             usage: Usage::default(),
@@ -103,12 +116,17 @@ impl Run {
 
     /// The whole run.
     pub async fn execute(mut self) -> Result<Fused> {
+        self.fit()?;
         let strategy = strategy::of(self.plan.mode);
         self.events.emit(FusionStep::RunStarted {
             mode: self.plan.mode,
             members: self.plan.ids(),
             judge: self.plan.judge.model.clone(),
         });
+        for (_, row) in self.left_out.clone() {
+            let cause = format!("{} was {}", row.id, row.reason.unwrap_or_default());
+            self.degrade("member", cause, row.error);
+        }
         let mut candidates = collect::first_answers(&mut self, strategy).await?;
         agreement::group_alike(&mut candidates);
         self.tell_unread(&candidates);
@@ -116,6 +134,9 @@ impl Run {
         let seen = candidates.clone();
         let answer = match candidates.as_slice() {
             [] => return Err(self.all_failed()),
+            [only] if self.continued == Some(only.member) => {
+                Answer::verbatim(only, "sticky", None, "it made the tool calls whose results came".to_owned())
+            }
             [only] => Answer::verbatim(only, "single_answer", None, "there was no other usable answer".to_owned()),
             all if agreement::all_agree(all) => {
                 let mut answer = self.chosen(all, strategy.without_judge(all, &self.weights(all)));
@@ -124,6 +145,7 @@ impl Run {
                 answer.members = all.iter().map(|c| c.member).collect();
                 answer
             }
+            all if tools::called(all) => tools::choose(&mut self, strategy, candidates).await,
             _ => strategy.combine(&mut self, candidates).await,
         };
         self.remember(&seen, &answer);
@@ -144,7 +166,8 @@ impl Run {
         Weights {
             members: self.plan.members.iter().enumerate().map(prior).map(evidence::weight).collect(),
             kin: models.iter().map(|m| models.iter().position(|o| o == m).unwrap_or(0)).collect(),
-            judge: evidence::log_odds(trust).max(0.0),
+            // Who does not see what was asked about is half a witness.
+            judge: evidence::log_odds(trust).max(0.0) * if self.plan.blind { 0.5 } else { 1.0 },
         }
     }
 
@@ -184,8 +207,22 @@ impl Run {
         }
     }
 
-    /// Keeps who said what, so that feedback on the run can be told apart.
+    /// The member that made the tool calls whose results the conversation ends with, if it is of this pool.
+    pub fn caller(&self) -> Option<usize> {
+        let caller = self.memory.caller(callers::answered(&self.plan.base.messages)?)?;
+        let model = |seat: &Seat| seat.member.model == caller.model;
+        let seats = &self.plan.members;
+        seats.iter().position(|seat| seat.id == caller.id && model(seat)).or_else(|| seats.iter().position(model))
+    }
+
+    /// Keeps who said what, so that feedback on the run can be told apart, and who called tools.
     fn remember(&self, candidates: &[Candidate], answer: &Answer) {
+        if let (Some(calls), Some(author)) = (answer.message.tool_calls.as_deref(), answer.author)
+            && !calls.is_empty()
+        {
+            let seat = &self.plan.members[author];
+            self.memory.called(calls, Caller { id: seat.id.clone(), model: seat.member.model.clone() });
+        }
         let chosen = answer.members.first().and_then(|m| candidates.iter().find(|c| c.member == *m));
         let said = candidates.iter().map(|c| {
             let seat = &self.plan.members[c.member];
@@ -205,7 +242,7 @@ impl Run {
     fn finish(mut self, answer: Answer) -> Fused {
         let text = answer.message.content.clone().unwrap_or_default();
         if !answer.streamed && !text.is_empty() {
-            self.events.final_delta(&text);
+            self.replay(&text, &answer.pieces);
         }
         let report = &mut self.report;
         report.decision.source = answer.source;
@@ -216,6 +253,7 @@ impl Run {
         report.decision.evidence = answer.evidence;
         report.cost.anchor_nanos =
             report.members.first().filter(|m| m.status == MemberStatus::Ok).and_then(|m| m.cost_nanos);
+        self.tell_left_out();
         self.settle();
         Fused {
             id: self.run_id,
@@ -224,6 +262,15 @@ impl Run {
             finish_reason: answer.finish_reason,
             usage: self.usage,
             report: self.report,
+        }
+    }
+
+    /// Tells a text that is there already, in the pieces in which it was written if they are its.
+    fn replay(&self, text: &str, pieces: &[String]) {
+        let rest = pieces.iter().try_fold(text, |rest, piece| rest.strip_prefix(piece.as_str()));
+        match rest {
+            Some("") => pieces.iter().for_each(|piece| self.events.final_delta(piece)),
+            _ => self.events.final_delta(text),
         }
     }
 
@@ -240,6 +287,7 @@ impl Run {
     }
 
     fn all_failed(mut self) -> Error {
+        self.tell_left_out();
         self.settle();
         let failures: Vec<MemberFailure> = self
             .report

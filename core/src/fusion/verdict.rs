@@ -143,7 +143,15 @@ pub(crate) fn decide(candidates: &[Candidate], weights: &Weights, verdicts: &[Ve
     };
     let choice = |index, method, why| Choice { index, method, swap_consistent, why, clusters: clusters.clone() };
     let Some(leader) = clusters.first() else { return choice(0, "anchor", String::new()) };
-    let shown = leader.candidates.iter().copied().find(|i| !candidates[*i].truncated).unwrap_or(leader.candidates[0]);
+    let mut shown =
+        leader.candidates.iter().copied().find(|i| !candidates[*i].truncated).unwrap_or(leader.candidates[0]);
+    if !candidates[shown].tool_calls().is_empty() {
+        // The same calls may be written differently: the bytes are those of the member most likely to be right.
+        let weight = |i: usize| weights.members.get(candidates[i].member).copied().unwrap_or_default();
+        shown = leader.candidates.iter().copied().fold(shown, |best, i| {
+            if !candidates[i].truncated && evidence::more(weight(i), weight(best)) { i } else { best }
+        });
+    }
     let second = clusters.get(1).map_or(0.0, Cluster::score);
     let votes = leader.voters.len();
     if leader.judge > 0.0 {
@@ -293,6 +301,23 @@ mod tests {
         let mut weights = Weights::even(3);
         weights.members[0] = evidence::weight(evidence::ANCHOR_PRIOR);
         assert_eq!(decide(&all, &weights, &[]).method, "anchor", "not when the anchor is known to be better");
+    }
+
+    #[test]
+    fn equal_tool_calls_are_written_as_the_likeliest_member_wrote_them() {
+        let calls = |member: usize, arguments: &str| {
+            let call = serde_json::json!({"id": member.to_string(), "function": {"name": "f", "arguments": arguments}});
+            let message = AssistantMessage {
+                tool_calls: Some(vec![serde_json::from_value(call).unwrap()]),
+                ..Default::default()
+            };
+            Candidate::new(member, message, Some("tool_calls".to_owned()))
+        };
+        let all = [calls(0, "{\"x\": 1}"), calls(1, "{\"x\":1.0}"), calls(2, "{ \"x\": 1 }")];
+        assert_eq!(choose(&all, &[]).index, 0, "of equals the first");
+        let mut weights = Weights::even(3);
+        weights.members[2] = evidence::weight(0.9);
+        assert_eq!(decide(&all, &weights, &[]).index, 2);
     }
 
     #[test]

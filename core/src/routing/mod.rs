@@ -369,6 +369,22 @@ impl Router {
         Ok(groups)
     }
 
+    /// What the prompts of a model may hold, as its maker states (`text`, `image`, `audio`, ...); `None` of a model that the
+    /// catalogue does not know, or that goes by a name of the user's own.
+    pub fn modalities(&self, model: &str, provider: Option<&str>) -> Option<Vec<String>> {
+        let own = |provider: &str, name: &str| self.endpoint(provider).is_ok_and(|e| e.models.contains_key(name));
+        let named = match provider {
+            Some(provider) => own(provider, model),
+            None => model.split_once('/').is_some_and(|(head, rest)| own(head, rest)),
+        };
+        if named {
+            return None;
+        }
+        let found = self.catalog.resolve(model, provider).ok()?.candidates;
+        let canonical = found.iter().find_map(|place| place.canonical.as_deref())?;
+        Some(self.catalog.models().ok()?.get(canonical)?.modalities_in.clone())
+    }
+
     /// What is remembered of a model at a backend.
     fn track(&self, provider: &str, model: &str) -> Arc<Track> {
         let mut tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);

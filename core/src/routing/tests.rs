@@ -276,3 +276,20 @@ fn an_explanation_tells_who_was_considered_and_why() {
     let request = ask(json!({"model": "gpt-55-mini"}));
     assert_eq!(router.explain(&request.terms(), &request).unwrap_err().kind(), ErrorKind::NotFound);
 }
+
+#[test]
+fn what_a_model_takes_is_known_from_the_catalogue_alone() {
+    let router = router(json!({"use_environment": false, "providers": {
+        "mine": {"base_url": "http://127.0.0.1:1/v1", "models": {"gpt-5-mini": "deployed"}},
+    }}))
+    .unwrap();
+    let takes = |model: &str, provider: Option<&str>| router.modalities(model, provider);
+    assert_eq!(takes(MODEL, None), Some(vec!["text".to_owned()]));
+    assert_eq!(takes("groq/openai/gpt-oss-120b", None), takes(MODEL, Some("groq")));
+    assert!(takes("openai/gpt-5-mini", None).unwrap().contains(&"image".to_owned()));
+    for (model, provider) in
+        [("mine/gpt-5-mini", None), ("gpt-5-mini", Some("mine")), ("mine/other", None), ("nobody-knows", None)]
+    {
+        assert_eq!(takes(model, provider), None, "{model}");
+    }
+}

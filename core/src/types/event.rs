@@ -78,13 +78,13 @@ pub enum FusionStep {
     /// The judge was asked.
     #[cfg_attr(feature = "schema", schemars(title = "JudgeStarted"))]
     JudgeStarted {
-        /// `verdict`, `analysis` or `synthesis`.
+        /// `verdict`, `analysis`, `synthesis` or `fields`.
         purpose: String,
     },
     /// The judge answered.
     #[cfg_attr(feature = "schema", schemars(title = "JudgeDone"))]
     JudgeDone {
-        /// `verdict`, `analysis` or `synthesis`.
+        /// `verdict`, `analysis`, `synthesis` or `fields`.
         purpose: String,
         /// Milliseconds it took.
         latency_ms: u64,
@@ -113,6 +113,9 @@ pub enum FusionStep {
         /// Why.
         reason: String,
     },
+    /// Nothing else was told for ten seconds; the run goes on.
+    #[cfg_attr(feature = "schema", schemars(title = "Keepalive"))]
+    Keepalive {},
     /// The run is over.
     #[cfg_attr(feature = "schema", schemars(title = "RunDone"))]
     RunDone {

@@ -23,7 +23,7 @@ pub enum FusionMode {
     /// The judge picks the best answer; it is returned word for word.
     #[serde(alias = "best-of")]
     BestOf,
-    /// The judge compares the answers and writes one from them.
+    /// The judge compares the answers and writes one from them; under a JSON schema they are put together field by field.
     Merge,
     /// Members that disagree see each other's answers once more, then the judge picks.
     Debate,
@@ -100,7 +100,7 @@ pub struct FusionOptions {
     pub extract: Option<Extract>,
     /// Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
     /// orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
-    /// text back until it is compared.
+    /// text back until it is compared. Fields put together under a JSON schema are compared so only with `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<bool>,
     /// Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,

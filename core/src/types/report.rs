@@ -33,6 +33,9 @@ pub struct FusionReport {
     /// Every call to the judge.
     #[serde(default)]
     pub judges: Vec<JudgeReport>,
+    /// How each field was decided, where answers under a JSON schema were put together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldReport>,
     /// Every second look of a debate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debate: Vec<DebateTurn>,
@@ -58,6 +61,8 @@ pub enum FinalSource {
     Member,
     /// Written by the judge from the members' answers.
     Merged,
+    /// Put together from the fields of the members' answers, under a JSON schema.
+    Fields,
 }
 
 /// How the answer came about.
@@ -68,7 +73,7 @@ pub struct Decision {
     pub source: FinalSource,
     /// Ids of the members whose answers went into it.
     pub members: Vec<String>,
-    /// `judge`, `agreement`, `single_answer`, `anchor`, `evidence`.
+    /// `judge`, `agreement`, `single_answer`, `anchor`, `evidence`, `fields`, `guard`, `escalated`.
     pub method: String,
     /// Id of the anchor.
     pub anchor: String,
@@ -163,7 +168,7 @@ pub struct MemberReport {
     /// The judge's scores, mean over its verdicts, each 0 to 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
-    /// Marks such as `truncated` or `instructs_judge`.
+    /// Marks such as `truncated`, `instructs_judge` or `repaired` (its JSON was taken out of what stood around it).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// How its backend was chosen, when the request or the configuration asks for it.
@@ -249,7 +254,7 @@ pub struct UniqueInsight {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JudgeReport {
-    /// `verdict`, `analysis` or `synthesis`.
+    /// `verdict`, `analysis`, `synthesis` or `fields`.
     pub purpose: String,
     /// Model asked for.
     pub model: String,
@@ -279,6 +284,30 @@ pub struct JudgeReport {
     pub cost_nanos: Option<u64>,
     /// Milliseconds.
     pub latency_ms: u64,
+}
+
+/// One place of a structured answer, and who said what there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FieldReport {
+    /// Where it is in the answer, as a JSON Pointer; an entry that was left out of a list has `-` for its place.
+    pub pointer: String,
+    /// `agreement` (all say it), `vote` (most do), `median` (of measured numbers), `medoid` (the text most like the others),
+    /// `judge`, `anchor` (nothing outweighs it) or `prior`.
+    pub method: String,
+    /// What was said there, what stands in the answer first.
+    pub values: Vec<FieldSupport>,
+}
+
+/// One value, and who gives it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FieldSupport {
+    /// The value; absent where they leave the place out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// Member ids.
+    pub members: Vec<String>,
 }
 
 /// One member's second look.
@@ -357,7 +386,8 @@ pub struct LatencyReport {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Degraded {
-    /// What was not done: `member`, `judge`, `judge_output`, `synthesis`, `debate`, `quorum`, `deadline`, `budget`.
+    /// What was not done: `member`, `judge`, `judge_output`, `synthesis`, `fields`, `debate`, `quorum`, `deadline`,
+    /// `budget`.
     pub step: String,
     /// What happened instead, and why.
     pub cause: String,

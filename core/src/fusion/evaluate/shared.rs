@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::engine::{CallContext, ChatStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::{NanoUsd, usd};
-use crate::types::{ChatCompletion, ChatRequest, ProviderPreferences, Purpose};
+use crate::types::{ChatCompletion, ChatRequest, ProviderChoice, ProviderPreferences, Purpose};
 
 use super::super::ask::{self, Ask, Cost};
 
@@ -197,6 +197,10 @@ impl Ask for Contending {
 
     fn unix_ms(&self) -> u64 {
         self.ask.unix_ms()
+    }
+
+    fn takes(&self, model: &str, provider: Option<&ProviderChoice>) -> Option<Vec<String>> {
+        self.ask.takes(model, provider)
     }
 
     fn estimate(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64> {
