@@ -283,6 +283,10 @@ public:
     Stream fuse_stream(const std::string &request) const {
         return Stream(detail::make<interfuse_stream>(interfuse_fuse_stream, handle_.get(), detail::text(request)));
     }
+    /// A fused answer (JSON) as one HTML page for people; see interfuse_fused_html.
+    static std::string fused_html(const std::string &fused) {
+        return detail::give(interfuse_fused_html, detail::text(fused));
+    }
     /// How the backend of a chat would be chosen now, in JSON; sends nothing.
     std::string explain(const std::string &request) const {
         return detail::give(interfuse_explain, handle_.get(), detail::text(request));

@@ -209,6 +209,11 @@ class Interfuse {
   }
 }
 
+/** A fused answer as one HTML page for people. */
+function fusedHtml(fused) {
+  return told(() => addon().fusedHtml(JSON.stringify(fused)))
+}
+
 /** `fuse(prompt, body, options)` and `fuse(body, options)` as one. */
 function fusion(prompt, body, options) {
   return typeof prompt === 'string' ? [{ ...body, prompt }, options] : [prompt, body]
@@ -275,4 +280,4 @@ function told(native) {
   }
 }
 
-module.exports = { Interfuse }
+module.exports = { Interfuse, fusedHtml }

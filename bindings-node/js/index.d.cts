@@ -252,6 +252,12 @@ export class Interfuse {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/**
+ * A fused answer (of `fuse`, or of the event `run_done`) as one HTML page for people: the answer, who said what, how alike it
+ * is, why it was chosen, the course of the calls, the cost. It needs no network and runs no script.
+ */
+export function fusedHtml(fused: Fused): string
+
 /** Chunks or events as they come; read once. Leaving the loop early closes the connection. */
 export class Stream<Item> implements AsyncIterable<Item> {
   private constructor()

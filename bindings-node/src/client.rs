@@ -1,7 +1,7 @@
 //! The client: one method per public method of the core.
 
 use interfuse::backend::KeySources;
-use interfuse::types::{Config, UsageReport, from_json};
+use interfuse::types::{Config, Fused, UsageReport, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
@@ -231,6 +231,12 @@ impl NativeClient {
         let (client, closing) = (self.client.clone(), self.closing.clone());
         env.spawn_future(async move { run(blocking(move || work(&client)), None, &closing).await })
     }
+}
+
+/// A fused answer, given as JSON, as an HTML page for people.
+#[napi]
+pub fn fused_html(fused: String) -> napi::Result<String> {
+    from_json::<Fused>("fused answer", &fused).map(|fused| fused.to_html()).map_err(|error| raise(&error))
 }
 
 /// Sums, given as JSON, as CSV.

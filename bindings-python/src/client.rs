@@ -297,6 +297,14 @@ pub fn render_fused(fused: &Bound<'_, PyAny>, width: usize, color: bool) -> PyRe
     Ok(fused.to_text(width, color))
 }
 
+/// A fusion as an HTML page for people; with `part`, as a part of one.
+#[pyfunction]
+#[pyo3(signature = (fused, part = false))]
+pub fn fused_html(fused: &Bound<'_, PyAny>, part: bool) -> PyResult<String> {
+    let fused: Fused = from_python("fused answer", fused)?;
+    Ok(if part { fused.to_html_part() } else { fused.to_html() })
+}
+
 /// Sums as CSV.
 #[pyfunction]
 pub fn usage_csv(report: &Bound<'_, PyAny>) -> PyResult<String> {

@@ -146,6 +146,7 @@ fn settle(run: &mut Run, first: &Candidate, asked: Asked<SecondLook>, saw: Vec<S
     let mut known = Some(0);
     for heard in &asked.heard {
         let cost = run.book("debate", &heard.reply);
+        turn.start_ms = turn.start_ms.or(Some(run.at(heard.reply.started)));
         known = known.zip(cost).map(|(a, b)| a + b);
         turn.latency_ms += heard.reply.latency_ms;
         turn.usage = heard.reply.usage().cloned().or(turn.usage);

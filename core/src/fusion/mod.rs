@@ -40,6 +40,7 @@ mod evaluate;
 mod events;
 mod evidence;
 mod extract;
+mod family;
 mod judge;
 mod memory;
 mod merge;

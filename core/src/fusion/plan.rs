@@ -15,7 +15,7 @@ use crate::types::{
 };
 
 use super::extract::Reader;
-use super::{drop_in, preset, shield};
+use super::{drop_in, family, preset, shield};
 
 /// Most members of a pool.
 pub(crate) const MAX_MEMBERS: usize = 16;
@@ -318,6 +318,13 @@ fn warnings(members: &[Member], judge: &Judge, base: &ChatRequest) -> Vec<String
     let same = |m: &Member| m.model == members[0].model && m.provider == members[0].provider;
     if members.len() > 1 && members.iter().all(same) {
         warnings.push(format!("one_model: all members are `{}`, so their mistakes are alike", members[0].model));
+    } else if members.len() > 1
+        && let Some(family) = family::common(members.iter().map(|m| m.model.as_str()))
+    {
+        warnings.push(format!("one_family: all members are of the family {family}, so their mistakes are alike"));
+    }
+    for member in members.iter().filter(|m| m.prior.is_some_and(|p| p < 0.5)) {
+        warnings.push(format!("weak_member: `{}` is more often wrong than right, by its `prior`", member.model));
     }
     if members.len() > 1 && members.iter().any(|m| m.model == judge.model) {
         warnings.push(format!("self_judge: `{}` judges its own answer; judges favour their own", judge.model));

@@ -61,6 +61,7 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
         "chat" => value(client.chat(from_json("request", request)?).await?),
         "embeddings" => value(client.embeddings(from_json("request", request)?).await?),
         "fuse" => value(client.fuse(from_json("request", request)?).await?),
+        "fuse_html" => value(client.fuse(from_json("request", request)?).await?.to_html()),
         "chat_stream" => {
             let mut chunks = client.chat_stream(from_json("request", request)?).await?;
             while let Some(chunk) = chunks.next().await {
