@@ -291,7 +291,7 @@ public:
     std::string explain(const std::string &request) const {
         return detail::give(interfuse_explain, handle_.get(), detail::text(request));
     }
-    /// What a chat may cost at every place it may go to, in JSON; sends nothing.
+    /// What a chat or a fusion may cost, in JSON; sends nothing.
     std::string estimate(const std::string &request) const {
         return detail::give(interfuse_estimate, handle_.get(), detail::text(request));
     }

@@ -96,8 +96,9 @@ class Interfuse {
     return JSON.parse(told(() => this.#open().explain(JSON.stringify(this.#request(body)))))
   }
 
-  async estimate(body) {
-    return JSON.parse(told(() => this.#open().estimate(JSON.stringify(this.#request(body)))))
+  async estimate(prompt, body) {
+    const [request] = fusion(prompt, body)
+    return JSON.parse(told(() => this.#open().estimate(JSON.stringify(this.#request(request)))))
   }
 
   async budgets() {

@@ -1,7 +1,7 @@
 //! The client: one method per public method of the core.
 
 use interfuse::backend::KeySources;
-use interfuse::types::{Config, Fused, UsageReport, from_json};
+use interfuse::types::{Config, Estimable, Fused, UsageReport, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
@@ -122,7 +122,8 @@ impl NativeClient {
     /// What a chat may cost.
     #[napi]
     pub fn estimate(&self, request: String) -> napi::Result<String> {
-        let told = from_json("request", &request).and_then(|request| self.client.estimate(&request));
+        let request = from_json("request", &request).and_then(|request| Estimable::from_value(&request));
+        let told = request.and_then(|request| self.client.estimate(request));
         told.and_then(|told| json(&told)).map_err(|error| raise(&error))
     }
 

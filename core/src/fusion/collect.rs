@@ -17,6 +17,7 @@ use super::candidate::{self, Candidate};
 use super::family;
 use super::run::Run;
 use super::strategy::{Standing, Strategy};
+use super::thrift;
 
 /// Asks members, each at most once, and gives the usable answers in the pool's order. A pool of one has the whole deadline.
 ///
@@ -25,6 +26,7 @@ use super::strategy::{Standing, Strategy};
 pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Result<Vec<Candidate>> {
     let seats = run.plan.members.len();
     run.report.members = (0..seats).map(|i| blank(run, i)).collect();
+    thrift::fit(run);
     let end = if seats == 1 { run.deadline() } else { run.at_share(strategy.first_answers_share()) };
     // A pool is small: two of two, two of three, three of four.
     let quorum = run.plan.quorum.unwrap_or_else(|| (2 * seats).div_ceil(3).max(2).min(seats));
@@ -91,7 +93,8 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
     for i in open {
         cancel(run, i, candidates.len());
     }
-    for member in run.report.members[next..].iter_mut() {
+    let unasked = run.report.members[next..].iter_mut();
+    for member in unasked.filter(|member| member.status != MemberStatus::Skipped) {
         member.status = MemberStatus::Skipped;
         member.reason = Some("not asked: the answers before it were enough".to_owned());
     }
@@ -137,6 +140,10 @@ impl Panel {
         while self.next < seats && asked < count {
             let i = self.next;
             self.next += 1;
+            // It has no place under the cap.
+            if run.report.members[i].status == MemberStatus::Skipped {
+                continue;
+            }
             if !affordable(run, i, &self.open)? {
                 continue;
             }

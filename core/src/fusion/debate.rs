@@ -20,7 +20,7 @@ use super::{prompts, shield};
 pub(crate) struct Debate;
 
 /// Answers of others that a member sees: more costs tokens and moves opinions by number instead of by reason.
-const PEERS: usize = 2;
+pub(super) const PEERS: usize = 2;
 
 impl Strategy for Debate {
     fn mode(&self) -> FusionMode {
@@ -91,6 +91,12 @@ async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate>
         }
     }
     candidates
+}
+
+/// What the members would be asked in the second round, for an estimate.
+pub(super) fn requests(run: &mut Run, candidates: &[Candidate]) -> Vec<ChatRequest> {
+    let each = 0..candidates.len();
+    each.map(|i| request(run, candidates, i, &peers(candidates, i))).collect()
 }
 
 /// The next members around the table, those with another answer first.

@@ -40,7 +40,7 @@ impl Strategy for Merge {
 }
 
 /// Tokens of an analysis where the caller sets none.
-const ANALYSIS_TOKENS: u64 = 3072;
+pub(super) const ANALYSIS_TOKENS: u64 = 3072;
 /// A question of up to so many bytes is repeated to whoever writes.
 const SHORT_QUESTION: usize = 400;
 
@@ -53,14 +53,14 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
     let shown = Shown::new(run, candidates);
     let analysis = shown.analysis_request(run);
     if let Some(why) = run.unaffordable(&[&analysis, &shown.synthesis_request(run, None)]) {
-        run.degrade("budget", format!("no judge was asked: {why}"), None);
-        return run.decide(candidates);
+        run.degrade("budget", format!("one answer is chosen instead of a merged one: {why}"), None);
+        return best_of::choose(run, candidates).await;
     }
     let seen = analyse(run, &shown, analysis).await;
     let request = shown.synthesis_request(run, seen.as_ref());
     if let Some(why) = run.unaffordable(&[&request]) {
-        run.degrade("budget", format!("nothing was merged: {why}"), None);
-        return run.decide(candidates);
+        run.degrade("budget", format!("one answer is chosen instead of a merged one: {why}"), None);
+        return best_of::choose(run, candidates).await;
     }
     // In `auto` nobody counts on a text that comes as it is written: most of its answers are a member's.
     let streams = run.events.listened() && run.plan.mode == FusionMode::Merge;
@@ -79,6 +79,11 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
                 evidence: Vec::new(),
             };
             if guard { guarded(run, candidates, merged).await } else { merged }
+        }
+        // What a budget refused was not begun; a choice costs less.
+        Err(fault) if fault.kind == Some(ErrorKind::BudgetExceeded) && !fault.streamed => {
+            run.degrade("budget", format!("one answer is chosen instead of a merged one: {}", fault.cause), fault.kind);
+            best_of::choose(run, candidates).await
         }
         Err(fault) => {
             let choice = run.decide(candidates);
@@ -102,7 +107,7 @@ async fn guarded(run: &mut Run, candidates: &[Candidate], merged: Answer) -> Ans
     }
     let pair = [single.clone(), written];
     let ids = [run.name_of(single), "(merged)".to_owned()];
-    let Some(verdicts) = best_of::verdicts(run, &pair, &ids, "the merged answer was not compared").await else {
+    let Some(verdicts) = best_of::verdicts(run, &pair, &ids, false, "the merged answer was not compared").await else {
         return merged;
     };
     match verdicts.as_slice() {
@@ -115,6 +120,12 @@ async fn guarded(run: &mut Run, candidates: &[Candidate], merged: Answer) -> Ans
         [a, b] => Answer { swap_consistent: Some(a.best == b.best), ..merged },
         _ => merged,
     }
+}
+
+/// What the judge would be asked to compare and to write, for an estimate.
+pub(super) fn requests(run: &mut Run, candidates: &[Candidate]) -> (ChatRequest, ChatRequest) {
+    let shown = Shown::new(run, candidates);
+    (shown.analysis_request(run), shown.synthesis_request(run, None))
 }
 
 /// What the judge is shown: the question, and the answers under codes in an order of chance.

@@ -16,8 +16,9 @@
 //! without streaming (their calls can then be retried to the end, and it is not known before whose answer wins).
 //!
 //! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
-//! not fit in what is left; nor is a judge asked again then. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
-//! models without a known price are asked and named in a warning.
+//! not fit in what is left; nor is a judge asked again then. What is done instead is less, step by step, and each step
+//! stands in `degraded`: [`thrift`]. Calls in flight are not cut, so the last stage may pass the cap by what its estimate
+//! missed; models without a known price are asked and named in a warning.
 //!
 //! Backends: the filters of the caller's `provider` preferences hold for every call of a run, also where a member or the
 //! judge names backends of its own.
@@ -36,6 +37,7 @@ mod chat_route;
 mod collect;
 mod debate;
 mod drop_in;
+mod estimate;
 mod evaluate;
 mod events;
 mod evidence;
@@ -56,6 +58,7 @@ mod run;
 mod scripted;
 mod shield;
 mod strategy;
+mod thrift;
 #[cfg(test)]
 mod trials;
 mod verdict;
@@ -76,6 +79,7 @@ pub use calibrate::calibrate;
 pub use calibration_text::labelled;
 pub use chat_route::{chat, chat_stream};
 pub use drop_in::adopt;
+pub use estimate::{estimate, estimate_chat};
 pub use evaluate::{EvaluationStream, evaluate, evaluate_stream};
 pub use memory::Memory;
 

@@ -15,7 +15,7 @@ use crate::types::{
 };
 
 use super::extract::Reader;
-use super::{drop_in, family, preset, shield};
+use super::{drop_in, family, preset, shield, thrift};
 
 /// Most members of a pool.
 pub(crate) const MAX_MEMBERS: usize = 16;
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub grace: Option<Duration>,
     pub deadline: Duration,
     pub cap: Option<NanoUsd>,
+    /// Answers that nobody limits are kept to so many tokens, for want of money.
+    pub shortest: Option<u64>,
     /// The conversation and the parameters that all members get.
     pub base: ChatRequest,
     /// The caller's preferences: their hard filters hold for every call of the run, whatever backends a member or the judge
@@ -195,6 +197,7 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         grace: options.grace_ms.map(|ms| Duration::from_millis(ms.min(86_400_000))),
         deadline,
         cap,
+        shortest: None,
         within: match &base.provider {
             Some(ProviderChoice::Preferences(preferences)) => Some(Arc::new((**preferences).clone())),
             _ => None,
@@ -377,7 +380,10 @@ impl Plan {
             request.seed = request.seed.map(|seed| seed.wrapping_add(sample as i64));
             request.cache = request.cache.map(|_| false);
         }
-        request
+        match self.shortest {
+            Some(limit) => thrift::shortened(&request, limit),
+            None => request,
+        }
     }
 
     /// Ids of the members, in order.

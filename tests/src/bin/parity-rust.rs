@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use interfuse::types::{ExportRequest, UsageQuery, from_json};
+use interfuse::types::{Estimable, ExportRequest, UsageQuery, from_json};
 use interfuse::{Client, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
             Ok(Value::Null)
         }
         "explain" => value(client.explain(&from_json("request", request)?)?),
-        "estimate" => value(client.estimate(&from_json("request", request)?)?),
+        "estimate" => value(client.estimate(Estimable::from_value(&from_json("request", request)?)?)?),
         "budgets" => {
             // A stream that is left after its first chunk.
             client.chat_stream(from_json("request", request)?).await?.next().await.transpose()?;
