@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny clean
+.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make soak    200000 calls, 10000 cancelled ones, 1000 slow streams: memory, sockets and tasks, with bounds (CALLS= CANCELS= STREAMS=)'
 	@echo 'make bench   interfuse beside raw clients of each language'
 	@echo 'make bench-budget   what holding and settling money costs a call, beside its goal'
+	@echo 'make bench-fusion   what a fusion costs beside its calls, and what it gains in simulated pools, beside the goals (ITEMS=8000 a cell)'
 	@echo 'make bench-overhead   what a call and an event of a stream take more than by reqwest alone, and how soon a cancelled call is gone'
 	@echo 'make bench-reconcile   a million records compared with a hundred thousand rows of a vendor, beside its goals'
 	@echo 'make bench-routing   what a routing decision over 200 backends costs, beside its goals'
@@ -55,6 +56,9 @@ bench-budget:
 
 bench-overhead:
 	@cargo run -q --profile bench --locked -p interfuse-tests --bin overhead
+
+bench-fusion:
+	@cargo bench -q --locked -p interfuse --bench fusion
 
 bench-reconcile:
 	@cargo bench -q --locked -p interfuse --bench reconcile

@@ -283,11 +283,15 @@ public:
     Stream fuse_stream(const std::string &request) const {
         return Stream(detail::make<interfuse_stream>(interfuse_fuse_stream, handle_.get(), detail::text(request)));
     }
+    /// A fused answer (JSON) as one HTML page for people; see interfuse_fused_html.
+    static std::string fused_html(const std::string &fused) {
+        return detail::give(interfuse_fused_html, detail::text(fused));
+    }
     /// How the backend of a chat would be chosen now, in JSON; sends nothing.
     std::string explain(const std::string &request) const {
         return detail::give(interfuse_explain, handle_.get(), detail::text(request));
     }
-    /// What a chat may cost at every place it may go to, in JSON; sends nothing.
+    /// What a chat or a fusion may cost, in JSON; sends nothing.
     std::string estimate(const std::string &request) const {
         return detail::give(interfuse_estimate, handle_.get(), detail::text(request));
     }

@@ -96,8 +96,9 @@ class Interfuse {
     return JSON.parse(told(() => this.#open().explain(JSON.stringify(this.#request(body)))))
   }
 
-  async estimate(body) {
-    return JSON.parse(told(() => this.#open().estimate(JSON.stringify(this.#request(body)))))
+  async estimate(prompt, body) {
+    const [request] = fusion(prompt, body)
+    return JSON.parse(told(() => this.#open().estimate(JSON.stringify(this.#request(request)))))
   }
 
   async budgets() {
@@ -209,6 +210,11 @@ class Interfuse {
   }
 }
 
+/** A fused answer as one HTML page for people. */
+function fusedHtml(fused) {
+  return told(() => addon().fusedHtml(JSON.stringify(fused)))
+}
+
 /** `fuse(prompt, body, options)` and `fuse(body, options)` as one. */
 function fusion(prompt, body, options) {
   return typeof prompt === 'string' ? [{ ...body, prompt }, options] : [prompt, body]
@@ -275,4 +281,4 @@ function told(native) {
   }
 }
 
-module.exports = { Interfuse }
+module.exports = { Interfuse, fusedHtml }

@@ -191,8 +191,12 @@ export class Interfuse {
    */
   explain(body: ChatBody): Promise<Explanation>
 
-  /** What a chat may cost at every place it may go to: hardly less, likely, at most. Sends nothing. */
-  estimate(body: ChatBody): Promise<CostEstimate>
+  /**
+   * What a request may cost: hardly less, likely, at most. Sends nothing. Takes what `create` or `fuse` takes; of a chat it is
+   * told for every place it may go to, of a fusion stage by stage.
+   */
+  estimate(body: ChatBody | FuseRequest): Promise<CostEstimate>
+  estimate(prompt: string, body?: FuseRequest): Promise<CostEstimate>
 
   /** Where the configured budgets stand: spent, held for attempts under way, left. */
   budgets(): Promise<BudgetState[]>
@@ -251,6 +255,12 @@ export class Interfuse {
 
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/**
+ * A fused answer (of `fuse`, or of the event `run_done`) as one HTML page for people: the answer, who said what, how alike it
+ * is, why it was chosen, the course of the calls, the cost. It needs no network and runs no script.
+ */
+export function fusedHtml(fused: Fused): string
 
 /** Chunks or events as they come; read once. Leaving the loop early closes the connection. */
 export class Stream<Item> implements AsyncIterable<Item> {

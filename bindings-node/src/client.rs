@@ -1,7 +1,7 @@
 //! The client: one method per public method of the core.
 
 use interfuse::backend::KeySources;
-use interfuse::types::{Config, UsageReport, from_json};
+use interfuse::types::{Config, Estimable, Fused, UsageReport, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
@@ -122,7 +122,8 @@ impl NativeClient {
     /// What a chat may cost.
     #[napi]
     pub fn estimate(&self, request: String) -> napi::Result<String> {
-        let told = from_json("request", &request).and_then(|request| self.client.estimate(&request));
+        let request = from_json("request", &request).and_then(|request| Estimable::from_value(&request));
+        let told = request.and_then(|request| self.client.estimate(request));
         told.and_then(|told| json(&told)).map_err(|error| raise(&error))
     }
 
@@ -231,6 +232,12 @@ impl NativeClient {
         let (client, closing) = (self.client.clone(), self.closing.clone());
         env.spawn_future(async move { run(blocking(move || work(&client)), None, &closing).await })
     }
+}
+
+/// A fused answer, given as JSON, as an HTML page for people.
+#[napi]
+pub fn fused_html(fused: String) -> napi::Result<String> {
+    from_json::<Fused>("fused answer", &fused).map(|fused| fused.to_html()).map_err(|error| raise(&error))
 }
 
 /// Sums, given as JSON, as CSV.

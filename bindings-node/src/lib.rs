@@ -6,4 +6,4 @@ mod keys;
 mod stream;
 
 // A function that nothing here calls is alive only where it can be seen from outside.
-pub use client::usage_csv;
+pub use client::{fused_html, usage_csv};

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { AllMembersFailedError, Interfuse } from 'interfuse'
+import { AllMembersFailedError, fusedHtml, Interfuse } from 'interfuse'
 
 import { messages, upstream } from './upstream.mjs'
 
@@ -25,6 +25,20 @@ test('a prompt to a pool gives one answer and its report', async (t) => {
   assert.equal(fused.report.mode, 'merge')
   const { rows } = await client.usage({ by: ['purpose'] })
   assert.equal(rows.find((row) => row.group.purpose === 'member').attempts, 2)
+})
+
+test('a fused answer is a page, and its cost is told before', async (t) => {
+  const up = await upstream(t, merging)
+  const prices = Object.fromEntries(['up/m-a', 'up/m-b', 'up/m-j'].map((model) => [model, { input: '1', output: '10' }]))
+  const client = new Interfuse({ config: { ...up.config, prices } })
+  const body = { pool: ['up/m-a', 'up/m-b'], judge: 'up/m-j', mode: 'merge', max_tokens: 100 }
+  const told = await client.estimate('What is the capital of Switzerland?', body)
+  assert.deepEqual(told.stages.map((stage) => stage.stage), ['members', 'judge', 'synthesis'])
+  const fused = await client.fuse('What is the capital of Switzerland?', body)
+  assert.ok(fused.report.cost.total_nanos <= told.high_nanos)
+  const page = fusedHtml(fused)
+  assert.ok(page.startsWith('<!doctype html>') && page.includes('Zurich, the largest city by far.'))
+  assert.throws(() => fusedHtml({}), { kind: 'invalid_request' })
 })
 
 test('events tell how it goes on, the last has the result', async (t) => {

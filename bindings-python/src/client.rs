@@ -7,8 +7,8 @@ use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::ledger::reconcile::Report;
 use interfuse::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, ExportRequest, FuseRequest, Fused,
-    LedgerRecord, ReconcileOptions, Reconciliation, UsageReport,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Estimable, ExportRequest, FuseRequest,
+    Fused, LedgerRecord, ReconcileOptions, Reconciliation, UsageReport,
 };
 use interfuse::{Client, Error, ErrorKind};
 use pyo3::prelude::*;
@@ -104,7 +104,8 @@ impl Native {
 
     fn estimate<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = request.py();
-        let estimate = self.client(py)?.estimate(&from_python::<ChatRequest>("request", request)?);
+        let request = Estimable::from_value(&from_python("request", request)?).map_err(|e| raise(py, &e))?;
+        let estimate = self.client(py)?.estimate(request);
         to_python(py, &estimate.map_err(|e| raise(py, &e))?)
     }
 
@@ -295,6 +296,14 @@ pub fn render_reconciliation(found: &Bound<'_, PyAny>) -> PyResult<String> {
 pub fn render_fused(fused: &Bound<'_, PyAny>, width: usize, color: bool) -> PyResult<String> {
     let fused: Fused = from_python("fused answer", fused)?;
     Ok(fused.to_text(width, color))
+}
+
+/// A fusion as an HTML page for people; with `part`, as a part of one.
+#[pyfunction]
+#[pyo3(signature = (fused, part = false))]
+pub fn fused_html(fused: &Bound<'_, PyAny>, part: bool) -> PyResult<String> {
+    let fused: Fused = from_python("fused answer", fused)?;
+    Ok(if part { fused.to_html_part() } else { fused.to_html() })
 }
 
 /// Sums as CSV.

@@ -32,5 +32,6 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(client::render_reconciliation, m)?)?;
     m.add_function(wrap_pyfunction!(client::usage_csv, m)?)?;
     m.add_function(wrap_pyfunction!(client::usage_text, m)?)?;
-    m.add_function(wrap_pyfunction!(client::render_fused, m)?)
+    m.add_function(wrap_pyfunction!(client::render_fused, m)?)?;
+    m.add_function(wrap_pyfunction!(client::fused_html, m)?)
 }

@@ -52,6 +52,26 @@ def test_fuse(up: Upstream) -> None:
     check(pickle.loads(pickle.dumps(f)))
 
 
+def test_a_page_and_a_card(up: Upstream) -> None:
+    f = interfuse.Client(up.config).fuse("What is the capital of Switzerland?", pool=POOL, judge="up/m-j", mode="merge")
+    page = f.to_html()
+    assert page.startswith("<!doctype html>") and "Who said what" in page and "It is Bern, the federal city." in page
+    shown = f._repr_mimebundle_()
+    assert shown["text/html"].startswith('<article class="interfuse-card">') and "The federal city is Bern." in shown["text/plain"]
+    chat = interfuse.Client(up.config).chat.completions.create(model="up/m-a", messages=[{"role": "user", "content": "Capital?"}])
+    assert chat._repr_mimebundle_() is None
+    with pytest.raises(TypeError, match="fused"):
+        chat.to_html()
+
+
+def test_what_a_fusion_may_cost(up: Upstream) -> None:
+    client = interfuse.Client({**up.config, "prices": {m: {"input": "1", "output": "10"} for m in [*POOL, "up/m-j"]}})
+    told = client.estimate("Capital?", pool=POOL, judge="up/m-j", mode="merge", max_tokens=100)
+    assert [stage.stage for stage in told.stages] == ["members", "judge", "synthesis"]
+    assert 0 < told.low_nanos < told.expected_nanos < told.high_nanos
+    assert client.estimate(model="up/m-a", messages=[{"role": "user", "content": "Capital?"}]).stages is None
+
+
 def test_stream_of_events(up: Upstream) -> None:
     client = interfuse.Client(up.config)
     events = list(client.fuse(messages=[{"role": "user", "content": "Capital?"}], pool=POOL, judge="up/m-j", mode="merge", stream=True))

@@ -19,9 +19,10 @@ use crate::fusion::{self, EvaluationStream, FusionStream};
 use crate::ledger::reconcile::{self, Report};
 use crate::ledger::{self, Burn, Party, Surroundings};
 use crate::types::{
-    BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Evaluation,
-    EvaluationRequest, Explanation, ExportFormat, ExportRequest, Exported, Feedback, FuseRequest, Fused, LedgerRecord,
-    ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
+    BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Estimable,
+    Evaluation, EvaluationRequest, Explanation, ExportFormat, ExportRequest, Exported, Feedback, FuseRequest, Fused,
+    LedgerRecord, ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation, UsageQuery,
+    UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -174,13 +175,20 @@ impl Client {
         self.0.engine.router().explain(&request.terms(), request)
     }
 
-    /// What a chat may cost at every place it may go to: hardly less, likely, at most. Sends nothing.
+    /// What a request may cost: hardly less, likely, at most. Of a chat at every place it may go to, of a fusion stage by
+    /// stage. Sends nothing.
     ///
     /// # Errors
-    /// As [`Client::explain`], and when nobody is left that would be asked.
-    pub fn estimate(&self, request: &ChatRequest) -> Result<CostEstimate> {
-        one_model(request, "estimate")?;
-        self.0.engine.estimate(request)
+    /// As the call itself before anything is sent, and when nobody is left that would be asked.
+    pub fn estimate(&self, request: impl Into<Estimable>) -> Result<CostEstimate> {
+        let engine = &self.0.engine;
+        match request.into() {
+            Estimable::Fusion(request) => fusion::estimate(engine, *request),
+            Estimable::Chat(mut request) => match fusion::adopt(&mut request)? || is_fusion(&request)? {
+                true => fusion::estimate_chat(engine, *request),
+                false => engine.estimate(&request),
+            },
+        }
     }
 
     /// Where the configured budgets stand: spent, held for attempts under way, left. A budget with `each` has a row for every

@@ -7,6 +7,7 @@ pub mod clock;
 mod digest;
 pub mod engine;
 pub mod error;
+mod figures;
 pub mod fusion;
 #[cfg(feature = "host")]
 pub mod host;

@@ -5,10 +5,11 @@ use std::future::Future;
 
 use futures_util::StreamExt as _;
 use interfuse_core::host::{Call, EventStream, ForkSafe};
-use interfuse_core::types::{Config, from_json};
+use interfuse_core::types::{Config, Estimable, from_json};
 use interfuse_core::{Client, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::boundary::{Status, out, quiet, run};
 use crate::call::interfuse_call;
@@ -260,8 +261,9 @@ pub unsafe extern "C" fn interfuse_explain(
     })
 }
 
-/// What a chat may cost at every place it may go to: hardly less, likely, at most. `request` is a chat request in JSON;
-/// `*estimate` becomes JSON (free it with interfuse_string_free). Makes no connection.
+/// What a request may cost: hardly less, likely, at most. `request` is a chat request in JSON, or a fuse request (which has a
+/// `prompt` or a `pool`, or names no model): of a chat it is told for every place that it may go to, of a fusion stage by
+/// stage. `*estimate` becomes JSON (free it with interfuse_string_free). Makes no connection.
 ///
 /// Returns 0, or the kind of failure of a request that leads nowhere.
 #[unsafe(no_mangle)]
@@ -274,8 +276,8 @@ pub unsafe extern "C" fn interfuse_estimate(
     run(err, || {
         let place = out(estimate, "estimate")?;
         // SAFETY: the contract of this function is that of `ask`.
-        let (client, request) = unsafe { ask(client, request) }?;
-        *place = text::json(&client.estimate(&request)?)?.into_raw();
+        let (client, request) = unsafe { ask::<Value>(client, request) }?;
+        *place = text::json(&client.estimate(Estimable::from_value(&request)?)?)?.into_raw();
         Ok(Status::Ok)
     })
 }

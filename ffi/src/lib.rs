@@ -1,4 +1,5 @@
-//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle, and one for the ledger.
+//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle, one for the ledger,
+//! one for what people look at.
 //!
 //! Rules that every function keeps: no panic leaves it, pointers from the host are checked for NULL and text for UTF-8,
 //! `*out` and `*err` are NULL unless the function gives something there, every `_free` takes NULL.
@@ -7,6 +8,7 @@
 
 mod boundary;
 mod call;
+mod card;
 mod client;
 mod error;
 mod fork;
@@ -18,6 +20,7 @@ mod text;
 mod version;
 
 pub use call::*;
+pub use card::*;
 pub use client::*;
 pub use error::*;
 pub use ledger::*;

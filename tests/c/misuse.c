@@ -58,6 +58,9 @@ static void null_is_refused(void) {
     REFUSED(INTERFUSE_INVALID_REQUEST, interfuse_explain(client, "{}", &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_estimate(NULL, "{}", &text, &err));
     REFUSED(INTERFUSE_INVALID_REQUEST, interfuse_estimate(client, "{}", &text, &err));
+    REFUSED(INTERFUSE_MISUSE, interfuse_fused_html(NULL, &text, &err));
+    REFUSED(INTERFUSE_MISUSE, interfuse_fused_html("{}", NULL, &err));
+    REFUSED(INTERFUSE_INVALID_REQUEST, interfuse_fused_html("{}", &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_budgets(NULL, &text, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_budgets(client, NULL, &err));
     REFUSED(INTERFUSE_MISUSE, interfuse_models(NULL, &text, &err));

@@ -92,6 +92,32 @@ static int32_t told(const interfuse_client *client, const char *request, ask *qu
     return status;
 }
 
+/* A fusion, and its answer as a page, written as a JSON text. */
+static int32_t fuse_html(const interfuse_client *client, const char *request, interfuse_error **err) {
+    char *fused = NULL, *page = NULL;
+    int32_t status = interfuse_fuse(client, request, &fused, err);
+    if (status == INTERFUSE_OK) {
+        status = interfuse_fused_html(fused, &page, err);
+    }
+    if (status == INTERFUSE_OK) {
+        printf("{\"result\": \"");
+        for (const char *at = page; *at != '\0'; at++) {
+            if (*at == '"' || *at == '\\') {
+                printf("\\%c", *at);
+            } else if ((unsigned char)*at < ' ') {
+                printf("\\u%04x", (unsigned)*at);
+            } else {
+                putchar(*at);
+            }
+        }
+        printf("\"}\n");
+        fflush(stdout);
+    }
+    interfuse_string_free(fused);
+    interfuse_string_free(page);
+    return status;
+}
+
 /* Leaves a stream after its first chunk; then where the budgets stand, once nothing is under way any more. */
 static int32_t budgets(const interfuse_client *client, const char *request, interfuse_error **err) {
     interfuse_stream *stream = NULL;
@@ -171,6 +197,8 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
         return once(client, request, interfuse_embeddings, interfuse_embeddings_start, cancel_ms, err);
     } else if (strcmp(op, "fuse") == 0) {
         return once(client, request, interfuse_fuse, interfuse_fuse_start, cancel_ms, err);
+    } else if (strcmp(op, "fuse_html") == 0) {
+        return fuse_html(client, request, err);
     } else if (strcmp(op, "chat_stream") == 0) {
         return many(client, request, interfuse_chat_stream, "chunk", cancel_ms, err);
     } else if (strcmp(op, "fuse_stream") == 0) {

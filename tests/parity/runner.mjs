@@ -2,7 +2,7 @@
 // `runner.mjs calls CONFIG_JSON CALLS_JSON` makes calls one after another through one client.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { Interfuse, InterfuseError } from '../../bindings-node/js/index.mjs'
+import { fusedHtml, Interfuse, InterfuseError } from '../../bindings-node/js/index.mjs'
 
 const [op, config, request, cancelAfter] = process.argv.slice(2)
 
@@ -20,6 +20,8 @@ async function run(client, op, body, options) {
       return client.embeddings.create(body, options)
     case 'fuse':
       return client.fuse(body, options)
+    case 'fuse_html':
+      return fusedHtml(await client.fuse(body, options))
     case 'fuse_stream':
       for await (const event of await client.fuse({ ...body, stream: true }, options)) show({ event })
       return null

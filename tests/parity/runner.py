@@ -58,6 +58,8 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
         with client.chat.completions.create(stream=True, **request) as left:
             next(iter(left))
         return settled(client)
+    if op == "fuse_html":
+        return client.fuse(**request).to_html()
     if op == "ledger":
         client.chat.completions.create(**request["chat"])
         return ledger(client, request)
@@ -105,6 +107,8 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         async with await client.chat.completions.create(stream=True, **request) as left:
             await anext(aiter(left))
         return settled(client)
+    if op == "fuse_html":
+        return (await client.fuse(**request)).to_html()
     if op == "ledger":
         await client.chat.completions.create(**request["chat"])
         return ledger(client, request)

@@ -679,14 +679,14 @@ async fn a_cap_is_held() {
 
     let fused = fuse(&client, cap("0.01")).await.unwrap();
     assert_eq!(fused.text, ZURICH, "the judge is too dear");
-    assert_eq!(steps(&fused), ["budget"]);
+    assert_eq!(steps(&fused), ["budget", "budget"], "no merge, and no verdict either");
     assert_eq!(up.stats().requests, 3);
     assert!(fused.report.cost.total_nanos.unwrap() <= 10_000_000);
 
     // Two members at 0.00105 each fit, the third does not.
     let fused = fuse(&client, cap("0.0025")).await.unwrap();
     assert_eq!(fused.report.members[2].status, MemberStatus::Skipped);
-    assert_eq!(steps(&fused), ["budget", "budget"]);
+    assert_eq!(steps(&fused), ["budget", "budget", "budget"]);
 
     let sent = up.stats().requests;
     let error = fuse(&client, cap("0.0005")).await.unwrap_err();
@@ -696,6 +696,30 @@ async fn a_cap_is_held() {
     let error = fuse(&client, cap("1e-3")).await.unwrap_err();
     assert_eq!((error.kind(), error.body().param.as_deref()), (ErrorKind::InvalidRequest, Some("max_cost_usd")));
     assert_eq!(up.stats().requests, sent);
+}
+
+#[tokio::test]
+async fn what_a_run_costs_lies_within_its_estimate() {
+    let price = json!({"input": "1", "output": "10"});
+    let prices = json!({"prices": {"up/m-a": price, "up/m-b": price, "up/m-c": price, "up/m-j": price}});
+    let up = upstream(trio([verdict(BERN), analysis(), synthesis(json!({"answer": "Bern, not Zurich."}))])).await;
+    let client = client(&up, prices);
+    for mode in ["auto", "vote", "cascade", "best_of", "merge"] {
+        let request = || ask(mode, json!({"max_tokens": 100}));
+        let sent = up.stats().requests;
+        let told = client.estimate(request()).unwrap();
+        assert_eq!(up.stats().requests, sent, "an estimate asks nobody");
+        let cost = fuse(&client, request()).await.unwrap().report.cost;
+        let total = cost.total_nanos.unwrap();
+        assert!(told.low_nanos.unwrap() <= total && total <= told.high_nanos.unwrap(), "{mode}: {total} {told:?}");
+        assert!(told.expected_nanos <= told.high_nanos && told.low_nanos <= told.expected_nanos, "{mode}: {told:?}");
+        for (stage, nanos) in &cost.by_stage {
+            let row = told.stages.iter().find(|row| row.stage == *stage).expect(stage);
+            assert!(*nanos <= row.high_nanos.unwrap(), "{mode}: {stage} {nanos} {row:?}");
+        }
+        let calls: u32 = told.stages.iter().map(|row| row.calls).sum();
+        assert!(cost.calls <= calls, "{mode}: {} of {calls}", cost.calls);
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use regex_lite::Regex;
 
 /// Modules of the core from the ground up; each uses only modules of lower rows.
 const LEVELS: &[&[&str]] = &[
-    &["error", "clock", "digest", "html", "ids", "money", "schema", "secret"],
+    &["error", "clock", "digest", "figures", "html", "ids", "money", "schema", "secret"],
     &["types"],
     &["wire", "catalog"],
     &["http"],

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     import datetime
-    from typing import Any, NoReturn, Self, Unpack
+    from typing import Any, NoReturn, Self, Unpack, overload
 
     from . import types
     from ._ledger import Ledger
@@ -171,13 +171,19 @@ class BaseClient:
 
     if TYPE_CHECKING:
 
+        @overload
         def estimate(self, **request: Unpack[types.ChatParams]) -> CostEstimate: ...
+
+        @overload
+        def estimate(self, prompt: str | None = None, **request: Unpack[types.FuseParams]) -> CostEstimate: ...
 
     else:
 
-        def estimate(self, **request):
-            """What a chat may cost at every place it may go to: hardly less, likely, at most. Takes what
-            ``chat.completions.create`` takes and sends nothing."""
+        def estimate(self, prompt=None, **request):
+            """What a request may cost: hardly less, likely, at most. Takes what ``chat.completions.create`` or ``fuse``
+            takes and sends nothing; of a chat it is told for every place it may go to, of a fusion stage by stage."""
+            if prompt is not None:
+                request["prompt"] = prompt
             return self._native.estimate(self._request(request, None))
 
     def budgets(self) -> list[BudgetState]:

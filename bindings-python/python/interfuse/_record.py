@@ -71,14 +71,37 @@ class Record(dict[str, "Any"]):
         """JSON text, under pydantic's name."""
         return self.to_json(indent=indent)
 
+    # Only the declared class of a fused answer has it for type checkers.
+    if not TYPE_CHECKING:
+
+        def to_html(self):
+            """A fused answer as one HTML page for people: the answer, who said what, how alike it is, why it was chosen,
+            the course of the calls, the cost. It needs no network and runs no script."""
+            if not self._fused():
+                raise TypeError("only a fused answer has a page; this is another response")
+            from ._native import fused_html
+
+            return fused_html(self)
+
+    def _fused(self) -> bool:
+        return "report" in self and "text" in self
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What a notebook shows: the whole story of a fusion, the plain data of anything else."""
-        if "report" in self and "text" in self:
+        """What IPython prints: the whole story of a fusion, the plain data of anything else."""
+        if self._fused():
             from ._native import render_fused
 
             printer.text(render_fused(self))
         else:
             printer.pretty(dict(self))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str] | None:
+        """What a notebook shows of a fusion: a card, and the same as text where there is no HTML."""
+        if not self._fused():
+            return None
+        from ._native import fused_html, render_fused
+
+        return {"text/html": fused_html(self, part=True), "text/plain": render_fused(self)}
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import InterfuseError, StorageError, __version__, local
+from ._files import whole
 from ._native import calibrate, render_fused, render_reconciliation
 from .client import Client
 
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     modes = ["auto", "vote", "cascade", "best_of", "merge", "debate"]
     fuse.add_argument("--mode", choices=modes, help="auto by default")
     fuse.add_argument("--max-cost", metavar="USD", help="most the whole may cost, for example 0.05")
+    fuse.add_argument("--html", metavar="FILE", help="also write the story of the answer as a page for a browser")
     fuse.add_argument("--local", action="store_true", help="three members and a judge of a small model on this machine")
 
     explain = command("explain", _explain, "Which backend a question would go to, and why. Sends nothing.")
@@ -274,7 +276,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
         # One word without a slash is no model: it names a pool of the configuration.
         request["pool"] = arguments.pool if len(pool) == 1 and "/" not in pool[0] else pool
     if not arguments.local:
-        return _print_fusion(_client(arguments, asks=True), request, arguments.json)
+        return _print_fusion(_client(arguments, asks=True), request, arguments)
     if arguments.pool or arguments.judge:
         raise ValueError("--local brings its own pool and judge; leave --pool and --judge out")
     print(
@@ -282,10 +284,10 @@ def _fuse(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     with local.LocalServer() as server:
-        return _print_fusion(_booked(Client(server.config())), {**local.demo_pool(server), **request}, arguments.json)
+        return _print_fusion(_booked(Client(server.config())), {**local.demo_pool(server), **request}, arguments)
 
 
-def _print_fusion(client: Client, request: dict[str, Any], as_json: bool) -> int:
+def _print_fusion(client: Client, request: dict[str, Any], arguments: argparse.Namespace) -> int:
     fused: Fused | None = None
     progress = Progress()
     try:
@@ -300,7 +302,10 @@ def _print_fusion(client: Client, request: dict[str, Any], as_json: bool) -> int
         _close(client)
     if fused is None:
         raise ValueError("the fusion ended without a result")
-    if as_json:
+    if arguments.html:
+        with whole(arguments.html) as part:
+            Path(part).write_text(fused.to_html(), encoding="utf-8")
+    if arguments.json:
         print(fused.to_json())
         return 0
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ

@@ -78,8 +78,43 @@ impl Engine {
             }
         }
         let timeout = total(request.timeout_ms, request.timeouts.as_ref(), self.config());
-        let rows = routes.into_iter().map(|route| self.row(&extent, route, timeout));
-        Ok(CostEstimate { routes: rows.collect() })
+        let routes: Vec<RouteEstimate> = routes.into_iter().map(|route| self.row(&extent, route, timeout)).collect();
+        Ok(CostEstimate {
+            low_nanos: least(routes.iter().map(|route| route.low_nanos)),
+            expected_nanos: routes.first().and_then(|route| route.expected_nanos),
+            high_nanos: most(routes.iter().map(|route| route.high_nanos)),
+            routes,
+            ..CostEstimate::default()
+        })
+    }
+
+    /// The same in sums, of a call whose prompt is not all there yet: `likely` and `most` are the bytes of what will be
+    /// added to it.
+    ///
+    /// # Errors
+    /// Of a request that leads nowhere.
+    pub(crate) fn spread(
+        &self,
+        request: &ChatRequest,
+        within: Option<&ProviderPreferences>,
+        added: Added,
+    ) -> Result<Spread> {
+        let plan = self.router().plan(&Terms { within, ..request.terms() }, request)?;
+        let own = request.extent();
+        let mut extent = own.clone();
+        extent.text = extent.text.saturating_add(added.most);
+        extent.likely = extent.likely.saturating_add(added.likely);
+        let timeout = total(request.timeout_ms, request.timeouts.as_ref(), self.config());
+        let rows: Vec<RouteEstimate> = plan.routes.iter().map(|route| self.row(&extent, route, timeout)).collect();
+        let now = self.clock().unix_ms();
+        let longest = rows.iter().filter_map(|row| row.max_output_tokens).max();
+        Ok(Spread {
+            low: least(plan.routes.iter().map(|route| low(&own, route, now))),
+            expected: rows.first().and_then(|row| row.expected_nanos),
+            high: most(rows.iter().map(|row| row.high_nanos)),
+            likely_tokens: extent.limit.unwrap_or(ASSUMED_ANSWER),
+            most_tokens: longest.or(extent.limit).unwrap_or(ASSUMED_ANSWER),
+        })
     }
 
     fn row(&self, extent: &Extent, route: &Route, timeout: Duration) -> RouteEstimate {
@@ -121,6 +156,43 @@ impl Engine {
         let plan = self.router().plan(&Terms { within, ..request.terms() }, request).ok()?;
         self.expected(&request.extent(), plan.routes.first()?).ok()
     }
+}
+
+/// Bytes that a prompt will have beside those it has.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Added {
+    pub likely: u64,
+    pub most: u64,
+}
+
+impl Added {
+    /// Answers of so many tokens.
+    pub(crate) fn answers(likely_tokens: u64, most_tokens: u64) -> Self {
+        Added {
+            likely: likely_tokens.saturating_mul(BYTES_PER_TOKEN.1),
+            most: most_tokens.saturating_mul(BYTES_PER_TOKEN.0),
+        }
+    }
+}
+
+/// What a call may cost, nano-USD, and how long its answer may be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spread {
+    pub low: Option<u64>,
+    pub expected: Option<u64>,
+    pub high: Option<u64>,
+    pub likely_tokens: u64,
+    pub most_tokens: u64,
+}
+
+/// The least of amounts that are all known.
+fn least(amounts: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    amounts.collect::<Option<Vec<u64>>>()?.into_iter().min()
+}
+
+/// The most of amounts that are all known.
+fn most(amounts: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    amounts.collect::<Option<Vec<u64>>>()?.into_iter().max()
 }
 
 /// Hardly less than what an attempt costs, nano-USD: the prompt from the vendor's cache, and no answer.

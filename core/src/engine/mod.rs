@@ -47,6 +47,7 @@ use hedge::{Hedge, Hedges};
 use interrupt::Recovery;
 use operation::{Chat, Embeddings, Operation, StreamedChat, Whole};
 
+pub(crate) use estimate::{Added, Spread};
 pub use stream::ChatStream;
 
 /// What a call is made for, by whom it is paid, and until when it may run.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
-use crate::types::{AssistantMessage, ToolCall};
+use crate::types::{Agreement, AssistantMessage, ToolCall};
 
 use super::candidate::Candidate;
 use super::{canonical, parse};
@@ -64,10 +64,47 @@ pub(crate) fn all_agree(candidates: &[Candidate]) -> bool {
     candidates.windows(2).all(|pair| pair[0].key == pair[1].key)
 }
 
+/// How alike the answers are, and who says the same; `None` for fewer than two.
+pub(crate) fn report(candidates: &[Candidate], ids: &[String]) -> Option<Agreement> {
+    if candidates.len() < 2 {
+        return None;
+    }
+    let texts: Vec<_> = candidates.iter().map(|c| pieces(start(c.text()))).collect();
+    let alike = |a: usize, b: usize| match (&candidates[a], &candidates[b]) {
+        (one, other) if one.key == other.key => 1.0,
+        (one, other) if one.closed || other.closed => 0.0,
+        (one, other) if !one.tool_calls().is_empty() || !other.tool_calls().is_empty() => 0.0,
+        // Three decimals are more than such a measure knows; what is not the same is never all.
+        _ => (shared(&texts[a], &texts[b]) * 1000.0).round().min(999.0) / 1000.0,
+    };
+    let places = 0..candidates.len();
+    let matrix = places.clone().map(|a| places.clone().map(|b| alike(a, b)).collect()).collect();
+    let id = |c: &Candidate| ids[c.member].clone();
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for candidate in candidates {
+        match groups.iter_mut().find(|(key, _)| *key == candidate.key) {
+            Some((_, group)) => group.push(id(candidate)),
+            None => groups.push((&candidate.key, vec![id(candidate)])),
+        }
+    }
+    let groups = groups.into_iter().map(|(_, group)| group).collect();
+    Some(Agreement { members: candidates.iter().map(id).collect(), matrix, groups })
+}
+
+/// So many characters of a text are compared for the report.
+const COMPARED: usize = 16_384;
+
+fn start(text: &str) -> &str {
+    text.char_indices().nth(COMPARED).map_or(text, |(end, _)| &text[..end])
+}
+
 /// Similarity of two texts, 0 to 1: the share of three-letter pieces they have in common (Jaccard).
 pub(crate) fn similarity(a: &str, b: &str) -> f64 {
-    let (a, b) = (pieces(a), pieces(b));
-    let both = a.intersection(&b).count();
+    shared(&pieces(a), &pieces(b))
+}
+
+fn shared(a: &HashSet<[char; 3]>, b: &HashSet<[char; 3]>) -> f64 {
+    let both = a.intersection(b).count();
     let either = a.len() + b.len() - both;
     if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
@@ -193,6 +230,24 @@ mod tests {
         (closed[0].closed, closed[0].key) = (true, "x".to_owned());
         group_alike(&mut closed);
         assert_eq!(closed[1].key, "number:1000", "a closed answer takes nobody in");
+    }
+
+    #[test]
+    fn the_report_tells_who_says_the_same_and_how_alike_the_others_are() {
+        let ids = ["a", "b", "c", "d"].map(str::to_owned);
+        assert_eq!(report(&[says(0, "x")], &ids), None);
+        let text = "Bern is the federal city of Switzerland";
+        let all = [says(0, text), says(2, "Basel is a city of Switzerland"), says(3, &format!("**{text}**."))];
+        let found = report(&all, &ids).unwrap();
+        assert_eq!(found.members, ["a", "c", "d"]);
+        assert_eq!(found.groups, [vec!["a", "d"], vec!["c"]]);
+        let row = &found.matrix[0];
+        assert_eq!((row[0], row[2]), (1.0, 1.0));
+        assert!(row[1] > 0.2 && row[1] < 0.8 && found.matrix[1][0] == row[1], "{row:?}");
+        let mut closed = [says(0, text), says(1, &format!("{text}!"))];
+        closed[0].key = "answer:a".to_owned();
+        closed[0].closed = true;
+        assert_eq!(report(&closed, &ids).unwrap().matrix[0], [1.0, 0.0], "a closed answer is the same or not");
     }
 
     #[test]

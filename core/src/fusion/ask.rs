@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
 use crate::engine::{CallContext, ChatStream, Engine};
-use crate::error::{Dispatch, Error, ErrorKind, Result};
+use crate::error::{AttemptKind, Dispatch, Error, ErrorKind, Result};
 use crate::types::{
     ChatCompletion, ChatRequest, ProviderChoice, ProviderPreferences, ResponseMeta, StreamOptions, Usage,
 };
@@ -79,6 +79,7 @@ impl Cost {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub result: Result<ChatCompletion>,
+    pub started: Instant,
     pub latency_ms: u64,
 }
 
@@ -162,6 +163,15 @@ impl Reply {
         u32::try_from(attempts).unwrap_or(u32::MAX)
     }
 
+    /// Whether a second attempt was made beside the first.
+    pub fn hedged(&self) -> bool {
+        let attempts = match &self.result {
+            Ok(_) => self.meta().map(|m| m.attempts.as_slice()).unwrap_or_default(),
+            Err(e) => e.body().attempts.as_slice(),
+        };
+        attempts.iter().any(|a| a.kind == Some(AttemptKind::Hedge))
+    }
+
     /// What it cost. A failed call cost nothing if each of its attempts was either never sent or refused with an HTTP
     /// status; otherwise the vendor may have billed it, so its cost is unknown.
     pub fn cost(&self) -> Cost {
@@ -194,7 +204,7 @@ pub(crate) async fn call(ask: Arc<dyn Ask>, request: ChatRequest, mut cx: CallCo
     cx.deadline = Some(limit);
     let started = Instant::now();
     let result = tokio::time::timeout_at(limit + GUARD, ask.chat(&request, &cx)).await;
-    Reply { result: in_time(result, started, limit), latency_ms: ms(started.elapsed()) }
+    Reply { result: in_time(result, started, limit), started, latency_ms: ms(started.elapsed()) }
 }
 
 /// Makes one streamed call that is over by `limit`; its text is heard as it comes.
@@ -231,7 +241,7 @@ pub(crate) async fn call_streamed(
         Ok(answer)
     };
     let result = tokio::time::timeout_at(limit + GUARD, read).await;
-    Reply { result: in_time(result, started, limit), latency_ms: ms(started.elapsed()) }
+    Reply { result: in_time(result, started, limit), started, latency_ms: ms(started.elapsed()) }
 }
 
 /// The result; if the call's share of the fusion's deadline ran out, in words that say so.

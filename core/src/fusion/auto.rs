@@ -25,7 +25,7 @@ use super::vote::{self, electorate, exact};
 pub(crate) struct Auto;
 
 /// Answers of this many tokens or more (their median) are merged rather than chosen from.
-const LONG: usize = 150;
+pub(super) const LONG: usize = 150;
 /// Bytes of text that make about a token.
 const BYTES_PER_TOKEN: usize = 4;
 

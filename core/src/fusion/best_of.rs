@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
 
-use crate::types::FusionMode;
+use crate::types::{ChatRequest, FusionMode};
 
 use super::analysis::unlabelled;
 use super::candidate::Candidate;
@@ -33,7 +33,7 @@ pub(crate) async fn choose(run: &mut Run, candidates: &[Candidate]) -> Answer {
         return run.decide(candidates);
     }
     let ids: Vec<String> = candidates.iter().map(|c| run.name_of(c)).collect();
-    let verdicts = match verdicts(run, candidates, &ids, "no judge was asked").await {
+    let verdicts = match verdicts(run, candidates, &ids, true, "no judge was asked").await {
         Some(verdicts) => verdicts,
         None => return run.decide(candidates),
     };
@@ -50,12 +50,29 @@ pub(crate) async fn choose(run: &mut Run, candidates: &[Candidate]) -> Answer {
     run.chosen(candidates, choice)
 }
 
-/// Two verdicts in opposite orders, at the same time; fewer where the judge failed. `None` when the cap forbids them, which
-/// is recorded as `unasked`.
+/// Asks for a verdict on the candidates in this order.
+pub(crate) fn verdict_request(run: &Run, candidates: &[Candidate], labels: &[&str], order: &[usize]) -> ChatRequest {
+    let shown: Vec<&str> = order.iter().map(|i| labels[*i]).collect();
+    let lines = std::iter::once(shield::question(&run.plan.base.messages))
+        .chain(order.iter().map(|i| shield::answer(labels[*i], &candidates[*i])));
+    let data = shield::envelope(&run.nonce(), &lines.collect::<Vec<_>>());
+    let task = prompts::verdict_task(&shown, run.plan.judge.criteria.as_deref());
+    let max_tokens = 512 + 64 * candidates.len() as u64;
+    run.judge_request(
+        prompts::verdict_system(),
+        format!("{data}\n\n{task}"),
+        prompts::verdict_schema(&shown),
+        max_tokens.max(1024),
+    )
+}
+
+/// Two verdicts in opposite orders, at the same time; fewer where the judge failed, or where the cap allows one only and
+/// that is of use `alone`. `None` when the cap forbids them, which is recorded as `unasked`.
 pub(crate) async fn verdicts(
     run: &mut Run,
     candidates: &[Candidate],
     ids: &[String],
+    alone: bool,
     unasked: &str,
 ) -> Option<Vec<Verdict>> {
     let texts: Vec<&str> = candidates.iter().map(Candidate::text).collect();
@@ -65,33 +82,30 @@ pub(crate) async fn verdicts(
     run.rng.shuffle(&mut order);
     let reversed: Vec<usize> = order.iter().rev().copied().collect();
 
-    let request = |order: &[usize]| {
-        let shown: Vec<&str> = order.iter().map(|i| labels[*i]).collect();
-        let lines = std::iter::once(shield::question(&run.plan.base.messages))
-            .chain(order.iter().map(|i| shield::answer(labels[*i], &candidates[*i])));
-        let data = shield::envelope(&run.nonce(), &lines.collect::<Vec<_>>());
-        let task = prompts::verdict_task(&shown, run.plan.judge.criteria.as_deref());
-        let max_tokens = 512 + 64 * candidates.len() as u64;
-        run.judge_request(
-            prompts::verdict_system(),
-            format!("{data}\n\n{task}"),
-            prompts::verdict_schema(&shown),
-            max_tokens.max(1024),
-        )
-    };
-    let (first, second) = (request(&order), request(&reversed));
-    if let Some(why) = run.unaffordable(&[&first, &second]) {
-        run.degrade("budget", format!("{unasked}: {why}"), None);
-        return None;
-    }
+    let first = verdict_request(run, candidates, &labels, &order);
+    let second = verdict_request(run, candidates, &labels, &reversed);
     let end = run.deadline();
     let read = |text: &str| verdict::read(text, &labels);
-    let (a, b) = join(run.ask_judge("verdict", first, end, read), run.ask_judge("verdict", second, end, read)).await;
+    let (a, b) = match run.unaffordable(&[&first, &second]) {
+        None => {
+            let both = join(run.ask_judge("verdict", first, end, read), run.ask_judge("verdict", second, end, read));
+            let (a, b) = both.await;
+            (a, Some(b))
+        }
+        Some(why) if alone && run.unaffordable(&[&first]).is_none() => {
+            run.degrade("budget", format!("one verdict instead of two in opposite orders: {why}"), None);
+            (run.ask_judge("verdict", first, end, read).await, None)
+        }
+        Some(why) => {
+            run.degrade("budget", format!("{unasked}: {why}"), None);
+            return None;
+        }
+    };
 
     let id_refs: Vec<&str> = ids.iter().map(String::as_str).collect();
     let plain = |v: &Verdict| v.reason.as_ref().map(|r| unlabelled(r, &labels, &id_refs));
     let mut verdicts: Vec<Verdict> = Vec::new();
-    for (asked, order) in [(a, order), (b, reversed)] {
+    for (asked, order) in [(a, order)].into_iter().chain(b.map(|b| (b, reversed))) {
         let shown: Vec<String> = order.iter().map(|i| ids[*i].clone()).collect();
         let best = asked.value.as_ref().map(|v| (ids[v.best].clone(), plain(v)));
         run.book_judge("verdict", &shown, &asked, best);

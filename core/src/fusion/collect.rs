@@ -14,8 +14,10 @@ use crate::types::{FusionStep, MemberReport, MemberStatus, OnInterrupt, Purpose}
 use super::agreement;
 use super::ask::{self, Cost, Pieces, Reply, ms};
 use super::candidate::{self, Candidate};
+use super::family;
 use super::run::Run;
 use super::strategy::{Standing, Strategy};
+use super::thrift;
 
 /// Asks members, each at most once, and gives the usable answers in the pool's order. A pool of one has the whole deadline.
 ///
@@ -34,6 +36,7 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
         let now = Instant::now();
         end = end.max(now + run.deadline().saturating_duration_since(now).mul_f64(strategy.first_answers_share()));
     }
+    thrift::fit(run);
     // A pool is small: two of two, two of three, three of four.
     let quorum = run.plan.quorum.unwrap_or_else(|| (2 * seats).div_ceil(3).max(2)).min(order.len());
     let mut panel = Panel { end, calls: FuturesUnordered::new(), open: Vec::new(), order, next: 0 };
@@ -100,9 +103,13 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
         cancel(run, i, candidates.len());
     }
     for i in &order[next..] {
-        skip(run, *i, "not asked: the answers before it were enough");
+        // Who had no place under the cap was told so.
+        if run.report.members[*i].status != MemberStatus::Skipped {
+            skip(run, *i, "not asked: the answers before it were enough");
+        }
     }
     tell_losses(run, candidates.len());
+    run.report.cost.saved_nanos = saved(run);
     Ok(candidates)
 }
 
@@ -171,6 +178,10 @@ impl Panel {
             && let Some(i) = self.order.get(self.next).copied()
         {
             self.next += 1;
+            // It has no place under the cap.
+            if run.report.members[i].status == MemberStatus::Skipped {
+                continue;
+            }
             if !affordable(run, i, &self.open, self.next == 1)? {
                 continue;
             }
@@ -182,6 +193,7 @@ impl Panel {
             let mut request = run.plan.member_request(i);
             let (ask, cx) = (run.ask.clone(), run.context(Purpose::Member));
             let listened = run.events.listened();
+            run.report.members[i].start_ms = Some(ms(run.started.elapsed()));
             run.events.emit(FusionStep::MemberStarted { member: run.plan.members[i].id.clone() });
             let call = async move {
                 let mut pieces = Pieces::default();
@@ -232,7 +244,8 @@ fn look<T>(run: &Run, candidates: &[Candidate], panel: &Panel, see: impl FnOnce(
 
 fn blank(run: &Run, i: usize) -> MemberReport {
     let seat = &run.plan.members[i];
-    MemberReport { id: seat.id.clone(), model: seat.member.model.clone(), ..Default::default() }
+    let family = family::of(&seat.member.model).map(str::to_owned);
+    MemberReport { id: seat.id.clone(), model: seat.member.model.clone(), family, ..Default::default() }
 }
 
 /// Whether the cap allows a member beside the calls that are under way; if not, it is skipped.
@@ -248,6 +261,7 @@ fn affordable(run: &mut Run, i: usize, open: &[usize], first: bool) -> Result<bo
     }
     let member = &mut run.report.members[i];
     member.status = MemberStatus::Skipped;
+    member.error = Some(ErrorKind::BudgetExceeded);
     member.reason = Some(why.clone());
     let id = member.id.clone();
     run.degrade("budget", format!("{id} was not asked: {why}"), Some(ErrorKind::BudgetExceeded));
@@ -268,6 +282,9 @@ fn settle(run: &mut Run, i: usize, reply: Reply, pieces: Pieces, strategy: &dyn 
     member.latency_ms = reply.latency_ms;
     member.ttft_ms = reply.meta().and_then(|m| m.ttft_ms);
     member.attempts = reply.attempts();
+    member.hedged = reply.hedged();
+    member.cached = reply.meta().is_some_and(|m| m.cached_ms.is_some());
+    member.http_status = reply.error().and_then(|e| e.body().status);
     member.explanation = reply.meta().and_then(|m| m.explanation.clone());
     if let Some(choice) = reply.result.as_ref().ok().and_then(|r| r.choices.first()) {
         member.content = choice.message.content.clone();
@@ -281,6 +298,7 @@ fn settle(run: &mut Run, i: usize, reply: Reply, pieces: Pieces, strategy: &dyn 
             let candidate = Candidate { pieces: pieces.0.into(), ..candidate };
             member.status = MemberStatus::Ok;
             member.flags = candidate.flags();
+            member.answer = candidate.answer().map(str::to_owned);
             let completion_tokens = member.usage.as_ref().map(|u| u.completion_tokens);
             (FusionStep::MemberDone { member: id, latency_ms: reply.latency_ms, completion_tokens }, Some(candidate))
         }
@@ -316,9 +334,28 @@ fn cancel(run: &mut Run, i: usize, usable: usize) {
     let member = &mut run.report.members[i];
     member.status = MemberStatus::Cancelled;
     member.reason = Some(format!("not waited for after {waited} ms: {usable} usable answers were there"));
-    member.latency_ms = waited;
+    member.latency_ms = waited.saturating_sub(member.start_ms.unwrap_or(0));
     let id = member.id.clone();
     run.events.emit(FusionStep::MemberCancelled { member: id });
+}
+
+/// What members that nobody needed would likely have cost, had they answered as long as the others.
+fn saved(run: &Run) -> Option<u64> {
+    let members = &run.report.members;
+    let unneeded =
+        |m: &MemberReport| matches!(m.status, MemberStatus::Cancelled | MemberStatus::Skipped) && m.error.is_none();
+    let unneeded: Vec<usize> = (0..members.len()).filter(|i| unneeded(&members[*i])).collect();
+    let written: Vec<u64> = members.iter().filter_map(|m| Some(m.usage.as_ref()?.completion_tokens)).collect();
+    if unneeded.is_empty() || written.is_empty() {
+        return None;
+    }
+    let mean = written.iter().sum::<u64>().div_ceil(written.len() as u64);
+    let each = unneeded.into_iter().map(|i| {
+        let mut request = run.plan.member_request(i);
+        (request.max_tokens, request.max_completion_tokens) = (Some(mean), None);
+        run.ask.estimate(&request, run.plan.within.as_deref())
+    });
+    each.sum()
 }
 
 /// Every member that answered nothing usable is less than was asked; so is a quorum that was set and not reached.

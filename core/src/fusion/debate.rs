@@ -20,7 +20,7 @@ use super::{prompts, shield};
 pub(crate) struct Debate;
 
 /// Answers of others that a member sees: more costs tokens and moves opinions by number instead of by reason.
-const PEERS: usize = 2;
+pub(super) const PEERS: usize = 2;
 
 impl Strategy for Debate {
     fn mode(&self) -> FusionMode {
@@ -89,6 +89,12 @@ async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate>
     candidates
 }
 
+/// What the members would be asked in the second round, for an estimate.
+pub(super) fn requests(run: &mut Run, candidates: &[Candidate]) -> Vec<ChatRequest> {
+    let each = 0..candidates.len();
+    each.map(|i| request(run, candidates, i, &peers(candidates, i))).collect()
+}
+
 /// The next members around the table, those with another answer first.
 fn peers(candidates: &[Candidate], i: usize) -> Vec<usize> {
     let n = candidates.len();
@@ -142,6 +148,7 @@ fn settle(run: &mut Run, first: &Candidate, asked: Asked<SecondLook>, saw: Vec<S
     let mut known = Some(0);
     for heard in &asked.heard {
         let cost = run.book("debate", &heard.reply);
+        turn.start_ms = turn.start_ms.or(Some(run.at(heard.reply.started)));
         known = known.zip(cost).map(|(a, b)| a + b);
         turn.latency_ms += heard.reply.latency_ms;
         turn.usage = heard.reply.usage().cloned().or(turn.usage);

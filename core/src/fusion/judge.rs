@@ -200,6 +200,7 @@ impl Run {
             provider: reply.provider(),
             error: reply.error().map(Error::kind),
             usage: reply.usage().cloned(),
+            start_ms: Some(self.at(reply.started)),
             latency_ms: reply.latency_ms,
             ..Default::default()
         }

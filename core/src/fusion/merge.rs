@@ -44,7 +44,7 @@ impl Strategy for Merge {
 }
 
 /// Tokens of an analysis where the caller sets none.
-const ANALYSIS_TOKENS: u64 = 3072;
+pub(super) const ANALYSIS_TOKENS: u64 = 3072;
 /// A question of up to so many bytes is repeated to whoever writes.
 const SHORT_QUESTION: usize = 400;
 
@@ -65,21 +65,18 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
         let code = run.nonce().split_off(24);
         let request = shown.single_pass_request(run, &code);
         if let Some(why) = run.unaffordable(&[&request]) {
-            run.degrade("budget", format!("no judge was asked: {why}"), None);
-            return run.decide(candidates);
+            return chosen_instead(run, candidates, &why).await;
         }
         (request, Told::After(code))
     } else {
         let analysis = shown.analysis_request(run);
         if let Some(why) = run.unaffordable(&[&analysis, &shown.synthesis_request(run, None)]) {
-            run.degrade("budget", format!("no judge was asked: {why}"), None);
-            return run.decide(candidates);
+            return chosen_instead(run, candidates, &why).await;
         }
         let seen = analyse(run, &shown, analysis).await;
         let request = shown.synthesis_request(run, seen.as_ref());
         if let Some(why) = run.unaffordable(&[&request]) {
-            run.degrade("budget", format!("nothing was merged: {why}"), None);
-            return run.decide(candidates);
+            return chosen_instead(run, candidates, &why).await;
         }
         (request, if live { Told::AsItComes } else { Told::AtItsEnd })
     };
@@ -100,6 +97,11 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
             };
             if guard { guarded(run, candidates, merged).await } else { merged }
         }
+        // What a budget refused was not begun; a choice costs less.
+        Err(fault) if fault.kind == Some(ErrorKind::BudgetExceeded) && !fault.streamed => {
+            run.degrade("budget", format!("one answer is chosen instead of a merged one: {}", fault.cause), fault.kind);
+            best_of::choose(run, candidates).await
+        }
         Err(fault) => {
             let choice = run.decide(candidates);
             let step = if fault.kind == Some(ErrorKind::DeadlineExceeded) { "deadline" } else { "synthesis" };
@@ -110,6 +112,12 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
             choice
         }
     }
+}
+
+/// One of the answers, since a merged one costs too much; a choice costs less.
+async fn chosen_instead(run: &mut Run, candidates: &[Candidate], why: &str) -> Answer {
+    run.degrade("budget", format!("one answer is chosen instead of a merged one: {why}"), None);
+    best_of::choose(run, candidates).await
 }
 
 /// Whether one reply may both compare and write: not where the caller's form, limit of tokens or stop texts would fall upon
@@ -130,7 +138,7 @@ async fn guarded(run: &mut Run, candidates: &[Candidate], merged: Answer) -> Ans
     }
     let pair = [single.clone(), written];
     let ids = [run.name_of(single), "(merged)".to_owned()];
-    let Some(verdicts) = best_of::verdicts(run, &pair, &ids, "the merged answer was not compared").await else {
+    let Some(verdicts) = best_of::verdicts(run, &pair, &ids, false, "the merged answer was not compared").await else {
         return merged;
     };
     match verdicts.as_slice() {
@@ -143,6 +151,12 @@ async fn guarded(run: &mut Run, candidates: &[Candidate], merged: Answer) -> Ans
         [a, b] => Answer { swap_consistent: Some(a.best == b.best), ..merged },
         _ => merged,
     }
+}
+
+/// What the judge would be asked to compare and to write, for an estimate.
+pub(super) fn requests(run: &mut Run, candidates: &[Candidate]) -> (ChatRequest, ChatRequest) {
+    let shown = Shown::new(run, candidates);
+    (shown.analysis_request(run), shown.synthesis_request(run, None))
 }
 
 /// What the judge is shown: the question, and the answers under codes in an order of chance.

@@ -17,8 +17,9 @@
 //! Whoever listens is told every ten seconds at least that the run goes on.
 //!
 //! Money: with `max_cost_usd`, no stage starts once the known cost has reached the cap, or when the stage's estimate does
-//! not fit in what is left; nor is a judge asked again then. Calls in flight are not cut, so the last stage may pass the cap by what its estimate missed;
-//! models without a known price are asked and named in a warning.
+//! not fit in what is left; nor is a judge asked again then. What is done instead is less, step by step, and each step
+//! stands in `degraded`: [`thrift`]. Calls in flight are not cut, so the last stage may pass the cap by what its estimate
+//! missed; models without a known price are asked and named in a warning.
 //!
 //! Backends: the filters of the caller's `provider` preferences hold for every call of a run, also where a member or the
 //! judge names backends of its own.
@@ -38,10 +39,12 @@ mod chat_route;
 mod collect;
 mod debate;
 mod drop_in;
+mod estimate;
 mod evaluate;
 mod events;
 mod evidence;
 mod extract;
+mod family;
 mod fields;
 mod form;
 mod judge;
@@ -61,6 +64,7 @@ mod scripted;
 mod shield;
 mod single_pass;
 mod strategy;
+mod thrift;
 mod tools;
 #[cfg(test)]
 mod trials;
@@ -82,6 +86,7 @@ pub use calibrate::calibrate;
 pub use calibration_text::labelled;
 pub use chat_route::{chat, chat_stream};
 pub use drop_in::adopt;
+pub use estimate::{estimate, estimate_chat};
 pub use evaluate::{EvaluationStream, evaluate, evaluate_stream};
 pub use memory::Memory;
 

@@ -16,7 +16,7 @@ use crate::types::{
 
 use super::extract::Reader;
 use super::form::Form;
-use super::{drop_in, preset, shield};
+use super::{drop_in, family, preset, shield, thrift};
 
 /// Most members of a pool.
 pub(crate) const MAX_MEMBERS: usize = 16;
@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub grace: Option<Duration>,
     pub deadline: Duration,
     pub cap: Option<NanoUsd>,
+    /// Answers that nobody limits are kept to so many tokens, for want of money.
+    pub shortest: Option<u64>,
     /// The conversation and the parameters that all members get.
     pub base: ChatRequest,
     /// The caller's preferences: their hard filters hold for every call of the run, whatever backends a member or the judge
@@ -211,6 +213,7 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         grace: options.grace_ms.map(|ms| Duration::from_millis(ms.min(86_400_000))),
         deadline,
         cap,
+        shortest: None,
         within: match &base.provider {
             Some(ProviderChoice::Preferences(preferences)) => Some(Arc::new((**preferences).clone())),
             _ => None,
@@ -334,6 +337,13 @@ fn warnings(members: &[Member], judge: &Judge) -> Vec<String> {
     let same = |m: &Member| m.model == members[0].model && m.provider == members[0].provider;
     if members.len() > 1 && members.iter().all(same) {
         warnings.push(format!("one_model: all members are `{}`, so their mistakes are alike", members[0].model));
+    } else if members.len() > 1
+        && let Some(family) = family::common(members.iter().map(|m| m.model.as_str()))
+    {
+        warnings.push(format!("one_family: all members are of the family {family}, so their mistakes are alike"));
+    }
+    for member in members.iter().filter(|m| m.prior.is_some_and(|p| p < 0.5)) {
+        warnings.push(format!("weak_member: `{}` is more often wrong than right, by its `prior`", member.model));
     }
     if members.len() > 1 && members.iter().any(|m| m.model == judge.model) {
         warnings.push(format!("self_judge: `{}` judges its own answer; judges favour their own", judge.model));
@@ -379,7 +389,10 @@ impl Plan {
             request.seed = request.seed.map(|seed| seed.wrapping_add(sample as i64));
             request.cache = request.cache.map(|_| false);
         }
-        request
+        match self.shortest {
+            Some(limit) => thrift::shortened(&request, limit),
+            None => request,
+        }
     }
 
     /// Ids of the members, in order.

@@ -1,5 +1,6 @@
 //! One run: what it knows, what it spent, and the way from the plan to the fused answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,8 +92,11 @@ impl Run {
             schema: REPORT_SCHEMA,
             run_id: cx.run_id.clone(),
             mode: plan.mode,
+            mode_used: plan.mode,
             started_ms: ask.unix_ms(),
+            seed: format!("{:016x}", plan.seed),
             prompt_version: PROMPT_VERSION,
+            tags: plan.tags.clone(),
             decision: Decision { anchor: plan.members[0].id.clone(), ..Default::default() },
             warnings: plan.warnings.clone(),
             cost: CostReport { cap_nanos: plan.cap.map(NanoUsd::nanos), ..Default::default() },
@@ -131,6 +135,11 @@ impl Run {
         agreement::group_alike(&mut candidates);
         self.tell_unread(&candidates);
         self.report.latency.members_ms = ms(self.started.elapsed());
+        self.report.agreement = agreement::report(&candidates, &self.plan.ids());
+        let priors: Vec<f64> = self.priors(&candidates).collect();
+        for (member, prior) in self.report.members.iter_mut().zip(priors) {
+            member.prior = Some(prior);
+        }
         let seen = candidates.clone();
         let answer = match candidates.as_slice() {
             [] => return Err(self.all_failed()),
@@ -155,20 +164,24 @@ impl Run {
     /// What everyone's word weighs. The anchor of an open question is known to be the best; closed answers are counted
     /// evenly, unless priors were given or learnt.
     pub fn weights(&self, candidates: &[Candidate]) -> Weights {
-        let open = self.plan.mode == FusionMode::Auto && !vote::exact(&vote::electorate(candidates));
         let models: Vec<&str> = self.plan.members.iter().map(|s| bare(&s.member.model)).collect();
-        let prior = |(i, seat): (usize, &Seat)| {
-            let default = if open && i == 0 { evidence::ANCHOR_PRIOR } else { evidence::PRIOR };
-            seat.member.prior.unwrap_or_else(|| self.memory.prior(&seat.member.model, default))
-        };
         let judge = &self.plan.judge;
         let trust = judge.trust.unwrap_or_else(|| self.memory.trust(&judge.model, evidence::TRUST));
         Weights {
-            members: self.plan.members.iter().enumerate().map(prior).map(evidence::weight).collect(),
+            members: self.priors(candidates).map(evidence::weight).collect(),
             kin: models.iter().map(|m| models.iter().position(|o| o == m).unwrap_or(0)).collect(),
             // Who does not see what was asked about is half a witness.
             judge: evidence::log_odds(trust).max(0.0) * if self.plan.blind { 0.5 } else { 1.0 },
         }
+    }
+
+    /// The chance to be right that each member is taken to have.
+    fn priors(&self, candidates: &[Candidate]) -> impl Iterator<Item = f64> + use<'_> {
+        let open = self.plan.mode == FusionMode::Auto && !vote::exact(&vote::electorate(candidates));
+        self.plan.members.iter().enumerate().map(move |(i, seat)| {
+            let default = if open && i == 0 { evidence::ANCHOR_PRIOR } else { evidence::PRIOR };
+            seat.member.prior.unwrap_or_else(|| self.memory.prior(&seat.member.model, default))
+        })
     }
 
     /// The answer that the mode chooses without a judge.
@@ -250,10 +263,16 @@ impl Run {
         report.decision.method = answer.method.to_owned();
         report.decision.swap_consistent = answer.swap_consistent;
         report.decision.why = answer.why;
+        report.decision.margin = match answer.evidence.as_slice() {
+            [first, second, ..] => Some((first.prior + first.judge) - (second.prior + second.judge)),
+            _ => None,
+        };
         report.decision.evidence = answer.evidence;
+        report.mode_used = mode_used(report);
         report.cost.anchor_nanos =
             report.members.first().filter(|m| m.status == MemberStatus::Ok).and_then(|m| m.cost_nanos);
         self.tell_left_out();
+        self.tell_unpriced();
         self.settle();
         Fused {
             id: self.run_id,
@@ -280,10 +299,28 @@ impl Run {
         if cost.unknown_calls == 0 {
             cost.total_nanos = Some(cost.known_nanos);
             cost.total_usd = NanoUsd::from_nanos(cost.known_nanos).map(|n| n.to_string());
+            let anchor = cost.anchor_nanos.filter(|nanos| *nanos > 0);
+            cost.multiple = anchor.map(|anchor| (cost.known_nanos as f64 / anchor as f64 * 100.0).round() / 100.0);
         }
         let latency = &mut self.report.latency;
         latency.total_ms = ms(self.started.elapsed());
         latency.judge_ms = latency.total_ms.saturating_sub(latency.members_ms);
+    }
+
+    /// Calls that told their tokens and have no cost: nobody knows their price.
+    fn tell_unpriced(&mut self) {
+        let report = &self.report;
+        let members = report.members.iter().filter(|m| m.status == MemberStatus::Ok);
+        let calls = members
+            .map(|m| (&m.model, &m.usage, m.cost_nanos))
+            .chain(report.judges.iter().map(|j| (&j.model, &j.usage, j.cost_nanos)));
+        let unpriced = calls.filter(|(_, usage, cost)| usage.is_some() && cost.is_none());
+        let models: BTreeSet<String> = unpriced.map(|(model, ..)| format!("`{model}`")).collect();
+        // Under a cap that was told before they were asked.
+        if !models.is_empty() && self.plan.cap.is_none() {
+            let models = Vec::from_iter(models).join(", ");
+            self.warn(format!("unknown_price: no price is known for {models}, so the whole cost is not known"));
+        }
     }
 
     fn all_failed(mut self) -> Error {
@@ -341,6 +378,11 @@ impl Run {
             Some(timeout) => end.min(Instant::now() + Duration::from_millis(timeout)),
             None => end,
         }
+    }
+
+    /// A moment as milliseconds after the run's start.
+    pub fn at(&self, moment: Instant) -> u64 {
+        ms(moment.saturating_duration_since(self.started))
     }
 
     /// Books a call under a stage: `members`, `judge`, `synthesis` or `debate`.
@@ -421,6 +463,18 @@ impl Run {
                 usd(cap)
             )
         })
+    }
+}
+
+/// The mode that gave the answer in the end.
+fn mode_used(report: &FusionReport) -> FusionMode {
+    let heard = report.judges.iter().any(|judge| judge.best.is_some());
+    match (report.mode, report.decision.source) {
+        (FusionMode::Auto, FinalSource::Merged) => FusionMode::Merge,
+        (FusionMode::Auto | FusionMode::Merge, FinalSource::Member) if heard => FusionMode::BestOf,
+        // Whoever agrees needs no merge; whose merge fails is counted.
+        (FusionMode::Merge, FinalSource::Member) if !report.judges.is_empty() => FusionMode::Vote,
+        (mode, _) => mode,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Budgets: how much may be spent, by whom and in what time; what is left of each; and what a call may cost.
+//! Budgets: how much may be spent, by whom and in what time; and what is left of each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CostSource, Usd};
+use super::Usd;
 
 /// A limit to what may be spent. Before an attempt is sent, the most that it may cost is held against every budget that it
 /// falls under, all of them or none; its cost then takes the place of what was held.
@@ -259,44 +259,6 @@ pub struct OverBudget {
     pub estimate_nanos: Option<u64>,
     /// The same in a sentence.
     pub message: String,
-}
-
-/// What a chat may cost at every place it may go to, in the order they would be tried.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CostEstimate {
-    /// One row per backend and model.
-    pub routes: Vec<RouteEstimate>,
-}
-
-/// What one attempt at one place may cost, nano-USD; absent when its price is not known.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RouteEstimate {
-    /// Provider id.
-    pub provider: String,
-    /// Model id as sent to the provider.
-    pub model: String,
-    /// Hardly less: eight bytes of prompt per token, all of it from the vendor's cache, and no answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub low_nanos: Option<u64>,
-    /// What is likely at most: three bytes of prompt per token, and as long an answer as the request allows, 1024 tokens
-    /// where it sets no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_nanos: Option<u64>,
-    /// The most, and what budgets hold: a token per byte of prompt at the dearest rate that may hold, and the longest answer
-    /// that the request or the model allows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub high_nanos: Option<u64>,
-    /// Tokens of the longest answer, for all choices together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_output_tokens: Option<u64>,
-    /// Where the price comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_source: Option<CostSource>,
-    /// Why there is no estimate: `price_unknown`, `rate_missing:input_audio`, ...
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unknown: Option<String>,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorKind, Explanation, FusionMode, ToolCall, Usage};
+use super::{ErrorKind, Explanation, FusionMode, Tags, ToolCall, Usage};
 
 /// The version of [`FusionReport`]; fields are only added within it.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -19,14 +19,27 @@ pub struct FusionReport {
     pub run_id: String,
     /// Mode asked for.
     pub mode: FusionMode,
+    /// Mode that gave the answer: `auto` may have gone over to `best_of` or `merge`, and a merge that could not be made to
+    /// `best_of` or `vote`.
+    #[serde(default)]
+    pub mode_used: FusionMode,
     /// Milliseconds since 1970-01-01 UTC.
     pub started_ms: u64,
+    /// What labels and orders were drawn from, in hexadecimal: the same for the same request.
+    #[serde(default)]
+    pub seed: String,
     /// Version of the judge's instructions.
     pub prompt_version: u32,
+    /// Labels of the run, as in the ledger.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
     /// How the answer came about.
     pub decision: Decision,
     /// Every member, in the pool's order.
     pub members: Vec<MemberReport>,
+    /// Who says the same, and how alike any two answers are; absent with fewer than two usable answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
     /// What the judge found, when it compared the answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
@@ -80,8 +93,11 @@ pub struct Decision {
     /// Whether two verdicts in opposite orders agreed; absent when there were not two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap_consistent: Option<bool>,
-    /// The decision in one sentence.
+    /// Why, in a few words.
     pub why: String,
+    /// How far the first of `evidence` is ahead of the second, log-odds; absent where there are not two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
     /// The different answers with what speaks for each, the strongest first; empty when there was nothing to weigh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
@@ -102,6 +118,19 @@ pub struct Evidence {
     pub judge: f64,
     /// Share of the confidence, 0 to 1 (softmax of the sum of both).
     pub confidence: f64,
+}
+
+/// How alike the usable answers are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Agreement {
+    /// Ids of the members with a usable answer, in the pool's order.
+    pub members: Vec<String>,
+    /// Row by row, for every two of them: 1 where they say the same, 0 where closed answers or tool calls differ, else the
+    /// share of three-letter pieces that their texts have in common (Jaccard), of the first 16384 characters of each.
+    pub matrix: Vec<Vec<f64>>,
+    /// Who says the same, the first member's group first.
+    pub groups: Vec<Vec<String>>,
 }
 
 /// How a member ended.
@@ -135,6 +164,12 @@ pub struct MemberReport {
     /// Provider that served it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// Family of the model (`gpt`, `claude`, `llama`, ...), by its name; absent when the name tells none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// The chance to be right that it was taken to have; absent when nothing was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<f64>,
     /// How it ended.
     pub status: MemberStatus,
     /// Why, when not `ok`.
@@ -143,9 +178,15 @@ pub struct MemberReport {
     /// Kind of failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorKind>,
+    /// HTTP status of the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
     /// Its answer (its first one, in a debate).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// The closed answer that was read out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// Its tool calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<ToolCall>>,
@@ -158,6 +199,9 @@ pub struct MemberReport {
     /// Nano-USD; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_nanos: Option<u64>,
+    /// When it was asked, milliseconds after the run's start; absent when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<u64>,
     /// From its start to its end, milliseconds.
     pub latency_ms: u64,
     /// To its first content, milliseconds.
@@ -165,6 +209,12 @@ pub struct MemberReport {
     pub ttft_ms: Option<u64>,
     /// Attempts made.
     pub attempts: u32,
+    /// Whether a second attempt was made beside a slow one (`hedge`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hedged: bool,
+    /// Whether a kept answer was used (`cache`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// The judge's scores, mean over its verdicts, each 0 to 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
@@ -282,6 +332,9 @@ pub struct JudgeReport {
     /// Nano-USD; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_nanos: Option<u64>,
+    /// When it was asked, milliseconds after the run's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<u64>,
     /// Milliseconds.
     pub latency_ms: u64,
 }
@@ -337,6 +390,9 @@ pub struct DebateTurn {
     /// Nano-USD; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_nanos: Option<u64>,
+    /// When it was asked, milliseconds after the run's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<u64>,
     /// Milliseconds.
     pub latency_ms: u64,
 }
@@ -362,6 +418,14 @@ pub struct CostReport {
     /// What the anchor's answer alone cost, nano-USD; the price of not fusing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor_nanos: Option<u64>,
+    /// The whole cost beside the anchor's: 4 means four times as much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiple: Option<f64>,
+    /// What members that were not asked or not waited for, because the answers before them were enough, would likely have
+    /// cost, had they answered as long as the others, nano-USD; absent when there were none, or a price is not known. A
+    /// vendor may bill a part of a call that was not waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_nanos: Option<u64>,
     /// The caller's cap, nano-USD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap_nanos: Option<u64>,

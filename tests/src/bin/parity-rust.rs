@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use interfuse::types::{ExportRequest, UsageQuery, from_json};
+use interfuse::types::{Estimable, ExportRequest, UsageQuery, from_json};
 use interfuse::{Client, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -61,6 +61,7 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
         "chat" => value(client.chat(from_json("request", request)?).await?),
         "embeddings" => value(client.embeddings(from_json("request", request)?).await?),
         "fuse" => value(client.fuse(from_json("request", request)?).await?),
+        "fuse_html" => value(client.fuse(from_json("request", request)?).await?.to_html()),
         "chat_stream" => {
             let mut chunks = client.chat_stream(from_json("request", request)?).await?;
             while let Some(chunk) = chunks.next().await {
@@ -76,7 +77,7 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
             Ok(Value::Null)
         }
         "explain" => value(client.explain(&from_json("request", request)?)?),
-        "estimate" => value(client.estimate(&from_json("request", request)?)?),
+        "estimate" => value(client.estimate(Estimable::from_value(&from_json("request", request)?)?)?),
         "budgets" => {
             // A stream that is left after its first chunk.
             client.chat_stream(from_json("request", request)?).await?.next().await.transpose()?;

@@ -75,6 +75,12 @@ fn required(mut fields: Vec<Field>, names: &[&str]) -> Vec<Field> {
     fields
 }
 
+/// What a class can do beside telling its fields; `Record` does it at run time.
+const METHODS: &[(&str, &str)] = &[(
+    "Fused",
+    "def to_html(self) -> str:\n        \"\"\"The whole story as one HTML page that needs no network and runs no script.\"\"\"",
+)];
+
 /// `_responses.pyi`: what interfuse hands out, as classes over `Record`; for type checkers only.
 pub fn responses(model: &[Def]) -> String {
     let mut out = format!(
@@ -87,6 +93,9 @@ pub fn responses(model: &[Def]) -> String {
                 out += &format!("\nclass {}(Record):\n", def.name);
                 doc(&mut out, &def.doc);
                 out.push('\n');
+                for (_, method) in METHODS.iter().filter(|(class, _)| *class == def.name) {
+                    out += &format!("    {method}\n");
+                }
                 for field in fields {
                     let shape = write(&field.shape, false);
                     let absent = !field.required && !shape.ends_with("| None") && shape != "Any";

@@ -50,6 +50,8 @@ pub enum Op {
     Fuse,
     /// A fusion with its progress.
     FuseStream,
+    /// A fusion, and its answer as a page.
+    FuseHtml,
     /// How the backend of a chat would be chosen.
     Explain,
     /// What a chat may cost.
@@ -73,6 +75,7 @@ impl Op {
             Op::Embeddings => "embeddings",
             Op::Fuse => "fuse",
             Op::FuseStream => "fuse_stream",
+            Op::FuseHtml => "fuse_html",
             Op::Explain => "explain",
             Op::Estimate => "estimate",
             Op::Budgets => "budgets",

@@ -127,7 +127,7 @@ impl Contending {
             let result = match meter.hold(&request.model, estimate) {
                 Err(error) => Err(error),
                 Ok(mut held) => {
-                    let reply = ask::Reply { result: ask.chat(&request, &cx).await, latency_ms: 0 };
+                    let reply = ask::Reply { result: ask.chat(&request, &cx).await, started, latency_ms: 0 };
                     held.cost = Some(reply.cost());
                     reply.result
                 }

@@ -13,7 +13,6 @@ use std::io::Write;
 use jiff::Timestamp;
 
 pub use file::whole;
-pub(super) use usage::{rounded, seconds, thousands};
 
 use super::report::{self, Burn};
 use super::{LedgerStore, resolve};

@@ -7,6 +7,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::csv::{Cell, Csv};
 use crate::error::{Error, ErrorKind, Result};
+use crate::figures::{rounded, seconds, thousands};
 use crate::money::NanoUsd;
 use crate::types::{UsageReport, UsageRow};
 
@@ -222,39 +223,6 @@ fn decimals(total_nanos: u64) -> usize {
         1_000_000_000.. => 4,
         1_000_000.. => 6,
         _ => 9,
-    }
-}
-
-/// USD, rounded half up.
-pub(in crate::ledger) fn rounded(nanos: u64, decimals: usize) -> String {
-    let unit = 10u64.pow(9 - decimals as u32);
-    let scaled = nanos / unit + u64::from(nanos % unit >= unit.div_ceil(2) && unit > 1);
-    let whole = 10u64.pow(decimals as u32);
-    match decimals {
-        0 => thousands(scaled),
-        _ => format!("{}.{:0decimals$}", thousands(scaled / whole), scaled % whole),
-    }
-}
-
-/// A number with a comma before every third digit from the end.
-pub(in crate::ledger) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A duration for people.
-pub(in crate::ledger) fn seconds(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..100_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        _ => format!("{} s", ms / 1_000),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::gather::{OTHERS, Stacks};
+use crate::figures::{seconds, thousands};
 use crate::html::escape;
-use crate::ledger::export::{seconds, thousands};
 use crate::ledger::sums::Histogram;
 
 /// Height of a drawing in its own units; its width is 1000.

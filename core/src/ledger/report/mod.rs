@@ -6,13 +6,11 @@ mod gather;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-
 use super::LedgerStore;
-use super::export::{rounded, seconds, thousands};
 use super::question::word;
 use crate::error::Result;
-use crate::html::escape;
+use crate::figures::{moment, percent, rounded, seconds, thousands, usd};
+use crate::html::{self, escape};
 use crate::types::{BudgetMode, Exported, UsageQuery, UsageRow};
 use gather::{Budget, Facts, Stacks, gather};
 
@@ -55,20 +53,7 @@ pub fn html(store: &dyn LedgerStore, query: &UsageQuery, budgets: &[Burn], now_m
     Ok((page(&facts, query, now_ms), exported))
 }
 
-/// USD with as many decimals as an amount of this size needs.
-fn usd(nanos: u64) -> String {
-    let decimals = match nanos {
-        0 => 0,
-        10_000_000.. => 2,
-        100_000.. => 4,
-        1_000.. => 6,
-        _ => 9,
-    };
-    // A zero is one, not a rounded amount.
-    if decimals == 0 { "$0".to_owned() } else { format!("${}", rounded(nanos, decimals)) }
-}
-
-/// The same on a scale: with as many decimals as its steps have.
+/// USD on a scale: with as many decimals as its steps have.
 fn usd_mark(nanos: u64, step: u64) -> String {
     let decimals = (0..9).find(|decimals| step.is_multiple_of(10u64.pow(9 - decimals))).unwrap_or(9) as usize;
     let told = rounded(nanos, decimals);
@@ -97,29 +82,9 @@ fn few(number: u64) -> String {
     }
 }
 
-/// A share of a whole in percent, of which a part is never 0 and never all.
-fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 || part == 0 {
-        return "0 %".to_owned();
-    }
-    let tenths = u128::from(part) * 1000 / u128::from(whole);
-    match tenths {
-        0 => "< 0.1 %".to_owned(),
-        1..100 => format!("{}.{} %", tenths / 10, tenths % 10),
-        _ => format!("{} %", tenths / 10),
-    }
-}
-
 fn page(facts: &Facts, query: &UsageQuery, now_ms: u64) -> String {
     let mut out = String::with_capacity(64 << 10);
-    out.push_str(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\
-         <meta name=\"referrer\" content=\"no-referrer\"><link rel=\"icon\" href=\"data:,\"><title>Usage and cost</title><style>",
-    );
-    out.push_str(include_str!("style.css"));
-    out.push_str("</style></head><body><main>");
+    out.push_str("<main>");
     head(&mut out, facts, query, now_ms);
     if facts.total.attempts == 0 {
         out.push_str(
@@ -132,15 +97,10 @@ fn page(facts: &Facts, query: &UsageQuery, now_ms: u64) -> String {
     }
     let _ = writeln!(
         out,
-        "</main><footer>Written by interfuse on {}. Costs are rounded for reading; the ledger holds every one exactly.</footer></body></html>",
+        "</main><footer>Written by interfuse on {}. Costs are rounded for reading; the ledger holds every one exactly.</footer>",
         moment(now_ms)
     );
-    out
-}
-
-fn moment(unix_ms: u64) -> String {
-    let at = Timestamp::from_second((unix_ms / 1000) as i64).map(|at| at.to_string()).unwrap_or_default();
-    format!("{} UTC", at.trim_end_matches('Z').replace('T', " "))
+    html::document("Usage and cost", &[&html::palette(":root"), include_str!("style.css")], &out)
 }
 
 fn head(out: &mut String, facts: &Facts, query: &UsageQuery, now_ms: u64) {

@@ -1,5 +1,7 @@
 //! The page as text; how it looks in a browser is tested where a browser is.
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::ledger::MemoryLedger;
 use crate::types::{ErrorKind, LedgerRecord, Outcome};
