@@ -5,7 +5,7 @@
 //! judge. What is left out is told where it is left out.
 
 use crate::error::ErrorKind;
-use crate::types::{AssistantMessage, ChatRequest, FusionMode, MemberStatus};
+use crate::types::{AssistantMessage, ChatRequest, FusionMode, MemberStatus, Message};
 
 use super::best_of;
 use super::candidate::Candidate;
@@ -102,16 +102,15 @@ fn verdict_share(run: &Run, requests: &[ChatRequest]) -> u64 {
     if requests.len() < 2 || !matches!(run.plan.mode, FusionMode::BestOf | FusionMode::Merge | FusionMode::Debate) {
         return 0;
     }
-    let answer = |(seat, request): (usize, &ChatRequest)| {
-        let tokens = request.max_completion_tokens.or(request.max_tokens).unwrap_or(ASSUMED).min(LONGEST);
-        let text = "x".repeat(tokens as usize * BYTES);
-        let message = AssistantMessage { content: Some(text), ..Default::default() };
-        Candidate::new(seat, message, Some("stop".to_owned()))
-    };
-    let answers: Vec<Candidate> = requests.iter().enumerate().map(answer).collect();
+    let answers: Vec<Candidate> =
+        (0..requests.len()).map(|seat| Candidate::new(seat, AssistantMessage::default(), None)).collect();
     let codes: Vec<String> = (0..answers.len()).map(|i| format!("X{i:02}")).collect();
     let labels: Vec<&str> = codes.iter().map(String::as_str).collect();
     let order: Vec<usize> = (0..answers.len()).collect();
-    let request = best_of::verdict_request(run, &answers, &labels, &order);
+    let mut request = best_of::verdict_request(run, &answers, &labels, &order);
+    // Only the length of the answers counts.
+    let tokens = |r: &ChatRequest| r.max_completion_tokens.or(r.max_tokens).unwrap_or(ASSUMED).min(LONGEST) as usize;
+    let bytes = requests.iter().map(tokens).sum::<usize>() * BYTES;
+    request.messages.push(Message::user("x".repeat(bytes)));
     run.ask.estimate(&request, run.plan.within.as_deref()).unwrap_or(0)
 }

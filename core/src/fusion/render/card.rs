@@ -66,9 +66,11 @@ impl Fused {
 
 /// Text on one line, with a mark where it is cut.
 fn line(text: &str, most: usize) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (told, whole) = html::text(&text, most);
-    if whole { told } else { format!("{}…", told.trim_end()) }
+    // What cannot be shown need not be read.
+    let (start, rest) = text.char_indices().nth(2 * most).map_or((text, ""), |(end, _)| text.split_at(end));
+    let start = start.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (told, whole) = html::text(&start, most);
+    if whole && rest.is_empty() { told } else { format!("{}…", told.trim_end()) }
 }
 
 /// Text of several lines, with fenced code as code.

@@ -113,7 +113,7 @@ fn who_agrees_with_whom_what_was_weighed_and_when() {
         ..Default::default()
     }];
     (fused.report.latency.total_ms, fused.report.cost.saved_nanos) = (2468, Some(2_000));
-    let text = fused.to_text(70, false);
+    let text = fused.to_text(90, false);
     let line =
         |part: &str| text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part} in\n{text}"));
     assert!(line(" 1 plain").ends_with("·  100   12"), "{text}");
