@@ -1,4 +1,5 @@
-//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle, and one for the ledger.
+//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle, one
+//! for what is found out about fusions, and one for the ledger.
 //!
 //! Rules that every function keeps: no panic leaves it, pointers from the host are checked for NULL and text for UTF-8,
 //! `*out` and `*err` are NULL unless the function gives something there, every `_free` takes NULL.
@@ -10,6 +11,7 @@ mod call;
 mod client;
 mod error;
 mod fork;
+mod fusion;
 mod handle;
 mod ledger;
 mod ready;
@@ -20,6 +22,7 @@ mod version;
 pub use call::*;
 pub use client::*;
 pub use error::*;
+pub use fusion::*;
 pub use ledger::*;
 pub use ready::*;
 pub use stream::*;

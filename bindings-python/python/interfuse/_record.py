@@ -71,14 +71,38 @@ class Record(dict[str, "Any"]):
         """JSON text, under pydantic's name."""
         return self.to_json(indent=indent)
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What a notebook shows: the whole story of a fusion, the plain data of anything else."""
-        if "report" in self and "text" in self:
-            from ._native import render_fused
+    def to_text(self, width: int = 100, color: bool = False) -> str:
+        """A fusion or an evaluation as text for people. `width` is in columns; with `color` the text holds ANSI colours."""
+        from . import _native
 
-            printer.text(render_fused(self))
+        if _is_fused(self):
+            return _native.render_fused(self, width, color)
+        if _is_evaluation(self):
+            return _native.evaluation_text(self, width, color)
+        raise TypeError("only a fusion and an evaluation are told as text; this has to_json()")
+
+    def to_html(self) -> str:
+        """An evaluation as one page that needs no network and runs no script."""
+        from . import _native
+
+        if _is_evaluation(self):
+            return _native.evaluation_html(self)
+        raise TypeError("only an evaluation has a page; this has to_json()")
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a notebook shows: the whole story of a fusion or an evaluation, the plain data of anything else."""
+        if _is_fused(self) or _is_evaluation(self):
+            printer.text(self.to_text())
         else:
             printer.pretty(dict(self))
+
+
+def _is_fused(record: Record) -> bool:
+    return "report" in record and "text" in record
+
+
+def _is_evaluation(record: Record) -> bool:
+    return "contenders" in record and "recommendation" in record
 
 
 def _plain(value: Any) -> Any:
