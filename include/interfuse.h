@@ -365,6 +365,50 @@ int32_t interfuse_models(const interfuse_client *client, char **models, interfus
 int32_t interfuse_providers(const interfuse_client *client, char **providers, interfuse_error **err);
 
 /**
+ * Asks models and fusions the same questions, waits until they are done and tells what each is worth. `request` is an
+ * evaluation request in JSON; `*evaluation` becomes JSON whose `recommendation` says what to use (free it with
+ * interfuse_string_free). With `checkpoint` in the request, what is done is kept in that file and not asked again.
+ *
+ * Returns 0, INTERFUSE_INVALID_REQUEST before anything is sent, INTERFUSE_STORAGE when checkpoint or report cannot be
+ * written. Calls that fail count as wrong answers.
+ */
+int32_t interfuse_evaluate(const interfuse_client *client,
+                           const char *request,
+                           char **evaluation,
+                           interfuse_error **err);
+
+/**
+ * As interfuse_evaluate, without waiting: `*call` gives the evaluation later (free it with interfuse_call_free). A call
+ * that is cancelled leaves its checkpoint to go on from.
+ */
+int32_t interfuse_evaluate_start(const interfuse_client *client,
+                                 const char *request,
+                                 interfuse_call **call,
+                                 interfuse_error **err);
+
+/**
+ * As interfuse_evaluate, told as it goes on: events of type `progress` (`done`, `of`, `spent_nanos`), and last one of type
+ * `done` that carries the evaluation as `result`. Does not wait: `*stream` gives the events, and also the failure of an
+ * evaluation that could not start (free it with interfuse_stream_free). A stream that is cancelled leaves its checkpoint
+ * to go on from.
+ */
+int32_t interfuse_evaluate_stream(const interfuse_client *client,
+                                  const char *request,
+                                  interfuse_stream **stream,
+                                  interfuse_error **err);
+
+/**
+ * An evaluation as tables for a terminal of `width` columns, in `*table` (free it with interfuse_string_free).
+ * `evaluation` is what interfuse_evaluate gave.
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST when that is no evaluation.
+ */
+int32_t interfuse_evaluation_text(const char *evaluation,
+                                  uint32_t width,
+                                  char **table,
+                                  interfuse_error **err);
+
+/**
  * Waits until the result is there, up to `timeout_ms` milliseconds (negative: without limit, 0: only looks).
  *
  * Returns 0 when interfuse_call_take will give the result, INTERFUSE_NOT_READY when it did not come in time,

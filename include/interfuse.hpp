@@ -126,6 +126,11 @@ inline std::string get(const std::string &json, const std::string &pointer) {
     return detail::give(interfuse_json_get, detail::text(json), detail::text(pointer));
 }
 
+/// An evaluation as tables for a terminal of `width` columns.
+inline std::string evaluation_text(const std::string &evaluation, std::uint32_t width = 100) {
+    return detail::give(interfuse_evaluation_text, detail::text(evaluation), width);
+}
+
 /// A question in flight or answered. Destroying it cancels it.
 class Call {
 public:
@@ -286,6 +291,18 @@ public:
     /// A fused answer (JSON) as one HTML page for people; see interfuse_fused_html.
     static std::string fused_html(const std::string &fused) {
         return detail::give(interfuse_fused_html, detail::text(fused));
+    }
+    /// Asks models and fusions the same questions; what each is worth, in JSON. See interfuse_evaluate.
+    std::string evaluate(const std::string &request) const {
+        return detail::give(interfuse_evaluate, handle_.get(), detail::text(request));
+    }
+    /// As evaluate, without waiting.
+    Call evaluate_start(const std::string &request) const {
+        return Call(detail::make<interfuse_call>(interfuse_evaluate_start, handle_.get(), detail::text(request)));
+    }
+    /// As evaluate, told as it goes on: events in JSON, of which the last, `done`, carries the result.
+    Stream evaluate_stream(const std::string &request) const {
+        return Stream(detail::make<interfuse_stream>(interfuse_evaluate_stream, handle_.get(), detail::text(request)));
     }
     /// How the backend of a chat would be chosen now, in JSON; sends nothing.
     std::string explain(const std::string &request) const {

@@ -92,6 +92,17 @@ class Interfuse {
     return this.#stream((client, cancel) => client.fuseStream(text, cancel), rest?.signal)
   }
 
+  async evaluate(body, options) {
+    const { stream, ...request } = this.#request({ ...body, items: file(body.items) }, options)
+    for (const name of ['checkpoint', 'report']) if (request[name] != null) request[name] = file(request[name])
+    const text = JSON.stringify(request)
+    if (stream) {
+      const made = (event) => (event.type === 'done' ? { ...event, result: drawn(event.result) } : event)
+      return this.#stream((client, cancel) => client.evaluateStream(text, cancel), options?.signal, made)
+    }
+    return drawn(await this.#call((client, cancel) => client.evaluate(text, cancel), options?.signal))
+  }
+
   async explain(body) {
     return JSON.parse(told(() => this.#open().explain(JSON.stringify(this.#request(body)))))
   }
@@ -204,15 +215,28 @@ class Interfuse {
     }
   }
 
-  async #stream(start, signal) {
+  async #stream(start, signal, made) {
     const client = this.#open()
-    return Stream.open((cancel) => start(client, cancel), new (addon().Cancel)(), signal)
+    return Stream.open((cancel) => start(client, cancel), new (addon().Cancel)(), signal, made)
   }
 }
 
 /** A fused answer as one HTML page for people. */
 function fusedHtml(fused) {
   return told(() => addon().fusedHtml(JSON.stringify(fused)))
+}
+
+/** A path, where the `URL` of a file is given. */
+const file = (given) => (given instanceof URL ? fileURLToPath(given) : given)
+
+/** An evaluation that people can read. */
+function drawn(evaluation) {
+  const text = JSON.stringify(evaluation)
+  // Not enumerable: what is printed, compared or sent on is the data.
+  return Object.defineProperties(evaluation, {
+    toText: { value: ({ width = 100, color = false } = {}) => told(() => addon().evaluationText(text, width, color)) },
+    toHtml: { value: () => told(() => addon().evaluationHtml(text)) },
+  })
 }
 
 /** `fuse(prompt, body, options)` and `fuse(body, options)` as one. */

@@ -8,6 +8,10 @@ import type {
   EmbeddingInput,
   EmbeddingRequest,
   EmbeddingResponse,
+  Evaluation,
+  EvaluationDone,
+  EvaluationProgress,
+  EvaluationRequest,
   BudgetState,
   CostEstimate,
   Explanation,
@@ -150,6 +154,27 @@ export interface Ledger {
   export(options: UsageOptions & { format: ExportFormat; path?: undefined; version?: FocusVersion }): Promise<string>
 }
 
+/** An evaluation as `evaluate` takes it; files may also be given as `URL`. */
+export interface EvaluationBody extends Omit<EvaluationRequest, 'items' | 'checkpoint' | 'report'> {
+  /** The questions, or the file that has one a line, as JSON. */
+  items: EvaluationRequest['items'] | URL
+  /** A file to go on from: what stands in it is not asked again. */
+  checkpoint?: string | URL | null
+  /** Where a page is written. */
+  report?: string | URL | null
+}
+
+/** What an evaluation found, also for people. */
+export interface Evaluated extends Evaluation {
+  /** Tables for a terminal of `width` columns, 100 by default. */
+  toText(options?: { width?: number; color?: boolean }): string
+  /** A page that needs no network and runs no script. */
+  toHtml(): string
+}
+
+/** What a streamed evaluation tells: how far it is, and at its end what it found. */
+export type EvaluatingEvent = EvaluationProgress | (Omit<EvaluationDone, 'result'> & { result: Evaluated })
+
 /** A vendor's report. */
 export type VendorFile = URL | string | Uint8Array | { name: string; content: string | Uint8Array }
 
@@ -184,6 +209,14 @@ export class Interfuse {
   /** The same as `fuse` with `stream: true`; the last event, `run_done`, has the result. */
   fuseStream(body: FuseRequest, options?: CallOptions): Promise<Stream<FusionEvent>>
   fuseStream(prompt: string, body?: FuseRequest, options?: CallOptions): Promise<Stream<FusionEvent>>
+
+  /**
+   * Asks models and fusions the same questions and tells what each is worth: accuracy with its interval, cost, latency, calls,
+   * wins and losses beside the best single model, and what to use. With a `checkpoint` it goes on where it was interrupted.
+   * `timeout` is that of each answer. With `stream: true` it tells how far it is; the last event, `done`, has the result.
+   */
+  evaluate(body: EvaluationBody & { stream?: false | null }, options?: CallOptions): Promise<Evaluated>
+  evaluate(body: EvaluationBody & { stream: true }, options?: CallOptions): Promise<Stream<EvaluatingEvent>>
 
   /**
    * How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. Sends nothing.

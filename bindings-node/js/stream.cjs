@@ -16,9 +16,10 @@ class Stream {
   #reading = null
   #taken = false
   #controller
+  #made
 
-  /** Starts a stream: `start(cancel)` promises the native one. Not for users. */
-  static async open(start, cancel, signal) {
+  /** Starts a stream: `start(cancel)` promises the native one, `made` makes of each item what users get. Not for users. */
+  static async open(start, cancel, signal, made) {
     if (signal?.aborted) throw aborted(signal)
     const state = { aborted: null, left: false }
     const onAbort = () => {
@@ -28,14 +29,15 @@ class Stream {
     signal?.addEventListener('abort', onAbort, { once: true })
     const settle = () => signal?.removeEventListener('abort', onAbort)
     try {
-      return new Stream(await start(cancel), cancel, state, settle)
+      return new Stream(await start(cancel), cancel, state, settle, made)
     } catch (fault) {
       settle()
       throw state.aborted ? aborted(signal) : fromNative(fault)
     }
   }
 
-  constructor(source, cancel, state, settle) {
+  constructor(source, cancel, state, settle, made) {
+    this.#made = made
     this.#source = source
     this.#cancel = cancel
     this.#state = state
@@ -86,7 +88,8 @@ class Stream {
       this.#end()
       return { value: undefined, done: true }
     }
-    this.#batch = JSON.parse(batch)
+    const items = JSON.parse(batch)
+    this.#batch = this.#made ? items.map(this.#made) : items
     this.#at = 1
     return { value: this.#batch[0], done: false }
   }

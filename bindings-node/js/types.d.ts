@@ -747,6 +747,82 @@ export interface FuseRequest {
   extra_body?: { [key: string]: unknown } | null
 }
 
+/** What is asked of whom. Unknown fields are refused. */
+export interface EvaluationRequest {
+  /**
+   * The questions: `prompt`, and `gold` where the right answer is known. An item without `gold` needs `judge`. As a list,
+   * or the path of a file with one object a line.
+   */
+  items: LabelledItems
+  /** The single models, each asked once per item; its answer also stands for it in every fusion that asks it the same. */
+  models: readonly (string | Member)[]
+  /** The fusions, by a name of your own. */
+  fusions?: { [key: string]: FusionOptions }
+  /**
+   * Says of each answer to an item without `gold` whether it is right. It must take no part: neither one of `models` nor a
+   * member or judge of a fusion.
+   */
+  judge?: string | Judge | null
+  /** Instructions put before every question. */
+  system?: string | null
+  /** Temperature of every member that has none of its own. */
+  temperature?: number | null
+  /** Most tokens of an answer of every member that has no limit of its own. */
+  max_tokens?: number | null
+  /** Backend of every model that names none. */
+  provider?: ProviderChoice | null
+  /** Retries of a call after its first attempt, per target. */
+  max_retries?: number | null
+  /** Headers added to every call. */
+  extra_headers?: { [key: string]: string } | null
+  /** Deadline of each answer to an item, milliseconds, of models and fusions that have none of their own. */
+  timeout_ms?: number | null
+  /** How an answer is read out of a text, and of fusions that do not say it themselves. */
+  extract?: Extract | null
+  /** Labels of every call in the ledger. */
+  tags?: { [key: string]: string } | null
+  /** Items worked on at the same time, 1 to 64; 4 by default. */
+  concurrency?: number | null
+  /**
+   * Most that all calls may cost together, those of earlier runs with the same checkpoint included, decimal USD as text.
+   * A call whose estimate does not fit is not made; the evaluation then ends and tells what it has. Calls without a known
+   * price are made and named in a warning.
+   */
+  max_cost_usd?: string | null
+  /**
+   * A file to go on from: each finished item is appended to it, and items that stand in it are not asked again. A file of
+   * another evaluation is refused. `calibrate` reads it too.
+   */
+  checkpoint?: string | null
+  /** Where a report is written: one HTML file that needs nothing else. */
+  report?: string | null
+}
+
+/** Labelled items. */
+export type LabelledItems = string | readonly Labelled[]
+
+/** One item with a known answer and what models answered to it. Other fields are ignored. */
+export interface Labelled {
+  /** The question, from which it follows how answers are read. */
+  prompt?: string | null
+  /** The right answer; an item without one is left out. */
+  gold?: string | null
+  /** Each model's text. */
+  answers?: { [key: string]: string }
+  /** Each model's answer as it was read already, which counts in place of its text; null when it gave none. */
+  finals?: { [key: string]: string | null }
+  /** Each judge's verdicts in two orders, in the words of `gold`. */
+  verdicts?: { [key: string]: Verdicts }
+}
+
+/** A judge's choices between the same answers. */
+export interface Verdicts {
+  /** In the order given; null when there was none. */
+  as_given?: string | null
+  /** In the opposite order. */
+  swapped?: string | null
+}
+
 /** Configuration of a client (TOML or JSON, or built in code). */
 export interface Config {
   /** Backends by name: a catalogue id with changes, or an id of one's own with `base_url`. */
@@ -2364,6 +2440,108 @@ export type FusionEvent =
   | FinalDelta
   | FinalRestarted
   | RunDone
+
+/** What an evaluation found. */
+export interface Evaluation {
+  /** Version of this shape. */
+  schema: number
+  /** Items in the request. */
+  planned: number
+  /** Items that the figures are about: done, and every answer to them judged. */
+  counted: number
+  /** Items left out because the judge gave no verdict on an answer. */
+  unjudged: number
+  /** Models and fusions, the most accurate first; of equal ones the cheaper. */
+  contenders: Contender[]
+  /** The most accurate single model; of equal ones the cheaper. It is chosen by the same items, which flatters it a little. */
+  best_single?: string
+  /** Percent of items that at least one single model has right: no choice among their answers can have more. */
+  oracle: number
+  /** Points between that and the best single model. */
+  headroom: number
+  /**
+   * What all calls with a known price cost in fact, nano-USD, those before a checkpoint included: answers that were shared
+   * count once, and the judge's verdicts are in it.
+   */
+  spent_nanos: number
+  /** Calls of which the cost is unknown. */
+  unknown_calls: number
+  /** What to use, in one or two sentences. It claims only what these items show. */
+  recommendation: string
+  /** Why not all items were done. */
+  stopped?: string
+  /** What speaks against relying on it. */
+  warnings?: string[]
+}
+
+/** One model or fusion. */
+export interface Contender {
+  /** The model, or the fusion's name. */
+  name: string
+  /** The mode of a fusion; absent for a single model. */
+  mode?: FusionMode
+  /** Items it has right. */
+  right: number
+  /** Percent of items right. */
+  accuracy: number
+  /** Lower end of the 95 % interval of that (Wilson 1927). */
+  low: number
+  /** Upper end. */
+  high: number
+  /** What its calls with a known price cost, nano-USD, as if nothing had been shared. */
+  cost_nanos: number
+  /** Calls of which the cost is unknown: it cost at least `cost_nanos`. */
+  unknown_calls: number
+  /** Calls per item. */
+  calls: number
+  /** Half the answers took no longer, milliseconds. */
+  p50_ms: number
+  /** 95 of 100 answers took no longer, milliseconds. */
+  p95_ms: number
+  /** Items to which it gave no answer. */
+  failed: number
+  /** Beside the best single model; absent for that one. */
+  against?: Against
+}
+
+/** Two contenders on the same items. */
+export interface Against {
+  /** Items that it has right and the other wrong. */
+  wins: number
+  /** Items that it has wrong and the other right. */
+  losses: number
+  /** Items that both have right, or both wrong. */
+  ties: number
+  /** Points that it is ahead. */
+  difference: number
+  /** Lower end of the 95 % interval of that (Agresti and Min 2005). */
+  low: number
+  /** Upper end. */
+  high: number
+  /** Chance of so many more wins or losses if both were alike: McNemar's test (1947), exact, two-sided. */
+  p: number
+}
+
+/** How far it is: where it starts, and then after every item. */
+export interface EvaluationProgress {
+  type: 'progress'
+  /** Items that are done, those of the checkpoint included. */
+  done: number
+  /** Items in all. */
+  of: number
+  /** What calls with a known price have cost, nano-USD. */
+  spent_nanos: number
+}
+
+/** The end. */
+export interface EvaluationDone {
+  type: 'done'
+  /** What was found. */
+  result: Evaluation
+}
+
+/** What an evaluation tells while it goes on. */
+export type EvaluationEvent = EvaluationProgress | EvaluationDone
 
 /** The ledger's answer. */
 export interface UsageReport {

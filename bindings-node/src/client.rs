@@ -1,7 +1,7 @@
 //! The client: one method per public method of the core.
 
 use interfuse::backend::KeySources;
-use interfuse::types::{Config, Estimable, Fused, UsageReport, from_json};
+use interfuse::types::{Config, Estimable, Evaluation, Fused, UsageReport, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
@@ -107,6 +107,37 @@ impl NativeClient {
         let (client, cancel, closing) = (self.client.clone(), cancel.clone(), self.closing.clone());
         env.spawn_future(async move {
             let work = async { client.fuse_stream(from_json("request", &request)?).await };
+            let events = run(work, Some(&cancel), &closing).await?;
+            Ok(NativeStream::new(events, NO_LIMIT, cancel, closing))
+        })
+    }
+
+    /// One evaluation.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn evaluate<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        cancel: Option<&Cancel>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.cloned(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { json(&client.evaluate(from_json("request", &request)?).await?) };
+            run(work, cancel.as_ref(), &closing).await
+        })
+    }
+
+    /// One evaluation, told as it goes on.
+    #[napi(ts_return_type = "Promise<NativeStream>")]
+    pub fn evaluate_stream<'env>(
+        &self,
+        env: &'env Env,
+        request: String,
+        cancel: &Cancel,
+    ) -> napi::Result<PromiseRaw<'env, NativeStream>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { client.evaluate_stream(from_json("request", &request)?) };
             let events = run(work, Some(&cancel), &closing).await?;
             Ok(NativeStream::new(events, NO_LIMIT, cancel, closing))
         })
@@ -238,6 +269,20 @@ impl NativeClient {
 #[napi]
 pub fn fused_html(fused: String) -> napi::Result<String> {
     from_json::<Fused>("fused answer", &fused).map(|fused| fused.to_html()).map_err(|error| raise(&error))
+}
+
+/// An evaluation, given as JSON, as tables for people.
+#[napi]
+pub fn evaluation_text(evaluation: String, width: u32, color: bool) -> napi::Result<String> {
+    let evaluation = from_json::<Evaluation>("evaluation", &evaluation).map_err(|error| raise(&error))?;
+    Ok(evaluation.to_text(width as usize, color))
+}
+
+/// The same as one HTML page.
+#[napi]
+pub fn evaluation_html(evaluation: String) -> napi::Result<String> {
+    let evaluation = from_json::<Evaluation>("evaluation", &evaluation).map_err(|error| raise(&error))?;
+    Ok(evaluation.to_html())
 }
 
 /// Sums, given as JSON, as CSV.

@@ -7,8 +7,8 @@ use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::ledger::reconcile::Report;
 use interfuse::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Estimable, ExportRequest, FuseRequest,
-    Fused, LedgerRecord, ReconcileOptions, Reconciliation, UsageReport,
+    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Estimable, Evaluation, EvaluationRequest,
+    ExportRequest, FuseRequest, Fused, LedgerRecord, ReconcileOptions, Reconciliation, UsageReport,
 };
 use interfuse::{Client, Error, ErrorKind};
 use pyo3::prelude::*;
@@ -70,6 +70,10 @@ impl Native {
         blocking(py, self.fuse_call(request)?)
     }
 
+    fn evaluate(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        blocking(py, self.evaluate_call(request)?)
+    }
+
     fn start_chat(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
         Ok(Call::new(host::Call::start(self.chat_call(request)?)))
     }
@@ -80,6 +84,10 @@ impl Native {
 
     fn start_fuse(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
         Ok(Call::new(host::Call::start(self.fuse_call(request)?)))
+    }
+
+    fn start_evaluate(&self, request: &Bound<'_, PyAny>) -> PyResult<Call> {
+        Ok(Call::new(host::Call::start(self.evaluate_call(request)?)))
     }
 
     /// A stream; with `wait`, returns when its first item is there.
@@ -93,6 +101,13 @@ impl Native {
     fn fuse_stream(&self, py: Python<'_>, request: &Bound<'_, PyAny>, wait: bool) -> PyResult<Stream> {
         let (client, request) = (self.client(py)?, from_python::<FuseRequest>("request", request)?);
         let stream = Stream::new(EventStream::start(async move { client.fuse_stream(request).await }));
+        if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
+    }
+
+    /// A stream of an evaluation's events; with `wait`, returns when its first event is there.
+    fn evaluate_stream(&self, py: Python<'_>, request: &Bound<'_, PyAny>, wait: bool) -> PyResult<Stream> {
+        let (client, request) = (self.client(py)?, from_python::<EvaluationRequest>("request", request)?);
+        let stream = Stream::new(EventStream::start(async move { client.evaluate_stream(request) }));
         if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
     }
 
@@ -243,6 +258,29 @@ impl Native {
         let (client, request) = (self.client(request.py())?, from_python::<FuseRequest>("request", request)?);
         Ok(async move { client.fuse(request).await })
     }
+
+    fn evaluate_call(
+        &self,
+        request: &Bound<'_, PyAny>,
+    ) -> PyResult<impl Future<Output = interfuse::Result<Evaluation>> + use<>> {
+        let (client, request) = (self.client(request.py())?, from_python::<EvaluationRequest>("request", request)?);
+        Ok(async move { client.evaluate(request).await })
+    }
+}
+
+/// An evaluation as tables for people. `width` is in columns; with `color` the text holds ANSI colours.
+#[pyfunction]
+#[pyo3(signature = (found, width = 100, color = false))]
+pub fn evaluation_text(found: &Bound<'_, PyAny>, width: usize, color: bool) -> PyResult<String> {
+    let found: Evaluation = from_python("evaluation", found)?;
+    Ok(found.to_text(width, color))
+}
+
+/// An evaluation as one HTML page.
+#[pyfunction]
+pub fn evaluation_html(found: &Bound<'_, PyAny>) -> PyResult<String> {
+    let found: Evaluation = from_python("evaluation", found)?;
+    Ok(found.to_html())
 }
 
 fn read_config(py: Python<'_>, config: Option<&Bound<'_, PyAny>>) -> PyResult<Config> {

@@ -166,7 +166,7 @@ def test_calibrate_says_whom_to_ask(run: Any, tmp_path: Path) -> None:
     assert "ask these 3 in mode auto: 100.0 % right" in done.stdout
     assert "[pools.calibrated]" in done.stdout
     found = json.loads(run("calibrate", "-", "--json", stdin="\n".join(lines)).stdout)
-    assert (found["items"], len(found["pool"]), found["models"][0]["right"]) == (120, 3, 80)
+    assert (found["counted"], len(found["pool"]), found["models"][0]["right"]) == (120, 3, 80)
 
 
 def test_calibrate_without_items_says_so(run: Any, tmp_path: Path) -> None:

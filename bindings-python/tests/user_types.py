@@ -75,6 +75,19 @@ async def waiting() -> None:
         assert_type(await client.fuse("Which?", pool=["up/a"]), Fused)
 
 
+def evaluating(client: Client) -> None:
+    found = client.evaluate("items.jsonl", models=["up/a"], fusions={"both": {"mode": "vote", "pool": ["up/a", "up/b"]}}, timeout=30)
+    assert_type(found, interfuse.Evaluation)
+    assert_type(found.contenders[0].accuracy, float)
+    assert_type(found.best_single, str | None)
+    assert_type(found.to_text(), str)
+    for event in client.evaluate([{"prompt": "How many?", "gold": "4"}], models=["up/a"], stream=True):
+        if event.type == "progress":
+            assert_type(event.done, int)
+        else:
+            assert_type(event.result, interfuse.Evaluation)
+
+
 def listings(client: Client) -> None:
     assert_type(client.usage(by=["project"]).total.cost_nanos, int)
     assert_type(client.models.list()[0].offers[0].input_usd, str | None)
@@ -97,6 +110,7 @@ def refused(client: Client) -> None:
     client.chat(model="up/m", messages=[{"role": "user", "contents": "hi"}])  # type: ignore[list-item]
     client.fuse("Which?", mode="magic")  # type: ignore[call-overload]
     client.fuse("Which?", pool=["up/a"]).report.member  # type: ignore[attr-defined]
+    client.evaluate([{"prompt": "How many?"}], fusions={})  # type: ignore[call-overload]
     client.embeddings.create(model="up/m")  # type: ignore[call-arg]
     client.embeddings.create(model="up/m", input="one", encoding_format="int8")  # type: ignore[arg-type]
     client.chat(model="up/m", messages=hi).choices[0].message.content.upper()  # type: ignore[union-attr]

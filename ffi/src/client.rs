@@ -358,6 +358,6 @@ pub(crate) unsafe fn ask<R: DeserializeOwned>(
 }
 
 /// A call whose result is made JSON text where it runs.
-fn call<T: Serialize>(answer: impl Future<Output = Result<T>> + Send + 'static) -> Call<CString> {
+pub(crate) fn call<T: Serialize>(answer: impl Future<Output = Result<T>> + Send + 'static) -> Call<CString> {
     Call::start(async move { text::json(&answer.await?) })
 }

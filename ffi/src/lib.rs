@@ -1,5 +1,5 @@
-//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle, one for the ledger,
-//! one for what people look at.
+//! The C ABI: opaque handles, JSON text in and out, `int32_t` status, typed errors. One file per handle, one for what is
+//! found out about fusions, one for the ledger, one for what people look at.
 //!
 //! Rules that every function keeps: no panic leaves it, pointers from the host are checked for NULL and text for UTF-8,
 //! `*out` and `*err` are NULL unless the function gives something there, every `_free` takes NULL.
@@ -12,6 +12,7 @@ mod card;
 mod client;
 mod error;
 mod fork;
+mod fusion;
 mod handle;
 mod ledger;
 mod ready;
@@ -23,6 +24,7 @@ pub use call::*;
 pub use card::*;
 pub use client::*;
 pub use error::*;
+pub use fusion::*;
 pub use ledger::*;
 pub use ready::*;
 pub use stream::*;

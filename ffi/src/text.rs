@@ -79,6 +79,11 @@ pub(crate) unsafe fn read_optional<'a>(text: *const c_char, name: &str) -> Resul
     })
 }
 
+/// A text for the host as it is.
+pub(crate) fn plain(text: String) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::new(ErrorKind::Decode, "the text contains a NUL"))
+}
+
 /// A value as JSON text for the host.
 pub(crate) fn json(value: &impl Serialize) -> Result<CString> {
     let defect = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Internal, format!("a result is no JSON text: {e}"));

@@ -91,7 +91,65 @@ static void a_pool_that_fails_lists_each_reason(void) {
     upstream_stop(&up);
 }
 
+static const char EVALUATE[] =
+    "{\"items\": [{\"prompt\": \"What is the capital?\", \"gold\": \"Bern.\"}], \"models\": [\"up/m-a\", \"up/m-b\"]}";
+
+static void an_evaluation_says_what_to_use(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_call *call = NULL;
+    interfuse_error *err = NULL;
+    char *found = NULL, *table = NULL;
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(up.config, &client, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_evaluate(client, EVALUATE, &found, &err), err);
+    CHECK(json_is(found, "/best_single", "up/m-b") && json_is(found, "/contenders/0/right", "1"));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_evaluation_text(found, 100, &table, &err), err);
+    CHECK(strstr(table, "up/m-b") != NULL && strstr(table, "use up/m-b") != NULL);
+    interfuse_string_free(table);
+    CHECK_STATUS(INTERFUSE_INVALID_REQUEST, interfuse_evaluation_text("[]", 100, &table, &err), err);
+    CHECK(table == NULL);
+    interfuse_error_free(err);
+    err = NULL;
+    interfuse_string_free(found);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_evaluate_start(client, EVALUATE, &call, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_call_wait(call, GUARD_MS, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_call_take(call, &found, &err), err);
+    CHECK(json_is(found, "/counted", "1"));
+    interfuse_string_free(found);
+    interfuse_call_free(call);
+    interfuse_client_free(client);
+    upstream_stop(&up);
+}
+
+static void an_evaluation_tells_how_far_it_is(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_stream *stream = NULL;
+    interfuse_error *err = NULL;
+    char *event = NULL;
+    int32_t status;
+    int told = 0;
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(up.config, &client, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_evaluate_stream(client, EVALUATE, &stream, &err), err);
+    while ((status = interfuse_stream_next(stream, GUARD_MS, &event, &err)) == INTERFUSE_OK) {
+        CHECK(json_is(event, "/type", told == 2 ? "done" : "progress"));
+        CHECK(told != 1 || json_is(event, "/done", "1"));
+        CHECK(told != 2 || json_is(event, "/result/counted", "1"));
+        interfuse_string_free(event);
+        told++;
+    }
+    CHECK_STATUS(INTERFUSE_END, status, err);
+    CHECK(told == 3);
+    interfuse_stream_free(stream);
+    interfuse_client_free(client);
+    upstream_stop(&up);
+}
+
 int main(void) {
+    RUN(an_evaluation_says_what_to_use);
+    RUN(an_evaluation_tells_how_far_it_is);
     RUN(a_pool_is_fused);
     RUN(progress_comes_as_events);
     RUN(a_pool_that_fails_lists_each_reason);

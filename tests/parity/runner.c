@@ -81,6 +81,24 @@ static int32_t many(const interfuse_client *client, const char *request, start_s
     return status;
 }
 
+/* Leaves an evaluation once an item is done, and makes it again. */
+static int32_t again(const interfuse_client *client, const char *request, interfuse_error **err) {
+    interfuse_stream *stream = NULL;
+    int left = 0;
+    int32_t status = interfuse_evaluate_stream(client, request, &stream, err);
+    while (status == INTERFUSE_OK && !left) {
+        char *event = NULL, *done = NULL;
+        status = interfuse_stream_next(stream, -1, &event, err);
+        if (status == INTERFUSE_OK && interfuse_json_get(event, "/done", &done, NULL) == INTERFUSE_OK) {
+            left = strcmp(done, "0") != 0;
+        }
+        interfuse_string_free(done);
+        interfuse_string_free(event);
+    }
+    interfuse_stream_free(stream);
+    return status == INTERFUSE_OK ? once(client, request, interfuse_evaluate, interfuse_evaluate_start, -1, err) : status;
+}
+
 /* One question that is answered at once. */
 static int32_t told(const interfuse_client *client, const char *request, ask *question, interfuse_error **err) {
     char *answer = NULL;
@@ -203,6 +221,12 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
         return many(client, request, interfuse_chat_stream, "chunk", cancel_ms, err);
     } else if (strcmp(op, "fuse_stream") == 0) {
         return many(client, request, interfuse_fuse_stream, "event", cancel_ms, err);
+    } else if (strcmp(op, "evaluate") == 0) {
+        return once(client, request, interfuse_evaluate, interfuse_evaluate_start, cancel_ms, err);
+    } else if (strcmp(op, "evaluate_stream") == 0) {
+        return many(client, request, interfuse_evaluate_stream, "event", cancel_ms, err);
+    } else if (strcmp(op, "evaluate_again") == 0) {
+        return again(client, request, err);
     } else if (strcmp(op, "explain") == 0) {
         return told(client, request, interfuse_explain, err);
     } else if (strcmp(op, "estimate") == 0) {

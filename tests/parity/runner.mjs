@@ -25,6 +25,14 @@ async function run(client, op, body, options) {
     case 'fuse_stream':
       for await (const event of await client.fuse({ ...body, stream: true }, options)) show({ event })
       return null
+    case 'evaluate':
+      return client.evaluate(body, options)
+    case 'evaluate_stream':
+      for await (const event of await client.evaluate({ ...body, stream: true }, options)) show({ event })
+      return null
+    case 'evaluate_again':
+      for await (const event of await client.evaluate({ ...body, stream: true }, options)) if (event.done > 0) break
+      return client.evaluate(body, options)
     case 'explain':
       return client.explain(body)
     case 'estimate':

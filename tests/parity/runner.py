@@ -63,8 +63,17 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
     if op == "ledger":
         client.chat.completions.create(**request["chat"])
         return ledger(client, request)
-    if op in ("chat", "embeddings", "fuse"):
-        once = {"chat": client.chat.completions.create, "embeddings": client.embeddings.create, "fuse": client.fuse}
+    if op == "evaluate_again":
+        with client.evaluate(stream=True, **request) as events:
+            next(event for event in events if event.type == "progress" and event.done)
+        return client.evaluate(**request)
+    if op in ("chat", "embeddings", "fuse", "evaluate"):
+        once: dict[str, Callable[..., object]] = {
+            "chat": client.chat.completions.create,
+            "embeddings": client.embeddings.create,
+            "fuse": client.fuse,
+            "evaluate": client.evaluate,
+        }
         # A person cancels a blocking call with Ctrl-C.
         timer = threading.Timer(cancel_after or 0, os.kill, (os.getpid(), signal.SIGINT))
         if cancel_after is not None:
@@ -76,8 +85,12 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
         finally:
             timer.cancel()
     chunks = op == "chat_stream"
-    stream: interfuse.Stream[Any]
-    stream = client.chat.completions.create(stream=True, **request) if chunks else client.fuse(stream=True, **request)
+    streamed: dict[str, Callable[..., Any]] = {
+        "chat_stream": client.chat.completions.create,
+        "fuse_stream": client.fuse,
+        "evaluate_stream": client.evaluate,
+    }
+    stream: interfuse.Stream[Any] = streamed[op](stream=True, **request)
     # A program cancels a stream by closing it, from any thread.
     timer = threading.Timer(cancel_after or 0, stream.close)
     if cancel_after is not None:
@@ -97,6 +110,14 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         return await client.embeddings.create(**request)
     if op == "fuse":
         return await client.fuse(**request)
+    if op == "evaluate":
+        return await client.evaluate(**request)
+    if op == "evaluate_again":
+        async with await client.evaluate(stream=True, **request) as events:
+            async for event in events:
+                if event.type == "progress" and event.done:
+                    break
+        return await client.evaluate(**request)
     if op == "explain":
         return client.explain(**request)
     if op == "estimate":
@@ -113,11 +134,12 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         await client.chat.completions.create(**request["chat"])
         return ledger(client, request)
     chunks = op == "chat_stream"
-    stream: interfuse.AsyncStream[Any]
-    if chunks:
-        stream = await client.chat.completions.create(stream=True, **request)
-    else:
-        stream = await client.fuse(stream=True, **request)
+    streamed: dict[str, Callable[..., Any]] = {
+        "chat_stream": client.chat.completions.create,
+        "fuse_stream": client.fuse,
+        "evaluate_stream": client.evaluate,
+    }
+    stream: interfuse.AsyncStream[Any] = await streamed[op](stream=True, **request)
     async for item in stream:
         show(**{"chunk" if chunks else "event": item})
     return None

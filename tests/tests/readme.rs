@@ -117,6 +117,26 @@ async fn python() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn evaluation() {
+    let python = Language::named("python").unwrap().prepare().unwrap().command.swap_remove(0);
+    let (up, config, folder) = vendors().await;
+    // Of three models one says what is right, so that there is nothing to gain.
+    let items =
+        ["Is a tomato a fruit?", "Is a cucumber a fruit?"].map(|q| json!({"prompt": q, "gold": "Yes, a berry."}));
+    std::fs::write(folder.path().join("items.jsonl"), items.map(|i| format!("{i}\n")).concat()).unwrap();
+    let mut command = Command::new(python);
+    command.arg("-c").arg(block("evaluate")).env("INTERFUSE_CONFIG", config).current_dir(folder.path());
+    let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("95 % interval") && said.contains("2 of 2 items"), "{said}");
+    assert!(said.trim_end().ends_with("do not fuse: use openai/gpt-5-mini; no fusion had more right"), "{said}");
+    assert_eq!(up.log().len(), 6, "every model once an item, whoever wants its answer");
+    let kept = std::fs::read_to_string(folder.path().join("run.jsonl")).unwrap();
+    assert_eq!(kept.lines().filter(|line| line.contains("\"item\":")).count(), 2, "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn node() {
     Language::named("node").unwrap().prepare().unwrap();
     let mut command = Command::new("sh");

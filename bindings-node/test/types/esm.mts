@@ -44,6 +44,15 @@ function show(event: FusionEvent): string {
 for await (const event of await client.fuse({ messages, pool, stream: true })) show(event)
 for await (const event of await client.fuseStream('Which?', { pool })) show(event)
 
+const found = await client.evaluate({ items: new URL('file:///items.jsonl'), models: ['a/b'], fusions: { both: { mode: 'vote', pool } } })
+const advice: string = found.recommendation + found.toText({ width: 80 }) + found.contenders[0]!.accuracy.toFixed(1)
+for await (const event of await client.evaluate({ items: [{ prompt: 'How many?', gold: '4' }], models: ['a/b'], stream: true })) {
+  if (event.type === 'progress') console.log(event.done, event.of)
+  else console.log(event.result.toHtml())
+}
+// @ts-expect-error nobody to ask
+await client.evaluate({ items: 'items.jsonl' })
+
 try {
   await client.models.list()
 } catch (error) {
@@ -77,4 +86,4 @@ const missing: string = answer.choises
 // @ts-expect-error a fusion is no stream unless asked
 for await (const event of await client.fuse('Which?', { pool })) void event
 
-void [text, cost, vector, tokens, scores, missing]
+void [advice, text, cost, vector, tokens, scores, missing]

@@ -4,6 +4,7 @@
 OPTIONAL: frozenset[str] = frozenset(
     (
         "after",
+        "against",
         "aliases",
         "analysis",
         "anchor_nanos",
@@ -13,6 +14,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "attempts",
         "audio_tokens",
         "best",
+        "best_single",
         "body",
         "budget_warnings",
         "bytes",
@@ -75,6 +77,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "max_output_tokens",
         "members",
         "message",
+        "mode",
         "model",
         "model_served",
         "name",
@@ -126,6 +129,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "spent_nanos",
         "spliced",
         "status",
+        "stopped",
         "swap_consistent",
         "system_fingerprint",
         "tags",
@@ -146,6 +150,7 @@ OPTIONAL: frozenset[str] = frozenset(
         "usage",
         "vendor_id",
         "waited_ms",
+        "warnings",
         "web_search_per_1000",
     )
 )

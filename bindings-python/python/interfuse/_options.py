@@ -157,6 +157,12 @@ class BaseClient:
             request.setdefault("deadline_ms", deadline)
         return request
 
+    def _evaluation(
+        self, items: str | os.PathLike[str] | Sequence[types.Labelled], request: dict[str, Any], timeout: float | None
+    ) -> dict[str, Any]:
+        request["items"] = os.fspath(items) if isinstance(items, (str, os.PathLike)) else list(items)
+        return self._request(request, timeout)
+
     if TYPE_CHECKING:
 
         def explain(self, **request: Unpack[types.ChatParams]) -> Explanation: ...

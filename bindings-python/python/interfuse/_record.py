@@ -71,37 +71,48 @@ class Record(dict[str, "Any"]):
         """JSON text, under pydantic's name."""
         return self.to_json(indent=indent)
 
-    # Only the declared class of a fused answer has it for type checkers.
-    if not TYPE_CHECKING:
+    def to_text(self, width: int = 100, color: bool = False) -> str:
+        """A fusion or an evaluation as text for people. `width` is in columns; with `color` the text holds ANSI colours."""
+        from . import _native
 
-        def to_html(self):
-            """A fused answer as one HTML page for people: the answer, who said what, how alike it is, why it was chosen,
-            the course of the calls, the cost. It needs no network and runs no script."""
-            if not self._fused():
-                raise TypeError("only a fused answer has a page; this is another response")
-            from ._native import fused_html
+        if _is_fused(self):
+            return _native.render_fused(self, width, color)
+        if _is_evaluation(self):
+            return _native.evaluation_text(self, width, color)
+        raise TypeError("only a fusion and an evaluation are told as text; this has to_json()")
 
-            return fused_html(self)
+    def to_html(self) -> str:
+        """A fusion or an evaluation as one HTML page for people, which needs no network and runs no script."""
+        from . import _native
 
-    def _fused(self) -> bool:
-        return "report" in self and "text" in self
+        if _is_fused(self):
+            return _native.fused_html(self)
+        if _is_evaluation(self):
+            return _native.evaluation_html(self)
+        raise TypeError("only a fusion and an evaluation have a page; this has to_json()")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What IPython prints: the whole story of a fusion, the plain data of anything else."""
-        if self._fused():
-            from ._native import render_fused
-
-            printer.text(render_fused(self))
+        """What a notebook shows: the whole story of a fusion or an evaluation, the plain data of anything else."""
+        if _is_fused(self) or _is_evaluation(self):
+            printer.text(self.to_text())
         else:
             printer.pretty(dict(self))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str] | None:
         """What a notebook shows of a fusion: a card, and the same as text where there is no HTML."""
-        if not self._fused():
+        if not _is_fused(self):
             return None
         from ._native import fused_html, render_fused
 
         return {"text/html": fused_html(self, part=True), "text/plain": render_fused(self)}
+
+
+def _is_fused(record: Record) -> bool:
+    return "report" in record and "text" in record
+
+
+def _is_evaluation(record: Record) -> bool:
+    return "contenders" in record and "recommendation" in record
 
 
 def _plain(value: Any) -> Any:

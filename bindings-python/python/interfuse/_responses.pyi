@@ -969,6 +969,106 @@ FusionEvent: TypeAlias = (
 )
 """One event of a fusion's stream, in order of `seq`."""
 
+class Evaluation(Record):
+    """What an evaluation found."""
+
+    schema: int
+    """Version of this shape."""
+    planned: int
+    """Items in the request."""
+    counted: int
+    """Items that the figures are about: done, and every answer to them judged."""
+    unjudged: int
+    """Items left out because the judge gave no verdict on an answer."""
+    contenders: list[Contender]
+    """Models and fusions, the most accurate first; of equal ones the cheaper."""
+    best_single: str | None
+    """The most accurate single model; of equal ones the cheaper. It is chosen by the same items, which flatters it a little."""
+    oracle: float
+    """Percent of items that at least one single model has right: no choice among their answers can have more."""
+    headroom: float
+    """Points between that and the best single model."""
+    spent_nanos: int
+    """What all calls with a known price cost in fact, nano-USD, those before a checkpoint included: answers that were shared
+    count once, and the judge's verdicts are in it."""
+    unknown_calls: int
+    """Calls of which the cost is unknown."""
+    recommendation: str
+    """What to use, in one or two sentences. It claims only what these items show."""
+    stopped: str | None
+    """Why not all items were done."""
+    warnings: list[str] | None
+    """What speaks against relying on it."""
+
+class Contender(Record):
+    """One model or fusion."""
+
+    name: str
+    """The model, or the fusion's name."""
+    mode: FusionMode | None
+    """The mode of a fusion; absent for a single model."""
+    right: int
+    """Items it has right."""
+    accuracy: float
+    """Percent of items right."""
+    low: float
+    """Lower end of the 95 % interval of that (Wilson 1927)."""
+    high: float
+    """Upper end."""
+    cost_nanos: int
+    """What its calls with a known price cost, nano-USD, as if nothing had been shared."""
+    unknown_calls: int
+    """Calls of which the cost is unknown: it cost at least `cost_nanos`."""
+    calls: float
+    """Calls per item."""
+    p50_ms: int
+    """Half the answers took no longer, milliseconds."""
+    p95_ms: int
+    """95 of 100 answers took no longer, milliseconds."""
+    failed: int
+    """Items to which it gave no answer."""
+    against: Against | None
+    """Beside the best single model; absent for that one."""
+
+class Against(Record):
+    """Two contenders on the same items."""
+
+    wins: int
+    """Items that it has right and the other wrong."""
+    losses: int
+    """Items that it has wrong and the other right."""
+    ties: int
+    """Items that both have right, or both wrong."""
+    difference: float
+    """Points that it is ahead."""
+    low: float
+    """Lower end of the 95 % interval of that (Agresti and Min 2005)."""
+    high: float
+    """Upper end."""
+    p: float
+    """Chance of so many more wins or losses if both were alike: McNemar's test (1947), exact, two-sided."""
+
+class EvaluationProgress(Record):
+    """How far it is: where it starts, and then after every item."""
+
+    type: Literal["progress"]
+    done: int
+    """Items that are done, those of the checkpoint included."""
+    of: int
+    """Items in all."""
+    spent_nanos: int
+    """What calls with a known price have cost, nano-USD."""
+
+class EvaluationDone(Record):
+    """The end."""
+
+    type: Literal["done"]
+    result: Evaluation
+    """What was found."""
+
+EvaluationEvent: TypeAlias = EvaluationProgress | EvaluationDone
+"""What an evaluation tells while it goes on."""
+
 class UsageReport(Record):
     """The ledger's answer."""
 

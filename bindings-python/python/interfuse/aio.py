@@ -11,12 +11,21 @@ from ._generic import Item, OfItems
 from ._options import BaseClient, Closed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    import os
     from types import TracebackType
     from typing import Literal, Self, Unpack, overload
 
     from . import _native, types
-    from ._responses import ChatCompletion, ChatCompletionChunk, EmbeddingResponse, Fused, FusionEvent
+    from ._responses import (
+        ChatCompletion,
+        ChatCompletionChunk,
+        EmbeddingResponse,
+        Evaluation,
+        EvaluationEvent,
+        Fused,
+        FusionEvent,
+    )
 
 
 class AsyncStream(OfItems[Item]):
@@ -221,6 +230,35 @@ class AsyncClient(BaseClient):
     ) -> AsyncStream[FusionEvent]:
         """The same as ``fuse(..., stream=True)``."""
         return await self.fuse(prompt, stream=True, timeout=timeout, **request)
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def evaluate(
+            self,
+            items: str | os.PathLike[str] | Sequence[types.Labelled],
+            *,
+            stream: Literal[False] | None = None,
+            timeout: float | None = None,
+            **request: Unpack[types.EvaluationParams],
+        ) -> Evaluation: ...
+
+        @overload
+        async def evaluate(
+            self,
+            items: str | os.PathLike[str] | Sequence[types.Labelled],
+            *,
+            stream: Literal[True],
+            timeout: float | None = None,
+            **request: Unpack[types.EvaluationParams],
+        ) -> AsyncStream[EvaluationEvent]: ...
+
+    async def evaluate(self, items: Any, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+        """Asks models and fusions the same questions and tells what each is worth; as ``Client.evaluate``."""
+        request = self._evaluation(items, request, timeout)
+        if stream:
+            return await _opened(self._native.evaluate_stream(request, False))
+        return await _result(self._native.start_evaluate(request))
 
     async def flush(self) -> None:
         """Returns when everything booked so far is in the ledger's file for good; as ``Client.flush``."""

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import InterfuseError, StorageError, __version__, local
+from ._evaluating import MODES, Bar, fusions, usd
 from ._files import whole
 from ._native import calibrate, render_fused, render_reconciliation
 from .client import Client
 
 if TYPE_CHECKING:
-    from ._responses import ExplainedCandidate, Fused, FusionEvent
+    from ._responses import Evaluation, ExplainedCandidate, Fused, FusionEvent
 
 EPILOG = """keys are taken from every vendor's usual variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...); `interfuse doctor` says
 which were found. No key at hand: `interfuse local install`, then `interfuse fuse --local "your question"`. What is asked
@@ -78,11 +79,30 @@ def _parser() -> argparse.ArgumentParser:
     asking(fuse)
     fuse.add_argument("--pool", metavar="A,B,C", help="models, or the name of a pool in the configuration")
     fuse.add_argument("--judge", metavar="MODEL", help="the model that compares; the pool's first by default")
-    modes = ["auto", "vote", "cascade", "best_of", "merge", "debate"]
-    fuse.add_argument("--mode", choices=modes, help="auto by default")
+    fuse.add_argument("--mode", choices=MODES, help="auto by default")
     fuse.add_argument("--max-cost", metavar="USD", help="most the whole may cost, for example 0.05")
     fuse.add_argument("--html", metavar="FILE", help="also write the story of the answer as a page for a browser")
     fuse.add_argument("--local", action="store_true", help="three members and a judge of a small model on this machine")
+
+    judged = command("eval", _eval, "Ask models and fusions the same questions, and tell what each is worth and which to use.")
+    judged.add_argument("items", metavar="ITEMS.jsonl", help="one JSON object a line: prompt, and gold where the right answer is known")
+    judged.add_argument("--model", "-m", action="append", default=[], required=True, help="a single model; may be given again")
+    judged.add_argument(
+        "--fuse", action="append", default=[], metavar="FUSION",
+        help='a fusion: a mode (of all models given), or options as JSON such as {"mode": "vote", "pool": [...]}; '
+        "NAME=... gives it a name; may be given again",
+    )
+    judged.add_argument("--judge", metavar="MODEL", help="says of answers to items without gold whether they are right; takes no part itself")
+    judged.add_argument("--checkpoint", metavar="FILE", help="keeps what is done, and goes on from there")
+    judged.add_argument("--max-cost-usd", metavar="USD", help="most that all may cost together, earlier runs with the checkpoint included")
+    judged.add_argument("--concurrency", type=int, metavar="N", help="items worked on at the same time; 4 by default")
+    judged.add_argument("--system", help="instructions put before every question")
+    judged.add_argument("--temperature", type=float, help="0 to 2")
+    judged.add_argument("--max-tokens", type=int, help="most tokens of an answer")
+    judged.add_argument("--timeout", type=float, metavar="S", help="seconds for each answer")
+    judged.add_argument("--html", metavar="FILE", help="also write a page")
+    judged.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    configured(judged)
 
     explain = command("explain", _explain, "Which backend a question would go to, and why. Sends nothing.")
     asking(explain)
@@ -375,13 +395,49 @@ class Progress:
         return None
 
 
+def _eval(arguments: argparse.Namespace) -> int:
+    request: dict[str, Any] = {"models": arguments.model, "fusions": fusions(arguments.fuse, arguments.model)}
+    names = ("judge", "checkpoint", "max_cost_usd", "concurrency", "system", "temperature", "max_tokens", "timeout")
+    request |= {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if arguments.html:
+        request["report"] = arguments.html
+    client = _client(arguments, asks=True)
+    found: Evaluation | None = None
+    bar = Bar()
+    try:
+        with client.evaluate(arguments.items, stream=True, **request) as events:
+            for event in events:
+                if event.type == "done":
+                    found = event.result
+                else:
+                    bar.show(event)
+    except KeyboardInterrupt:
+        bar.clear()
+        kept = f"; the same command goes on from {arguments.checkpoint}" if arguments.checkpoint else "; nothing is kept without --checkpoint"
+        print(f"interrupted after {bar.done} of {bar.of} items{kept}", file=sys.stderr)
+        return 130
+    finally:
+        bar.clear()
+        _close(client)
+    if found is None:
+        raise ValueError("the evaluation ended without a result")
+    if arguments.json:
+        print(found.to_json())
+        return 0
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(found.to_text(shutil.get_terminal_size((100, 24)).columns, color).rstrip())
+    if arguments.html:
+        print(f"page: {arguments.html}", file=sys.stderr)
+    return 0
+
+
 def _calibrate(arguments: argparse.Namespace) -> int:
     try:
         text = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
     except OSError as e:
         raise ValueError(f"{arguments.file} cannot be read: {e.strerror}") from e
     found, shown = calibrate(text)
-    if not found["items"]:
+    if not found["counted"]:
         raise ValueError(f"{arguments.file} has no item with a `gold` answer")
     print(json.dumps(found, indent=2) if arguments.json else _printable(shown).rstrip())
     return 0
@@ -443,8 +499,7 @@ def _export(arguments: argparse.Namespace) -> int:
             to, arguments.focus or "1.4", format="parquet" if arguments.parquet else None, time_zone=zone, **asked
         )
     sys.stdout.flush()
-    cost = f"{told.cost_nanos // 10**9}.{told.cost_nanos % 10**9:09}".rstrip("0").rstrip(".")
-    print(f"{told.attempts} attempts in {told.rows} rows, {cost} USD, {told.cost_unknown} of unknown cost", file=sys.stderr)
+    print(f"{told.attempts} attempts in {told.rows} rows, {usd(told.cost_nanos)} USD, {told.cost_unknown} of unknown cost", file=sys.stderr)
     if not told.complete:
         print("older attempts are missing: they are no longer kept one by one", file=sys.stderr)
     return 0

@@ -7,12 +7,21 @@ from ._options import BaseClient
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    import os
     from types import TracebackType
     from typing import Any, Literal, Self, Unpack, overload
 
     from . import _native, types
-    from ._responses import ChatCompletion, ChatCompletionChunk, EmbeddingResponse, Fused, FusionEvent
+    from ._responses import (
+        ChatCompletion,
+        ChatCompletionChunk,
+        EmbeddingResponse,
+        Evaluation,
+        EvaluationEvent,
+        Fused,
+        FusionEvent,
+    )
 
 
 class Stream(OfItems[Item]):
@@ -179,6 +188,47 @@ class Client(BaseClient):
     ) -> Stream[FusionEvent]:
         """The same as ``fuse(..., stream=True)``."""
         return self.fuse(prompt, stream=True, timeout=timeout, **request)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def evaluate(
+            self,
+            items: str | os.PathLike[str] | Sequence[types.Labelled],
+            *,
+            stream: Literal[False] | None = None,
+            timeout: float | None = None,
+            **request: Unpack[types.EvaluationParams],
+        ) -> Evaluation: ...
+
+        @overload
+        def evaluate(
+            self,
+            items: str | os.PathLike[str] | Sequence[types.Labelled],
+            *,
+            stream: Literal[True],
+            timeout: float | None = None,
+            **request: Unpack[types.EvaluationParams],
+        ) -> Stream[EvaluationEvent]: ...
+
+    def evaluate(self, items: Any, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+        """Asks models and fusions the same questions and tells what each is worth: accuracy with its interval, cost, latency,
+        calls, wins and losses beside the best single model, and what to use. ``.to_text()`` are tables for people.
+
+        items: questions with ``prompt`` and, where it is known, the right answer ``gold``; or the path of a file with one a line.
+        stream: gives events instead: ``progress`` after every item, and last ``done`` with the evaluation in ``result``.
+        timeout: seconds for each answer.
+        models: the single models, as members of a pool.
+        fusions: fusions by names of your own, each with the options of ``fuse``.
+        judge: says of answers to items without ``gold`` whether they are right; it must take no part.
+        checkpoint: a file to go on from: what stands in it is not asked again, also after Ctrl-C.
+        report: where a page is written.
+        max_cost_usd: most that all may cost, as text ("0.50").
+        """
+        request = self._evaluation(items, request, timeout)
+        if stream:
+            return Stream(self._native.evaluate_stream(request, True))
+        return self._native.evaluate(request)
 
     def flush(self) -> None:
         """Returns when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule. A

@@ -53,6 +53,10 @@ __all__ = [
     "EmbeddingInput",
     "EncodingFormat",
     "FuseParams",
+    "EvaluationParams",
+    "LabelledItems",
+    "Labelled",
+    "Verdicts",
     "Config",
     "ProviderConfig",
     "CredentialConfig",
@@ -706,6 +710,75 @@ class FuseParams(TypedDict, total=False):
     """Headers added to the vendor's request."""
     extra_body: Mapping[str, Any] | None
     """Fields merged into the vendor's request body as they are; they win over all others."""
+
+
+class EvaluationParams(TypedDict, total=False):
+    """What is asked of whom. Unknown fields are refused."""
+
+    models: Required[Sequence[str | Member]]
+    """The single models, each asked once per item; its answer also stands for it in every fusion that asks it the same."""
+    fusions: Mapping[str, FusionOptions]
+    """The fusions, by a name of your own."""
+    judge: str | Judge | None
+    """Says of each answer to an item without `gold` whether it is right. It must take no part: neither one of `models` nor a
+    member or judge of a fusion."""
+    system: str | None
+    """Instructions put before every question."""
+    temperature: float | None
+    """Temperature of every member that has none of its own."""
+    max_tokens: int | None
+    """Most tokens of an answer of every member that has no limit of its own."""
+    provider: ProviderChoice | None
+    """Backend of every model that names none."""
+    max_retries: int | None
+    """Retries of a call after its first attempt, per target."""
+    extra_headers: Mapping[str, str] | None
+    """Headers added to every call."""
+    timeout_ms: int | None
+    """Deadline of each answer to an item, milliseconds, of models and fusions that have none of their own."""
+    extract: Extract | None
+    """How an answer is read out of a text, and of fusions that do not say it themselves."""
+    tags: Mapping[str, str] | None
+    """Labels of every call in the ledger."""
+    concurrency: int | None
+    """Items worked on at the same time, 1 to 64; 4 by default."""
+    max_cost_usd: str | None
+    """Most that all calls may cost together, those of earlier runs with the same checkpoint included, decimal USD as text.
+    A call whose estimate does not fit is not made; the evaluation then ends and tells what it has. Calls without a known
+    price are made and named in a warning."""
+    checkpoint: str | None
+    """A file to go on from: each finished item is appended to it, and items that stand in it are not asked again. A file of
+    another evaluation is refused. `calibrate` reads it too."""
+    report: str | None
+    """Where a report is written: one HTML file that needs nothing else."""
+
+
+LabelledItems: TypeAlias = "str | Sequence[Labelled]"
+"""Labelled items."""
+
+
+class Labelled(TypedDict, total=False):
+    """One item with a known answer and what models answered to it. Other fields are ignored."""
+
+    prompt: str | None
+    """The question, from which it follows how answers are read."""
+    gold: str | None
+    """The right answer; an item without one is left out."""
+    answers: Mapping[str, str]
+    """Each model's text."""
+    finals: Mapping[str, str | None]
+    """Each model's answer as it was read already, which counts in place of its text; null when it gave none."""
+    verdicts: Mapping[str, Verdicts]
+    """Each judge's verdicts in two orders, in the words of `gold`."""
+
+
+class Verdicts(TypedDict, total=False):
+    """A judge's choices between the same answers."""
+
+    as_given: str | None
+    """In the order given; null when there was none."""
+    swapped: str | None
+    """In the opposite order."""
 
 
 class Config(TypedDict, total=False):

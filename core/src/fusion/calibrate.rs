@@ -62,7 +62,7 @@ pub fn calibrate(items: &[Labelled]) -> Calibration {
             held_out.single
         ),
     };
-    Calibration { items: items.len() as u32, models, judges: judges(&items), pool, held_out, advice, warnings }
+    Calibration { counted: items.len() as u32, models, judges: judges(&items), pool, held_out, advice, warnings }
 }
 
 /// Shrunk towards a half by one item each way, so that it is never 0 or 1.

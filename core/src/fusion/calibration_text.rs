@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
-use crate::types::{Calibration, Labelled, Measured};
+use crate::types::{Calibration, Labelled, LabelledItems, Measured};
 
 /// Labelled items, one JSON object a line; empty lines are skipped.
 ///
@@ -18,6 +18,20 @@ pub fn labelled(jsonl: &str) -> Result<Vec<Labelled>> {
             })
         })
         .collect()
+}
+
+/// Items as they are given, or read from their file.
+///
+/// # Errors
+/// `invalid_request` when the file cannot be read, or naming its line that is no such object.
+pub fn items(given: LabelledItems) -> Result<Vec<Labelled>> {
+    let path = match given {
+        LabelledItems::List(items) => return Ok(items),
+        LabelledItems::File(path) => path,
+    };
+    let wrong = |why: String| Error::invalid_request(format!("`items`: {path}: {why}")).with_param("items");
+    let text = std::fs::read_to_string(&path).map_err(|e| wrong(format!("it cannot be read: {e}")))?;
+    labelled(&text).map_err(|e| wrong(e.message().to_owned()))
 }
 
 impl Calibration {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Member;
+use super::shorthand::{self, Shorthand};
+use super::{Member, Never};
 
 /// One item with a known answer and what models answered to it. Other fields are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,12 +40,55 @@ pub struct Verdicts {
     pub swapped: Option<String>,
 }
 
+/// Labelled items.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum LabelledItems {
+    /// Path of a file with one labelled item a line, as JSON.
+    File(String),
+    /// The items themselves.
+    List(Vec<Labelled>),
+}
+
+impl Default for LabelledItems {
+    fn default() -> Self {
+        LabelledItems::List(Vec::new())
+    }
+}
+
+impl From<Vec<Labelled>> for LabelledItems {
+    fn from(items: Vec<Labelled>) -> Self {
+        LabelledItems::List(items)
+    }
+}
+
+impl<'de> Shorthand<'de> for LabelledItems {
+    type Full = Never;
+    const EXPECTS: &'static str = "a list of items or the path of a file";
+    fn from_text(text: &str) -> Self {
+        LabelledItems::File(text.to_owned())
+    }
+    fn from_full(full: Self::Full) -> Self {
+        match full {}
+    }
+    fn from_list<A: serde::de::SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        shorthand::list(list).map(LabelledItems::List)
+    }
+}
+
+impl<'de> Deserialize<'de> for LabelledItems {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        shorthand::deserialize(d)
+    }
+}
+
 /// What a calibration found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// Items with a known answer.
-    pub items: u32,
+    pub counted: u32,
     /// Every model that answered nearly all items, the best first.
     pub models: Vec<Measured>,
     /// Every judge with verdicts in both orders, the best first.

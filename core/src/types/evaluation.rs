@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extract, FusionMode, FusionOptions, Judge, Labelled, Member, Tags};
+use super::{Extract, FusionMode, FusionOptions, Judge, LabelledItems, Member, ProviderChoice, Tags};
 use crate::error::ErrorKind;
 
 /// Schema of [`Evaluation`].
@@ -15,8 +15,9 @@ pub const EVALUATION_SCHEMA: u32 = 1;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EvaluationRequest {
-    /// The questions: `prompt`, and `gold` where the right answer is known. An item without `gold` needs `judge`.
-    pub items: Vec<Labelled>,
+    /// The questions: `prompt`, and `gold` where the right answer is known. An item without `gold` needs `judge`. As a list,
+    /// or the path of a file with one object a line.
+    pub items: LabelledItems,
     /// The single models, each asked once per item; its answer also stands for it in every fusion that asks it the same.
     pub models: Vec<Member>,
     /// The fusions, by a name of your own.
@@ -35,6 +36,18 @@ pub struct EvaluationRequest {
     /// Most tokens of an answer of every member that has no limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// Backend of every model that names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderChoice>,
+    /// Retries of a call after its first attempt, per target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+    /// Headers added to every call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_headers: Option<BTreeMap<String, String>>,
+    /// Deadline of each answer to an item, milliseconds, of models and fusions that have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
     /// How an answer is read out of a text, and of fusions that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extract: Option<Extract>,
@@ -58,29 +71,23 @@ pub struct EvaluationRequest {
     pub report: Option<String>,
 }
 
-/// How far an evaluation is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct EvaluationProgress {
-    /// Items that are done, those of the checkpoint included.
-    pub done: u32,
-    /// Items in all.
-    pub of: u32,
-    /// What calls with a known price have cost, nano-USD.
-    pub spent_nanos: u64,
-}
-
 /// What an evaluation tells while it goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EvaluationEvent {
-    /// Another item is done; the first tells where it starts.
+    /// How far it is: where it starts, and then after every item.
+    #[cfg_attr(feature = "schema", schemars(title = "EvaluationProgress"))]
     Progress {
-        /// How far it is.
-        progress: EvaluationProgress,
+        /// Items that are done, those of the checkpoint included.
+        done: u32,
+        /// Items in all.
+        of: u32,
+        /// What calls with a known price have cost, nano-USD.
+        spent_nanos: u64,
     },
     /// The end.
+    #[cfg_attr(feature = "schema", schemars(title = "EvaluationDone"))]
     Done {
         /// What was found.
         result: Evaluation,
@@ -117,7 +124,7 @@ pub struct Evaluation {
     /// Items in the request.
     pub planned: u32,
     /// Items that the figures are about: done, and every answer to them judged.
-    pub items: u32,
+    pub counted: u32,
     /// Items left out because the judge gave no verdict on an answer.
     pub unjudged: u32,
     /// Models and fusions, the most accurate first; of equal ones the cheaper.

@@ -349,7 +349,7 @@ pub struct FieldReport {
     /// `judge`, `anchor` (nothing outweighs it) or `prior`.
     pub method: String,
     /// What was said there, what stands in the answer first.
-    pub values: Vec<FieldSupport>,
+    pub said: Vec<FieldSupport>,
 }
 
 /// One value, and who gives it.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use interfuse::types::{Estimable, ExportRequest, UsageQuery, from_json};
+use interfuse::types::{Estimable, EvaluationEvent, ExportRequest, UsageQuery, from_json};
 use interfuse::{Client, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,6 +75,24 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
                 print(&json!({"event": event?}))?;
             }
             Ok(Value::Null)
+        }
+        "evaluate" => value(client.evaluate(from_json("request", request)?).await?),
+        "evaluate_stream" => {
+            let mut events = client.evaluate_stream(from_json("request", request)?)?;
+            while let Some(event) = events.next().await {
+                print(&json!({"event": event?}))?;
+            }
+            Ok(Value::Null)
+        }
+        "evaluate_again" => {
+            let mut events = client.evaluate_stream(from_json("request", request)?)?;
+            while let Some(event) = events.next().await {
+                if matches!(event?, EvaluationEvent::Progress { done: 1.., .. }) {
+                    break;
+                }
+            }
+            drop(events);
+            value(client.evaluate(from_json("request", request)?).await?)
         }
         "explain" => value(client.explain(&from_json("request", request)?)?),
         "estimate" => value(client.estimate(Estimable::from_value(&from_json("request", request)?)?)?),

@@ -111,7 +111,9 @@ const RECORD_METHODS: &[&str] = &[
     "model_dump",
     "model_dump_json",
     "to_dict",
+    "to_html",
     "to_json",
+    "to_text",
 ];
 
 /// Words that cannot name an attribute in Python.

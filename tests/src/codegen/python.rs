@@ -39,8 +39,8 @@ pub fn requests(model: &[Def]) -> String {
     out
 }
 
-/// The requests as keyword arguments: `ChatParams`, `EmbeddingParams` and `FuseParams` leave out what the methods decide
-/// (`stream`) or take by position (`prompt`), and a reply may stand among the messages as it came.
+/// The requests as keyword arguments: `ChatParams`, `EmbeddingParams`, `FuseParams` and `EvaluationParams` leave out what the
+/// methods decide (`stream`) or take by position (`prompt`, `items`), and a reply may stand among the messages as it came.
 fn as_arguments(def: &Def) -> Vec<Def> {
     let Body::Record { fields, open } = &def.body else { return vec![def.clone()] };
     let made = |name: &str, fields: Vec<Field>| Def {
@@ -63,6 +63,7 @@ fn as_arguments(def: &Def) -> Vec<Def> {
             vec![made("ChatParams", params), made("ChatRequest", stream)]
         }
         "EmbeddingRequest" => vec![made("EmbeddingParams", required(fields.clone(), &["model", "input"]))],
+        "EvaluationRequest" => vec![made("EvaluationParams", required(without(&["items"]), &["models"]))],
         "FuseRequest" => vec![made("FuseParams", without(&["prompt", "stream", "model"]))],
         _ => vec![def.clone()],
     }

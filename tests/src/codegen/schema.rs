@@ -2,8 +2,9 @@
 
 use interfuse::types::{
     BudgetState, ChatCompletion, ChatCompletionChunk, ChatRequest, Config, CostEstimate, EmbeddingRequest,
-    EmbeddingResponse, ErrorBody, ExportRequest, Exported, FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord,
-    LoadedPrices, ModelInfo, ProviderInfo, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
+    EmbeddingResponse, ErrorBody, Evaluation, EvaluationEvent, EvaluationRequest, ExportRequest, Exported, FuseRequest,
+    Fused, FusionEvent, FusionReport, LedgerRecord, LoadedPrices, ModelInfo, ProviderInfo, ReconcileRequest,
+    Reconciliation, UsageQuery, UsageReport,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -41,6 +42,7 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     requests.subschema_for::<ChatRequest>();
     requests.subschema_for::<EmbeddingRequest>();
     requests.subschema_for::<FuseRequest>();
+    requests.subschema_for::<EvaluationRequest>();
     requests.subschema_for::<Config>();
     requests.subschema_for::<UsageQuery>();
     requests.subschema_for::<ReconcileRequest>();
@@ -52,6 +54,8 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     responses.subschema_for::<Fused>();
     responses.subschema_for::<FusionReport>();
     responses.subschema_for::<FusionEvent>();
+    responses.subschema_for::<Evaluation>();
+    responses.subschema_for::<EvaluationEvent>();
     responses.subschema_for::<UsageReport>();
     responses.subschema_for::<LedgerRecord>();
     responses.subschema_for::<Exported>();

@@ -21,8 +21,10 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 pub async fn run(scenario: &Scenario, started_by: &Runner) -> Result<(), String> {
     let script = Script::from_value(scenario.upstream.clone()).map_err(|error| error.to_string())?;
     let upstream = Upstream::start_on(0, script).await.map_err(|error| error.to_string())?;
-    let base = [("base", upstream.base_url())];
-    let (config, request) = (fill(&scenario.config, &base), fill(&scenario.request, &base));
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let folder = folder.path().to_string_lossy();
+    let texts = [("base", upstream.base_url()), ("folder", &*folder)];
+    let (config, request) = (fill(&scenario.config, &texts), fill(&scenario.request, &texts));
 
     let mut runner = started_by.start(scenario.op.as_str(), &config, &request)?;
     runner.args(scenario.cancel_after_ms.map(|ms| ms.to_string())).envs(&scenario.env);
@@ -105,7 +107,15 @@ impl Outcome {
                     self.events.iter().filter(|event| event["type"] == "final_delta").cloned().collect();
                 Some(joined(&deltas, "/text"))
             }
-            Op::Embeddings | Op::Explain | Op::Estimate | Op::Budgets | Op::Ledger | Op::Reconcile | Op::Client => None,
+            Op::Embeddings
+            | Op::FuseHtml
+            | Op::Explain
+            | Op::Estimate
+            | Op::Budgets
+            | Op::Ledger
+            | Op::Reconcile
+            | Op::Client => None,
+            Op::Evaluate | Op::EvaluateStream | Op::EvaluateAgain => at("/recommendation"),
         }
     }
 
@@ -128,8 +138,9 @@ impl Outcome {
     /// The result to compare: of a fusion's stream, the one in its last event.
     fn result(&self, op: Op) -> Option<Value> {
         match (op, &self.result) {
-            (Op::FuseStream, Some(_)) => {
-                let last = self.events.last().filter(|event| event["type"] == "run_done")?;
+            (Op::FuseStream | Op::EvaluateStream, Some(_)) => {
+                let end = if op == Op::FuseStream { "run_done" } else { "done" };
+                let last = self.events.last().filter(|event| event["type"] == end)?;
                 last.get("result").cloned()
             }
             (_, result) => result.clone(),

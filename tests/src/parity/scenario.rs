@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::matching;
 use crate::upstream::Script;
 
-/// One scenario, as its file says it. `{{base}}` in any text is the upstream's base URL.
+/// One scenario, as its file says it. `{{base}}` in any text is the upstream's base URL, `{{folder}}` an empty folder.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -52,6 +52,12 @@ pub enum Op {
     FuseStream,
     /// A fusion, and its answer as a page.
     FuseHtml,
+    /// An evaluation.
+    Evaluate,
+    /// An evaluation with its progress.
+    EvaluateStream,
+    /// An evaluation that is left once an item is done, and then made again.
+    EvaluateAgain,
     /// How the backend of a chat would be chosen.
     Explain,
     /// What a chat may cost.
@@ -76,6 +82,9 @@ impl Op {
             Op::Fuse => "fuse",
             Op::FuseStream => "fuse_stream",
             Op::FuseHtml => "fuse_html",
+            Op::Evaluate => "evaluate",
+            Op::EvaluateStream => "evaluate_stream",
+            Op::EvaluateAgain => "evaluate_again",
             Op::Explain => "explain",
             Op::Estimate => "estimate",
             Op::Budgets => "budgets",
@@ -90,7 +99,8 @@ impl Op {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// Partial of the answer. A stream that ends well has null; for `fuse_stream` it is the result of `run_done`.
+    /// Partial of the answer. A stream that ends well has null; for `fuse_stream` and `evaluate_stream` it is the result in its
+    /// last event.
     #[serde(default, deserialize_with = "given")]
     pub result: Option<Value>,
     /// Partial of the error.
@@ -102,7 +112,7 @@ pub struct Expect {
     /// Partial of the tool calls of a chat stream, put together from its chunks: `index`, `id`, `name`, `arguments`.
     #[serde(default)]
     pub tool_calls: Option<Value>,
-    /// Partial of the list of events of a fusion.
+    /// Partial of the list of events of a fusion or an evaluation.
     #[serde(default)]
     pub events: Option<Value>,
     /// The answer's text; of a stream, its pieces joined.
@@ -172,7 +182,7 @@ impl Scenario {
         let chunks = expect.chunks.is_some() || expect.tool_calls.is_some();
         let fits = match self.op {
             Op::ChatStream => expect.events.is_none(),
-            Op::FuseStream => !chunks,
+            Op::FuseStream | Op::EvaluateStream => !chunks,
             _ => !chunks && expect.events.is_none(),
         };
         match fits {

@@ -2,7 +2,7 @@
 //! A line is written in one piece; what an interrupted run left of its last line is taken away before going on.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
@@ -47,11 +47,11 @@ pub(super) struct Done {
 pub(super) struct Checkpoint(File);
 
 impl Checkpoint {
-    /// Opens or makes the file, and gives what stands in it.
+    /// Opens or makes the file, and gives what stands in it; nothing while another evaluation has it open.
     ///
     /// # Errors
-    /// `invalid_request` when it belongs to another evaluation or is none at all, or another process is at it; `storage`.
-    pub fn open(path: &str, evaluation: &str) -> Result<(Checkpoint, Vec<Done>)> {
+    /// `invalid_request` when it belongs to another evaluation or is none at all; `storage`.
+    pub fn open(path: &str, evaluation: &str) -> Result<Option<(Checkpoint, Vec<Done>)>> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -59,8 +59,10 @@ impl Checkpoint {
             .truncate(false)
             .open(path)
             .map_err(|e| storage(path, &e.to_string()))?;
-        if file.try_lock().is_err() {
-            return Err(refused(format!("`checkpoint`: another evaluation is writing to {path}")));
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(storage(path, &e.to_string())),
         }
         let mut text = String::new();
         let mut bytes = Vec::new();
@@ -82,15 +84,7 @@ impl Checkpoint {
         if text.is_empty() {
             checkpoint.line(&head(evaluation))?;
         }
-        Ok((checkpoint, done))
-    }
-
-    /// Appends an item.
-    ///
-    /// # Errors
-    /// `storage`.
-    pub fn append(&mut self, done: &Done) -> Result<()> {
-        self.line(done)
+        Ok(Some((checkpoint, done)))
     }
 
     fn line<T: Serialize>(&mut self, value: &T) -> Result<()> {
@@ -98,6 +92,51 @@ impl Checkpoint {
         line.push('\n');
         let written = self.0.write_all(line.as_bytes()).and_then(|()| self.0.sync_data());
         written.map_err(|e| storage("the checkpoint", &e.to_string()))
+    }
+}
+
+/// The file while an evaluation runs. When that ends, or is dropped, it also holds what was spent on items that were not
+/// finished, so that a cap holds over all runs.
+pub(super) struct Keeping<S: Fn() -> (u64, u32)> {
+    file: Checkpoint,
+    /// Nano-USD and calls of unknown cost, as the last line has them.
+    written: (u64, u32),
+    spent: S,
+}
+
+impl<S: Fn() -> (u64, u32)> Keeping<S> {
+    pub fn new(file: Checkpoint, written: (u64, u32), spent: S) -> Self {
+        Keeping { file, written, spent }
+    }
+
+    /// Appends an item, with what is spent by now.
+    ///
+    /// # Errors
+    /// `storage`.
+    pub fn append(&mut self, done: &Done) -> Result<()> {
+        let spent = (self.spent)();
+        self.file.line(&Done { spent_nanos: spent.0, unknown_calls: spent.1, ..done.clone() })?;
+        self.written = spent;
+        Ok(())
+    }
+
+    /// Appends what is spent, if no line says it yet.
+    ///
+    /// # Errors
+    /// `storage`.
+    pub fn end(mut self) -> Result<()> {
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        if (self.spent)() == self.written { Ok(()) } else { self.append(&Done::default()) }
+    }
+}
+
+impl<S: Fn() -> (u64, u32)> Drop for Keeping<S> {
+    fn drop(&mut self) {
+        // Whoever dropped the evaluation cannot be told.
+        let _ = self.settle();
     }
 }
 
@@ -149,28 +188,50 @@ mod tests {
         }
     }
 
+    fn opened(path: &str, evaluation: &str) -> (Checkpoint, Vec<Done>) {
+        Checkpoint::open(path, evaluation).unwrap().unwrap()
+    }
+
     #[test]
     fn whatever_a_run_left_of_its_last_line_is_taken_away() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.jsonl");
         let name = path.to_str().unwrap();
-        let (mut file, none) = Checkpoint::open(name, "h").unwrap();
+        let (mut file, none) = opened(name, "h");
         assert_eq!(none, []);
-        assert!(Checkpoint::open(name, "h").is_err(), "two at once");
-        file.append(&done(0)).unwrap();
-        file.append(&done(3)).unwrap();
+        assert!(Checkpoint::open(name, "h").unwrap().is_none(), "two at once");
+        file.line(&done(0)).unwrap();
+        file.line(&done(3)).unwrap();
         drop(file);
         let whole = std::fs::read(&path).unwrap();
         let ends: Vec<usize> = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let (mut file, items) = Checkpoint::open(name, "h").unwrap();
+            let (mut file, items) = opened(name, "h");
             let kept = ends.iter().filter(|e| **e <= cut).count().saturating_sub(1);
             assert_eq!(items, [done(0), done(3)][..kept], "cut after {cut} bytes");
-            file.append(&done(5)).unwrap();
+            file.line(&done(5)).unwrap();
             drop(file);
-            assert_eq!(Checkpoint::open(name, "h").unwrap().1.last(), Some(&done(5)), "cut after {cut} bytes");
+            assert_eq!(opened(name, "h").1.last(), Some(&done(5)), "cut after {cut} bytes");
         }
+    }
+
+    #[test]
+    fn what_was_spent_is_kept_however_a_run_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.jsonl");
+        let name = path.to_str().unwrap();
+        let spent = std::cell::Cell::new((0, 0));
+        let mut kept = Keeping::new(opened(name, "h").0, (0, 0), || spent.get());
+        spent.set((7, 0));
+        kept.append(&done(0)).unwrap();
+        drop(kept);
+        assert_eq!(opened(name, "h").1, [done(0)], "nothing was spent since");
+        let kept = Keeping::new(opened(name, "h").0, (7, 0), || spent.get());
+        spent.set((12, 2));
+        drop(kept);
+        let last = opened(name, "h").1.pop().unwrap();
+        assert_eq!((last.item, last.spent_nanos, last.unknown_calls), (None, 12, 2));
     }
 
     #[test]
@@ -178,7 +239,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.jsonl");
         let name = path.to_str().unwrap();
-        drop(Checkpoint::open(name, "one").unwrap());
+        drop(opened(name, "one"));
         for text in [std::fs::read_to_string(&path).unwrap(), "my notes".to_owned(), "my\nnotes\n".to_owned()] {
             std::fs::write(&path, &text).unwrap();
             let error = Checkpoint::open(name, "other").err().unwrap();
@@ -191,10 +252,10 @@ mod tests {
     fn calibration_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.jsonl");
-        let (mut file, _) = Checkpoint::open(path.to_str().unwrap(), "h").unwrap();
-        (0..4).for_each(|i| file.append(&done(i)).unwrap());
+        let (mut file, _) = opened(path.to_str().unwrap(), "h");
+        (0..4).for_each(|i| file.line(&done(i)).unwrap());
         let items = crate::fusion::labelled(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let found = crate::fusion::calibrate(&items);
-        assert_eq!((found.items, found.models[0].right), (4, 4));
+        assert_eq!((found.counted, found.models[0].right), (4, 4));
     }
 }

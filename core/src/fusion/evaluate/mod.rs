@@ -18,10 +18,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{BoxStream, Stream, StreamExt, iter, poll_fn};
+use tokio::time::{Instant, sleep};
 
 use crate::digest::sha256_hex;
 use crate::engine::Engine;
@@ -29,21 +31,24 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger;
 use crate::money::NanoUsd;
 use crate::types::{
-    ChatRequest, Config, Evaluation, EvaluationEvent, EvaluationProgress, EvaluationRequest, FuseRequest, FusionMode,
-    FusionOptions, ItemOutcome, Labelled, Member, Message, Pool,
+    ChatRequest, Config, Evaluation, EvaluationEvent, EvaluationRequest, FuseRequest, FusionMode, FusionOptions,
+    ItemOutcome, Labelled, Member, Message, Pool,
 };
 
 use super::ask::Ask;
+use super::calibration_text::items;
 use super::memory::Memory;
 use super::plan::{self, Plan};
 use super::run::{Run, bare};
 
-use checkpoint::{Checkpoint, Done};
+use checkpoint::{Checkpoint, Done, Keeping};
 use grade::Grader;
 use shared::{Answers, Contending, Meter};
 
 const CONCURRENCY: u32 = 4;
 const MOST_AT_ONCE: u32 = 64;
+/// How long a checkpoint is waited for that an evaluation still has which was cancelled a moment ago.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An evaluation as it goes on; the last event is `done` with the result. Dropping it cancels every call under way; what is in
 /// the checkpoint stays.
@@ -76,10 +81,10 @@ pub async fn evaluate(engine: &Engine, request: EvaluationRequest) -> Result<Eva
 /// What is wrong with the request; what fails later comes as the stream's last item.
 pub fn evaluate_stream(engine: &Engine, request: EvaluationRequest) -> Result<EvaluationStream> {
     let prepared = Prepared::new(Arc::new(engine.clone()), engine.config(), request)?;
-    let told: Arc<Mutex<VecDeque<EvaluationProgress>>> = Arc::default();
+    let told: Arc<Mutex<VecDeque<EvaluationEvent>>> = Arc::default();
     let tell = told.clone();
     let work: BoxFuture<'static, Result<Evaluation>> = async move {
-        let tell = |progress| tell.lock().unwrap_or_else(PoisonError::into_inner).push_back(progress);
+        let tell = |event| tell.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
         prepared.run(&tell).await
     }
     .boxed();
@@ -90,8 +95,8 @@ pub fn evaluate_stream(engine: &Engine, request: EvaluationRequest) -> Result<Ev
         {
             (work, end) = (None, Some(result));
         }
-        if let Some(progress) = told.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
-            return Poll::Ready(Some(Ok(EvaluationEvent::Progress { progress })));
+        if let Some(event) = told.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+            return Poll::Ready(Some(Ok(event)));
         }
         match end.take() {
             Some(result) => Poll::Ready(Some(result.map(|result| EvaluationEvent::Done { result }))),
@@ -114,6 +119,7 @@ struct Prepared {
     ask: Arc<dyn Ask>,
     config: Config,
     request: EvaluationRequest,
+    items: Vec<Labelled>,
     contestants: Vec<Contestant>,
     grader: Option<Grader>,
     cap: Option<NanoUsd>,
@@ -121,8 +127,9 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(ask: Arc<dyn Ask>, config: &Config, request: EvaluationRequest) -> Result<Prepared> {
-        if request.items.is_empty() {
+    fn new(ask: Arc<dyn Ask>, config: &Config, mut request: EvaluationRequest) -> Result<Prepared> {
+        let items = items(std::mem::take(&mut request.items))?;
+        if items.is_empty() {
             return Err(wrong("items", "it is empty"));
         }
         if request.models.is_empty() {
@@ -139,19 +146,24 @@ impl Prepared {
             ask,
             config: config.clone(),
             request,
+            items,
             contestants,
             grader: None,
             cap,
             at_once: at_once as usize,
         };
         prepared.check()?;
-        prepared.grader = prepared.request.judge.clone().map(Grader::new).transpose()?;
+        let judge = prepared.request.judge.clone().map(|mut judge| {
+            judge.provider = judge.provider.or_else(|| prepared.request.provider.clone());
+            judge
+        });
+        prepared.grader = judge.map(Grader::new).transpose()?;
         Ok(prepared)
     }
 
     /// Refuses what is wrong with any question, model or fusion before anything is sent.
     fn check(&self) -> Result<()> {
-        for (i, item) in self.request.items.iter().enumerate() {
+        for (i, item) in self.items.iter().enumerate() {
             if item.prompt.as_deref().is_none_or(|p| p.trim().is_empty()) {
                 return Err(wrong(&format!("items[{i}].prompt"), "it is missing or empty"));
             }
@@ -162,7 +174,7 @@ impl Prepared {
         }
         let mut taking_part = BTreeSet::new();
         for contestant in &self.contestants {
-            let plan = self.plan(contestant, &self.request.items[0]).map_err(|mut error| {
+            let plan = self.plan(contestant, &self.items[0]).map_err(|mut error| {
                 let body = error.body_mut();
                 body.message = format!("`{}`: {}", contestant.name, body.message);
                 error
@@ -189,11 +201,16 @@ impl Prepared {
         fusion.extract = fusion.extract.or_else(|| self.request.extract.clone());
         let mut messages: Vec<Message> = self.request.system.iter().map(Message::system).collect();
         messages.push(Message::user(item.prompt.as_deref().unwrap_or_default()));
+        let asked = &self.request;
         let chat = ChatRequest {
             messages,
-            temperature: self.request.temperature,
-            max_tokens: self.request.max_tokens,
-            tags: self.request.tags.clone(),
+            provider: asked.provider.clone(),
+            temperature: asked.temperature,
+            max_tokens: asked.max_tokens,
+            max_retries: asked.max_retries,
+            extra_headers: asked.extra_headers.clone(),
+            timeout_ms: asked.timeout_ms.filter(|_| fusion.deadline_ms.is_none()),
+            tags: asked.tags.clone(),
             ..Default::default()
         };
         plan::from_fuse(FuseRequest { prompt: None, fusion, chat }, &self.config)
@@ -204,23 +221,46 @@ impl Prepared {
         let mut asked = self.request.clone();
         (asked.concurrency, asked.max_cost_usd, asked.checkpoint, asked.report, asked.tags) =
             (None, None, None, None, None);
-        for item in &mut asked.items {
-            *item = Labelled { prompt: item.prompt.take(), gold: item.gold.take(), ..Default::default() };
-        }
+        (asked.max_retries, asked.extra_headers, asked.timeout_ms) = (None, None, None);
+        let question =
+            |item: &Labelled| Labelled { prompt: item.prompt.clone(), gold: item.gold.clone(), ..Default::default() };
+        asked.items = self.items.iter().map(question).collect::<Vec<_>>().into();
         let pools = serde_json::to_string(&self.config.pools).unwrap_or_default();
         let text = format!("{}{pools}", serde_json::to_string(&asked).unwrap_or_default());
         sha256_hex(text.as_bytes())
     }
 
-    async fn run(self, tell: &(dyn Fn(EvaluationProgress) + Send + Sync)) -> Result<Evaluation> {
-        let opened = self.request.checkpoint.as_deref().map(|path| Checkpoint::open(path, &self.hash())).transpose()?;
-        let (mut file, lines) = opened.map_or((None, Vec::new()), |(file, lines)| (Some(file), lines));
+    /// The checkpoint and what stands in it.
+    async fn opened(&self, path: &str) -> Result<(Checkpoint, Vec<Done>)> {
+        let (hash, until) = (self.hash(), Instant::now() + PATIENCE);
+        loop {
+            match Checkpoint::open(path, &hash)? {
+                Some(opened) => return Ok(opened),
+                None if Instant::now() < until => sleep(PATIENCE / 50).await,
+                None => return Err(wrong("checkpoint", &format!("another evaluation is writing to {path}"))),
+            }
+        }
+    }
+
+    async fn run(self, tell: &(dyn Fn(EvaluationEvent) + Send + Sync)) -> Result<Evaluation> {
+        let (file, lines) = match self.request.checkpoint.as_deref() {
+            Some(path) => self.opened(path).await.map(|(file, lines)| (Some(file), lines))?,
+            None => (None, Vec::new()),
+        };
         let before = lines.iter().map(|l| (l.spent_nanos, l.unknown_calls)).max().unwrap_or_default();
-        let planned = self.request.items.len();
+        let planned = self.items.len();
         let mut done: BTreeMap<usize, BTreeMap<String, ItemOutcome>> =
             lines.into_iter().filter_map(|l| Some((l.item.filter(|i| *i < planned)?, l.outcomes))).collect();
         let meter = Meter::new(self.cap, before.0, before.1);
-        let progress = |done: usize| EvaluationProgress {
+        let spending = meter.clone();
+        // Also of what was paid for items that an interruption left unfinished.
+        let mut file = file.map(|file| {
+            Keeping::new(file, before, move || {
+                let spent = spending.spent();
+                (spent.nanos, spent.unknown_calls)
+            })
+        });
+        let progress = |done: usize| EvaluationEvent::Progress {
             done: done as u32,
             of: planned as u32,
             spent_nanos: meter.spent().nanos,
@@ -232,8 +272,6 @@ impl Prepared {
         while let Some(finished) = working.next().await {
             // An item of which a call was not made for want of money does not count.
             let Some(line) = finished? else { continue };
-            let spent = meter.spent();
-            let line = Done { spent_nanos: spent.nanos, unknown_calls: spent.unknown_calls, ..line };
             if let Some(file) = &mut file {
                 file.append(&line)?;
             }
@@ -243,10 +281,10 @@ impl Prepared {
             tell(progress(done.len()));
         }
         drop(working);
-        let spent = meter.spent();
-        if let (Some(_), Some(file)) = (&spent.refused, &mut file) {
-            file.append(&Done { spent_nanos: spent.nanos, unknown_calls: spent.unknown_calls, ..Default::default() })?;
+        if let Some(file) = file {
+            file.end()?;
         }
+        let spent = meter.spent();
         let names: Vec<(&str, Option<FusionMode>)> =
             self.contestants.iter().map(|c| (c.name.as_str(), c.mode)).collect();
         let found = summary::summarise(&names, planned, done.into_values().collect(), &spent);
@@ -264,7 +302,7 @@ impl Prepared {
         if meter.spent().refused.is_some() {
             return Ok(None);
         }
-        let item = &self.request.items[i];
+        let item = &self.items[i];
         let answers: Arc<Answers> = Arc::default();
         let mut asked: Vec<BoxFuture<'_, Result<(ItemOutcome, String)>>> = Vec::new();
         for contestant in &self.contestants {

@@ -41,7 +41,7 @@ pub(super) fn summarise(
     let mut found = Evaluation {
         schema: EVALUATION_SCHEMA,
         planned: planned as u32,
-        items: n,
+        counted: n,
         unjudged: (finished - items.len()) as u32,
         best_single: best,
         oracle,
@@ -131,7 +131,7 @@ fn recommend(found: &Evaluation) -> String {
         None => format!("use {}: no fusion was tried{aside}", best.name),
         Some((fusion, a)) if a.difference > 0.0 => format!(
             "do not fuse: use {}; {} is {:.1} points ahead, which these {} items cannot tell from chance (95 % interval {:.1} to {:.1}){aside}",
-            best.name, fusion.name, a.difference, found.items, a.low, a.high
+            best.name, fusion.name, a.difference, found.counted, a.low, a.high
         ),
         Some(_) => format!("do not fuse: use {}; no fusion had more right{aside}", best.name),
     }
@@ -139,8 +139,8 @@ fn recommend(found: &Evaluation) -> String {
 
 fn warnings(found: &Evaluation, spent: &Spent) -> Vec<String> {
     let mut warnings = Vec::new();
-    if found.items < FEW_ITEMS {
-        warnings.push(format!("{} items are few; from {FEW_ITEMS} on this says something", found.items));
+    if found.counted < FEW_ITEMS {
+        warnings.push(format!("{} items are few; from {FEW_ITEMS} on this says something", found.counted));
     }
     if found.unjudged > 0 {
         warnings.push(format!("{} items are left out because the judge gave no verdict on an answer", found.unjudged));
@@ -224,8 +224,8 @@ mod tests {
         let mut done = items(&[(&["strong"], 3)]);
         done[1].get_mut("cheap").unwrap().right = None;
         let found = summarise(&names, 5, done, &Spent::default());
-        assert_eq!((found.planned, found.items, found.unjudged), (5, 2, 1));
+        assert_eq!((found.planned, found.counted, found.unjudged), (5, 2, 1));
         let nothing = summarise(&names, 5, Vec::new(), &Spent::default());
-        assert_eq!((nothing.items, nothing.best_single), (0, None));
+        assert_eq!((nothing.counted, nothing.best_single), (0, None));
     }
 }

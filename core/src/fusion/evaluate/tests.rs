@@ -54,7 +54,7 @@ fn row<'a>(found: &'a Evaluation, name: &str) -> &'a crate::types::Contender {
 async fn models_are_asked_once_and_everyone_is_booked_alone() {
     let ask = models();
     let found = run(&ask, json!({})).await;
-    assert_eq!((found.items, found.planned, found.best_single.as_deref()), (20, 20, Some("m/good")));
+    assert_eq!((found.counted, found.planned, found.best_single.as_deref()), (20, 20, Some("m/good")));
     assert_eq!(row(&found, "m/good").right, 16);
     assert_eq!(row(&found, "m/odd").right, 13);
     assert_eq!(row(&found, "m/third").right, 15);
@@ -84,7 +84,11 @@ async fn it_goes_on_where_it_was_interrupted() {
     let ask = models();
     {
         let seen = Mutex::new(0);
-        let tell = |progress: EvaluationProgress| *seen.lock().unwrap() = progress.done;
+        let tell = |event| {
+            if let EvaluationEvent::Progress { done, .. } = event {
+                *seen.lock().unwrap() = done;
+            }
+        };
         let prepared = prepared(&ask, file.clone()).unwrap();
         let work = prepared.run(&tell);
         tokio::select! {
@@ -118,7 +122,7 @@ async fn the_cap_holds_over_runs() {
     let ask = models();
     let found = run(&ask, more.clone()).await;
     assert!(ask.nanos.load(Ordering::Relaxed) <= 3000);
-    assert!(found.items > 0 && found.items < 20 && found.stopped.is_some(), "{found:?}");
+    assert!(found.counted > 0 && found.counted < 20 && found.stopped.is_some(), "{found:?}");
     let again = models();
     let further = run(&again, more).await;
     let all = ask.nanos.load(Ordering::Relaxed) + again.nanos.load(Ordering::Relaxed);

@@ -96,11 +96,7 @@ impl Decision {
         };
         Decided {
             value: self.voices[kept].value.clone(),
-            report: FieldReport {
-                pointer: String::new(),
-                method: method.to_owned(),
-                values: self.support(kept, names),
-            },
+            report: FieldReport { pointer: String::new(), method: method.to_owned(), said: self.support(kept, names) },
         }
     }
 

@@ -34,8 +34,8 @@ fn single_values_go_to_the_majority_and_ties_to_the_first() {
     ]);
     assert_eq!(value, json!({"city": "Bern", "seat": true, "year": 1849, "x": 1}));
     assert_eq!(row(&rows, "/city").method, "vote");
-    assert_eq!(row(&rows, "/city").values[0].members, ["m0", "m1"]);
-    assert_eq!(row(&rows, "/city").values[1].members, ["m2"]);
+    assert_eq!(row(&rows, "/city").said[0].members, ["m0", "m1"]);
+    assert_eq!(row(&rows, "/city").said[1].members, ["m2"]);
     assert_eq!((row(&rows, "/seat").method.as_str(), row(&rows, "/x").method.as_str()), ("agreement", "anchor"));
     assert_eq!(open, ["/city", "/year", "/x"], "a judge that is sure of itself could outweigh one vote more");
 }
@@ -65,10 +65,10 @@ fn a_list_of_texts_keeps_what_more_have_than_lack() {
         together(&[json!({"tags": ["a", "b"]}), json!({"tags": ["b", "c"]}), json!({"tags": ["c", "b", "d"]})]);
     assert_eq!(value, json!({"tags": ["b", "c"]}));
     assert_eq!(row(&rows, "/tags/0").method, "agreement");
-    assert_eq!(row(&rows, "/tags/1").values[0].members, ["m1", "m2"]);
+    assert_eq!(row(&rows, "/tags/1").said[0].members, ["m1", "m2"]);
     let dropped: Vec<_> = rows.iter().filter(|r| r.pointer == "/tags/-").collect();
     assert_eq!(dropped.len(), 2);
-    assert_eq!((&dropped[0].values[0].value, &dropped[0].values[1].value), (&None, &Some(json!("a"))));
+    assert_eq!((&dropped[0].said[0].value, &dropped[0].said[1].value), (&None, &Some(json!("a"))));
 }
 
 #[test]
@@ -89,15 +89,15 @@ fn objects_of_a_list_are_matched_by_what_names_them() {
         json!({"people": [{"name": "Bob", "age": 41}, {"name": "Cid", "age": 5}, {"name": "Ann", "age": 31}]}),
     ]);
     assert_eq!(value, json!({"people": [{"name": "Ann", "age": 31}, {"name": "Bob", "age": 41}]}));
-    assert_eq!(row(&rows, "/people/1/age").values[0].members, ["m1", "m2"]);
-    assert_eq!(row(&rows, "/people/-").values[1].members, ["m2"], "Cid");
+    assert_eq!(row(&rows, "/people/1/age").said[0].members, ["m1", "m2"]);
+    assert_eq!(row(&rows, "/people/-").said[1].members, ["m2"], "Cid");
 }
 
 #[test]
 fn what_most_leave_out_is_left_out() {
     let (value, rows, _) = together(&[json!({"a": 1, "b": {"c": 1}}), json!({"a": 1}), json!({"a": 1})]);
     assert_eq!(value, json!({"a": 1}));
-    assert_eq!(row(&rows, "/b").values[0].value, None);
+    assert_eq!(row(&rows, "/b").said[0].value, None);
     let (value, ..) = together(&[json!({"a": 1}), json!({"a": 1, "b/": {"c": 1}}), json!({"a": 1, "b/": {"c": 2}})]);
     assert_eq!(value, json!({"a": 1, "b/": {"c": 1}}));
     let (value, ..) = together(&[json!({"a": {"b": 1}}), json!({"a": [1]}), json!({"a": [1]})]);

@@ -193,7 +193,7 @@ impl Resolved<'_> {
             What::Agreed(value, who) => {
                 let members = who.iter().map(|i| self.names[*i].clone()).collect();
                 let values = vec![FieldSupport { value: Some(value.clone()), members }];
-                self.rows.push(FieldReport { pointer: at.to_owned(), method: "agreement".to_owned(), values });
+                self.rows.push(FieldReport { pointer: at.to_owned(), method: "agreement".to_owned(), said: values });
                 Some(value.clone())
             }
             What::Open(decision) => {
