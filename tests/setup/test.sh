@@ -6,7 +6,7 @@
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
-all_parts="c python node rust faults vendors compat focus fuzz"
+all_parts="c python node rust faults vendors compat focus"
 parts=${PARTS:-$all_parts}
 logs=$TARGET/test-logs
 mkdir -p "$logs"
