@@ -10,6 +10,8 @@ read timeout are used, never its key, address or headers. Retries are interfuse'
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import _http
 from .aio import AsyncClient as Interfuse
 from .client import Client as BlockingInterfuse
@@ -19,13 +21,11 @@ try:
     import httpx2
 except ImportError as error:
     raise ImportError(f"{_http.WANTED.format('httpx2')}; {error}") from None
-if not hasattr(httpx2, "AsyncByteStream"):
+if not _http.fits(httpx2):
     raise ImportError(f"{_http.WANTED.format('httpx2')}; version {httpx2.__version__} is too old")
 
-TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from typing import Any
 
     from ._responses import ChatCompletionChunk
     from .aio import AsyncStream
