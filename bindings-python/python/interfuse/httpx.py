@@ -3,8 +3,8 @@
     client = interfuse.Client()
     openai.OpenAI(api_key="not sent", http_client=interfuse.httpx.Client(client))
 
-Models are named as in interfuse (``openai/gpt-5-mini``, ``interfuse/merge``); of the vendor's client only the body and its
-read timeout are used, never its key, address or headers. Retries are interfuse's.
+Models are named as in interfuse (``openai/gpt-5-mini``, ``interfuse/merge``); of the vendor's client only the body is
+used and, for answers that are not streamed, its read timeout; never its key, address or headers. Retries are interfuse's.
 """
 
 from __future__ import annotations
