@@ -123,13 +123,20 @@ def test_embeddings_and_models(start: Start, through: Any) -> None:
 def test_what_is_missing_or_too_old_is_named() -> None:
     source = """
 import sys, types
-old = types.ModuleType("httpx")
-old.__version__ = "0.1"
-sys.modules["httpx"] = {"none": None, "old": old}[sys.argv[1]]
+class BaseTransport:
+    def handle_request(self, method: bytes, url: tuple, headers: list, stream: object, extensions: dict) -> tuple: ...
+old, older = types.ModuleType("httpx"), types.ModuleType("httpx")
+old.__version__, old.AsyncByteStream, old.BaseTransport = "0.19.0", object, BaseTransport
+older.__version__ = "0.1"
+sys.modules["httpx"] = {"none": None, "old": old, "older": older}[sys.argv[1]]
 import interfuse
 import interfuse.httpx
 """
-    for case, said in [("none", "openai 2 has httpx, openai 3 httpx2"), ("old", "version 0.1 is too old")]:
+    for case, said in [
+        ("none", "openai 2 has httpx, openai 3 httpx2"),
+        ("old", "version 0.19.0 is too old"),
+        ("older", "version 0.1 is too old"),
+    ]:
         ran = run_python(source, case)
         assert ran.returncode == 1 and "ImportError" in ran.stderr and said in ran.stderr, ran.stderr
     assert "httpx" not in run_python("import sys, interfuse; print(*sys.modules)").stdout.split()

@@ -57,7 +57,7 @@ fn request(model: &str, provider: Value) -> ChatRequest {
 
 /// Times many decisions; prints the median and the 99th percentile, and what of the latter the machine adds to anything
 /// that takes as long: interrupts, which a virtual machine has at every tick. Between decisions arithmetic of the same
-/// length is timed for that; the goal is for the decision alone.
+/// length is timed for that. The goal is for what is measured, the machine's part included.
 fn measure(router: &Router, what: &str, provider: Value, routes: usize, goal: f64, model: &str) {
     let request = request(model, provider);
     let terms = request.terms();
@@ -78,7 +78,7 @@ fn measure(router: &Router, what: &str, provider: Value, routes: usize, goal: f6
     let (decisions, same): (Vec<_>, Vec<_>) = (0..TURNS).map(|_| (decide(), arithmetic(steps))).unzip();
     let ((p50, p99), (same_p50, same_p99)) = (shares(decisions), shares(same));
     let machine = same_p99 - same_p50;
-    let told = if p99 - machine <= goal { "met" } else { "NOT MET" };
+    let told = if p99 <= goal { "met" } else { "NOT MET" };
     println!(
         "{what:<44} p50 {p50:>6.2} µs   p99 {p99:>6.2} µs, the machine {machine:>5.2} of it   goal ≤ {goal:>5.1}   {told}"
     );

@@ -10,6 +10,31 @@ export npm_config_update_notifier=false npm_config_fund=false npm_config_audit=f
 
 title() { printf '\n== %s\n' "$*"; }
 
+# python_package WHAT: the Python package, and what a machine needs for it and for WHAT.
+python_package() {
+    bash "$SETUP/machine.sh" "$1"
+    bash "$SETUP/python.sh"
+    bash "$SETUP/bind-python.sh"
+}
+
+# environment NAME TITLE [SCRIPT]: a Python environment .venv-NAME with what NAME.txt lists, made when the list is new; SCRIPT
+# is then run in it.
+environment() {
+    local folder=$ROOT/.venv-$1 list=$SETUP/$1.txt
+    cmp -s "$list" "$folder/installed.txt" && return
+    title "$2 in ${folder##*/}"
+    "$(bash "$SETUP/python.sh" --find)" -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --requirement "$list"
+    [ -z "${3:-}" ] || "$folder/bin/python" "$3"
+    cp "$list" "$folder/installed.txt"
+}
+
+# judged NAME TESTS...: runs tests of this folder in .venv-NAME, with the package.
+judged() {
+    CARGO_TARGET_DIR=$TARGET PYTHONPATH=$ROOT/bindings-python/python \
+        "$ROOT/.venv-$1/bin/python" -m pytest -p no:cacheprovider --no-header -q "${@:2}"
+}
+
 # at_least 1.89 "rustc 1.95.0 (...)": is the first version number in the second text at least the first?
 at_least() {
     local found

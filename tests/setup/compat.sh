@@ -4,29 +4,18 @@
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
-two=$ROOT/.venv-compat
 
 # With `built` the package and the server are there already, as in `make test`.
 if [ "${1:-}" != built ]; then
-    bash "$SETUP/machine.sh" test
-    bash "$SETUP/python.sh"
-    bash "$SETUP/bind-python.sh"
+    python_package test
     cargo build --quiet --locked -p interfuse-tests --bin upstream
 fi
-bash "$SETUP/vendors.sh" environment
-if ! cmp -s "$SETUP/compat.txt" "$two/installed.txt"; then
-    title "openai 2 and what is built on it in .venv-compat"
-    "$(bash "$SETUP/python.sh" --find)" -m venv --clear "$two"
-    "$two/bin/pip" install --quiet --requirement "$SETUP/compat.txt"
-    cp "$SETUP/compat.txt" "$two/installed.txt"
-fi
+environment vendors "The vendors' SDKs"
+environment compat "openai 2 and what is built on it"
+cd tests/compat
 status=0
-# ask ENVIRONMENT TESTS...
-ask() {
-    title "On interfuse: the clients in ${1##*/}"
-    (cd tests/compat && CARGO_TARGET_DIR=$TARGET PYTHONPATH=$ROOT/bindings-python/python \
-        "$1/bin/python" -m pytest -p no:cacheprovider --no-header -q "${@:2}") || status=1
-}
-ask "$two" test_openai.py test_frameworks.py
-ask "$ROOT/.venv-vendors" test_openai.py test_huggingface.py
+title "On interfuse: the clients of openai 2"
+judged compat test_openai.py test_frameworks.py || status=1
+title "On interfuse: the clients of openai 3"
+judged vendors test_openai.py test_huggingface.py || status=1
 exit $status

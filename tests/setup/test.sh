@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Every test there is, in an order that builds each thing once: the C library, the Python package and the Node addon with
 # their own tests, then Rust's, whose parity scenarios run through all three, then the faults, then the judges from outside
-# (the vendors' SDKs, the clients that run on interfuse, FOCUS' validator), then a fuzzer. A part that is missing or cannot
-# build counts as a failure; the others still run. PARTS="c python" runs some parts only and says so.
+# (the vendors' SDKs, the clients that run on interfuse, FOCUS' validator). A part that is missing or cannot build
+# counts as a failure; the others still run. PARTS="c python" runs some parts only and says so.
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
@@ -47,8 +47,6 @@ read_node()   { awk '/^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { n[$
     END { print n["pass"]+0, n["fail"]+n["cancelled"]+0, n["skipped"]+n["todo"]+0 }' "$1"; }
 # The C runner closes with one plain line per language: "C: N passed, M failed".
 read_plain()  { awk -v name="$2:" '$1 == name && $3 == "passed," { p += $2; f += $4 } END { print p+0, f+0, 0 }' "$1"; }
-# One figure for each target that held, and one line for each input that one did not hold for.
-read_fuzz()   { awk '/^stat::number_of_executed_units/ { p++ } /^kept: / { f++ } END { print p+0, f+0, 0 }' "$1"; }
 # The player of faults closes with its tally.
 read_last()   { tail -n 1 "$1" | awk '$2 == "passed," { p = $1; f = $3 } END { print p+0, f+0, 0 }'; }
 
@@ -91,34 +89,28 @@ part_faults() {
     count Faults faults $? read_last
 }
 
-# Last: it needs the Python package and the scripted server.
+# package LOG: the Python package, which the parts below need, where no part before has built it.
+package() { [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step "$1" bash "$SETUP/bind-python.sh"; }
+
 part_vendors() {
     title "Vendors' SDKs"
-    [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step vendors bash "$SETUP/bind-python.sh"
+    package vendors
     step vendors cargo build --locked --workspace --bin upstream && step judges bash "$SETUP/vendors.sh" built
     count Vendors judges $? read_pytest
 }
 
 part_compat() {
     title "Clients on interfuse"
-    [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step compat bash "$SETUP/bind-python.sh"
+    package compat
     step compat cargo build --locked --workspace --bin upstream && step clients bash "$SETUP/compat.sh" built
     count Clients clients $? read_pytest
 }
 
-# Needs the Python package.
 part_focus() {
     title "Exports and the page"
-    [ -n "$(ls bindings-python/python/interfuse/_native*.so 2>/dev/null)" ] || step focus bash "$SETUP/bind-python.sh"
+    package focus
     bash "$SETUP/machine.sh" focus && step exports bash "$SETUP/focus.sh" built
     count Focus exports $? read_pytest
-}
-
-# A few seconds for each target, beside the kept inputs, which `cargo test` tries in any case.
-part_fuzz() {
-    title "Made-up inputs"
-    step fuzz env FUZZ_SECONDS="${FUZZ_SECONDS:-5}" bash "$SETUP/fuzz.sh"
-    count Fuzz fuzz $? read_fuzz
 }
 
 for part in $all_parts; do

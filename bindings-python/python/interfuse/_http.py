@@ -4,28 +4,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from .errors import STATUS, InterfuseError
 
-TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
-    from typing import Any, NamedTuple
+    from types import ModuleType
 
     from ._responses import ChatCompletionChunk
     from .aio import AsyncClient, AsyncStream
     from .client import Client, Stream
-
-    class Asked(NamedTuple):
-        """What a request asks for."""
-
-        operation: str
-        body: dict[str, Any]
-else:
-    from collections import namedtuple
-
-    Asked = namedtuple("Asked", ("operation", "body"))
 
 WANTED = "interfuse.{0} answers the requests of {0}, 0.20 or newer, which vendors' clients bring: openai 2 has httpx, openai 3 httpx2"
 JSON = {"content-type": "application/json"}
@@ -35,6 +25,13 @@ DONE = b"data: [DONE]\n\n"
 FINAL = {"x-should-retry": "false"}
 
 
+class Asked(NamedTuple):
+    """What a request asks for."""
+
+    operation: str
+    body: dict[str, Any]
+
+
 class Refused(Exception):
     """A request that is answered here with an error: its status and the error."""
 
@@ -42,6 +39,12 @@ class Refused(Exception):
         super().__init__(message)
         self.status = status
         self.error = {"message": message, "type": kind, "code": kind, "param": None}
+
+
+def fits(library: ModuleType) -> bool:
+    """Whether its transports take and give whole requests and responses, as they do since 0.20."""
+    transport = getattr(library, "BaseTransport", None)
+    return transport is not None and "request" in transport.handle_request.__annotations__
 
 
 def asked(method: str, path: str, body: bytes) -> Asked:

@@ -3,11 +3,13 @@
     client = interfuse.Client()
     openai.OpenAI(api_key="not sent", http_client=interfuse.httpx.Client(client))
 
-Models are named as in interfuse (``openai/gpt-5-mini``, ``interfuse/merge``); of the vendor's client only the body and its
-read timeout are used, never its key, address or headers. Retries are interfuse's.
+Models are named as in interfuse (``openai/gpt-5-mini``, ``interfuse/merge``); of the vendor's client only the body is
+used and, for answers that are not streamed, its read timeout; never its key, address or headers. Retries are interfuse's.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from . import _http
 from .aio import AsyncClient as Interfuse
@@ -18,13 +20,11 @@ try:
     import httpx
 except ImportError as error:
     raise ImportError(f"{_http.WANTED.format('httpx')}; {error}") from None
-if not hasattr(httpx, "AsyncByteStream"):
+if not _http.fits(httpx):
     raise ImportError(f"{_http.WANTED.format('httpx')}; version {httpx.__version__} is too old")
 
-TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from typing import Any
 
     from ._responses import ChatCompletionChunk
     from .aio import AsyncStream

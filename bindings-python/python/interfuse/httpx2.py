@@ -4,11 +4,13 @@
     client = interfuse.Client()
     openai.OpenAI(api_key="not sent", http_client=interfuse.httpx2.Client(client))
 
-Models are named as in interfuse (``openai/gpt-5-mini``, ``interfuse/merge``); of the vendor's client only the body and its
-read timeout are used, never its key, address or headers. Retries are interfuse's.
+Models are named as in interfuse (``openai/gpt-5-mini``, ``interfuse/merge``); of the vendor's client only the body is
+used and, for answers that are not streamed, its read timeout; never its key, address or headers. Retries are interfuse's.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from . import _http
 from .aio import AsyncClient as Interfuse
@@ -19,13 +21,11 @@ try:
     import httpx2
 except ImportError as error:
     raise ImportError(f"{_http.WANTED.format('httpx2')}; {error}") from None
-if not hasattr(httpx2, "AsyncByteStream"):
+if not _http.fits(httpx2):
     raise ImportError(f"{_http.WANTED.format('httpx2')}; version {httpx2.__version__} is too old")
 
-TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from typing import Any
 
     from ._responses import ChatCompletionChunk
     from .aio import AsyncStream

@@ -146,7 +146,7 @@ fn words(question: &Question) -> String {
 /// The next record of rows in the order of their ids that has this one, which is the last column.
 fn next_facet(rows: &mut Rows<'_>, wanted: i64) -> rusqlite::Result<LedgerRecord> {
     while let Some(row) = rows.next()? {
-        if row.get::<_, i64>(rows::FACETS)? == wanted {
+        if row.get::<_, i64>(row.as_ref().column_count() - 1)? == wanted {
             return rows::facet(row);
         }
     }

@@ -24,8 +24,6 @@ const ADD_PRICE: &str = "INSERT INTO price (hash, price) VALUES (?1, ?2) ON CONF
 /// Columns of `facet`, as [`facet`] reads them.
 pub(super) const FACET: &str = "provider, model, model_sent, model_served, served_by, \"key\", purpose, kind, outcome, \
     error, cost_source, confidence, cached, first, tags";
-/// How many these are.
-pub(super) const FACETS: usize = 15;
 /// Columns of `attempt`, as [`attempt`] reads them.
 pub(super) const ATTEMPT: &str = "seq, facet, price, id, run_id, parent, at_ms, attempt, request_id, response_id, usage, \
     cost_nanos, computed_nanos, units, flags, latency_ms, ttft_ms";
