@@ -329,8 +329,9 @@ int32_t interfuse_explain(const interfuse_client *client,
                           interfuse_error **err);
 
 /**
- * What a chat may cost at every place it may go to: hardly less, likely, at most. `request` is a chat request in JSON;
- * `*estimate` becomes JSON (free it with interfuse_string_free). Makes no connection.
+ * What a request may cost: hardly less, likely, at most. `request` is a chat request in JSON, or a fuse request (which has a
+ * `prompt` or a `pool`, or names no model): of a chat it is told for every place that it may go to, of a fusion stage by
+ * stage. `*estimate` becomes JSON (free it with interfuse_string_free). Makes no connection.
  *
  * Returns 0, or the kind of failure of a request that leads nowhere.
  */
@@ -485,6 +486,18 @@ void interfuse_stream_cancel(const interfuse_stream *stream);
  * Cancels the stream and frees it. No other function may be using it. NULL does nothing.
  */
 void interfuse_stream_free(interfuse_stream *stream);
+
+/**
+ * A fused answer as one HTML page for people: the answer, who said what, how alike it is, why it was chosen, the course of
+ * the calls, the cost. It needs no network and runs no script; text of models is escaped, and cut where it is very long.
+ * `fused` is what interfuse_fuse gave, or the result in the event `run_done`; `*html` becomes the page (free it with
+ * interfuse_string_free).
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST for JSON that is no fused answer.
+ */
+int32_t interfuse_fused_html(const char *fused,
+                             char **html,
+                             interfuse_error **err);
 
 /**
  * Where the configured budgets stand: spent, held for attempts under way, left. `*budgets` becomes a list in JSON (free it

@@ -3,6 +3,7 @@ import interfuse from './index.cjs'
 
 export const {
   Interfuse,
+  fusedHtml,
   Stream,
   InterfuseError,
   APIError,

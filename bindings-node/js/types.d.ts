@@ -407,7 +407,7 @@ export interface FusionOptions {
   /**
    * Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
    * orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
-   * text back until it is compared.
+   * text back until it is compared. Fields put together under a JSON schema are compared so only with `true`.
    */
   guard?: boolean | null
   /**
@@ -431,7 +431,7 @@ export type FusionMode =
   | 'cascade'
   /** The judge picks the best answer; it is returned word for word. */
   | 'best_of'
-  /** The judge compares the answers and writes one from them. */
+  /** The judge compares the answers and writes one from them; under a JSON schema they are put together field by field. */
   | 'merge'
   /** Members that disagree see each other's answers once more, then the judge picks. */
   | 'debate'
@@ -650,7 +650,7 @@ export interface FuseRequest {
   /**
    * Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
    * orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
-   * text back until it is compared.
+   * text back until it is compared. Fields put together under a JSON schema are compared so only with `true`.
    */
   guard?: boolean | null
   /**
@@ -1845,18 +1845,31 @@ export interface FusionReport {
   run_id: string
   /** Mode asked for. */
   mode: FusionMode
+  /**
+   * Mode that gave the answer: `auto` may have gone over to `best_of` or `merge`, and a merge that could not be made to
+   * `best_of` or `vote`.
+   */
+  mode_used: FusionMode
   /** Milliseconds since 1970-01-01 UTC. */
   started_ms: number
+  /** What labels and orders were drawn from, in hexadecimal: the same for the same request. */
+  seed: string
   /** Version of the judge's instructions. */
   prompt_version: number
+  /** Labels of the run, as in the ledger. */
+  tags?: { [key: string]: string }
   /** How the answer came about. */
   decision: Decision
   /** Every member, in the pool's order. */
   members: MemberReport[]
+  /** Who says the same, and how alike any two answers are; absent with fewer than two usable answers. */
+  agreement?: Agreement
   /** What the judge found, when it compared the answers. */
   analysis?: Analysis
   /** Every call to the judge. */
   judges: JudgeReport[]
+  /** How each field was decided, where answers under a JSON schema were put together. */
+  fields?: FieldReport[]
   /** Every second look of a debate. */
   debate?: DebateTurn[]
   /** What it cost. */
@@ -1875,14 +1888,16 @@ export interface Decision {
   source: FinalSource
   /** Ids of the members whose answers went into it. */
   members: string[]
-  /** `judge`, `agreement`, `single_answer`, `anchor`, `evidence`. */
+  /** `judge`, `agreement`, `single_answer`, `anchor`, `evidence`, `fields`, `guard`, `escalated`. */
   method: string
   /** Id of the anchor. */
   anchor: string
   /** Whether two verdicts in opposite orders agreed; absent when there were not two. */
   swap_consistent?: boolean
-  /** The decision in one sentence. */
+  /** Why, in a few words. */
   why: string
+  /** How far the first of `evidence` is ahead of the second, log-odds; absent where there are not two. */
+  margin?: number
   /** The different answers with what speaks for each, the strongest first; empty when there was nothing to weigh. */
   evidence?: Evidence[]
 }
@@ -1893,6 +1908,8 @@ export type FinalSource =
   | 'member'
   /** Written by the judge from the members' answers. */
   | 'merged'
+  /** Put together from the fields of the members' answers, under a JSON schema. */
+  | 'fields'
 
 /** What speaks for one of the answers. */
 export interface Evidence {
@@ -1916,14 +1933,22 @@ export interface MemberReport {
   model: string
   /** Provider that served it. */
   provider?: string
+  /** Family of the model (`gpt`, `claude`, `llama`, ...), by its name; absent when the name tells none. */
+  family?: string
+  /** The chance to be right that it was taken to have; absent when nothing was decided. */
+  prior?: number
   /** How it ended. */
   status: MemberStatus
   /** Why, when not `ok`. */
   reason?: string
   /** Kind of failure. */
   error?: ErrorKind
+  /** HTTP status of the failure. */
+  http_status?: number
   /** Its answer (its first one, in a debate). */
   content?: string
+  /** The closed answer that was read out of it. */
+  answer?: string
   /** Its tool calls. */
   tool_calls?: ToolCall[]
   /** Why it stopped. */
@@ -1932,15 +1957,21 @@ export interface MemberReport {
   usage?: Usage
   /** Nano-USD; absent when unknown. */
   cost_nanos?: number
+  /** When it was asked, milliseconds after the run's start; absent when it was not. */
+  start_ms?: number
   /** From its start to its end, milliseconds. */
   latency_ms: number
   /** To its first content, milliseconds. */
   ttft_ms?: number
   /** Attempts made. */
   attempts: number
+  /** Whether a second attempt was made beside a slow one (`hedge`). */
+  hedged?: boolean
+  /** Whether a kept answer was used (`cache`). */
+  cached?: boolean
   /** The judge's scores, mean over its verdicts, each 0 to 10. */
   scores?: Scores
-  /** Marks such as `truncated` or `instructs_judge`. */
+  /** Marks such as `truncated`, `instructs_judge` or `repaired` (its JSON was taken out of what stood around it). */
   flags?: string[]
   /** How its backend was chosen, when the request or the configuration asks for it. */
   explanation?: Explanation
@@ -1969,6 +2000,19 @@ export interface Scores {
   instruction: number
   /** Is anything missing. */
   completeness: number
+}
+
+/** How alike the usable answers are. */
+export interface Agreement {
+  /** Ids of the members with a usable answer, in the pool's order. */
+  members: string[]
+  /**
+   * Row by row, for every two of them: 1 where they say the same, 0 where closed answers or tool calls differ, else the
+   * share of three-letter pieces that their texts have in common (Jaccard), of the first 16384 characters of each.
+   */
+  matrix: number[][]
+  /** Who says the same, the first member's group first. */
+  groups: string[][]
 }
 
 /** A comparison of the answers (OpenRouter Fusion's five lists). */
@@ -2019,7 +2063,7 @@ export interface UniqueInsight {
 
 /** One call to the judge. */
 export interface JudgeReport {
-  /** `verdict`, `analysis` or `synthesis`. */
+  /** `verdict`, `analysis`, `synthesis` or `fields`. */
   purpose: string
   /** Model asked for. */
   model: string
@@ -2039,8 +2083,31 @@ export interface JudgeReport {
   usage?: Usage
   /** Nano-USD; absent when unknown. */
   cost_nanos?: number
+  /** When it was asked, milliseconds after the run's start. */
+  start_ms?: number
   /** Milliseconds. */
   latency_ms: number
+}
+
+/** One place of a structured answer, and who said what there. */
+export interface FieldReport {
+  /** Where it is in the answer, as a JSON Pointer; an entry that was left out of a list has `-` for its place. */
+  pointer: string
+  /**
+   * `agreement` (all say it), `vote` (most do), `median` (of measured numbers), `medoid` (the text most like the others),
+   * `judge`, `anchor` (nothing outweighs it) or `prior`.
+   */
+  method: string
+  /** What was said there, what stands in the answer first. */
+  said: FieldSupport[]
+}
+
+/** One value, and who gives it. */
+export interface FieldSupport {
+  /** The value; absent where they leave the place out. */
+  value?: unknown
+  /** Member ids. */
+  members: string[]
 }
 
 /** One member's second look. */
@@ -2063,6 +2130,8 @@ export interface DebateTurn {
   usage?: Usage
   /** Nano-USD; absent when unknown. */
   cost_nanos?: number
+  /** When it was asked, milliseconds after the run's start. */
+  start_ms?: number
   /** Milliseconds. */
   latency_ms: number
 }
@@ -2083,6 +2152,14 @@ export interface CostReport {
   unknown_calls: number
   /** What the anchor's answer alone cost, nano-USD; the price of not fusing. */
   anchor_nanos?: number
+  /** The whole cost beside the anchor's: 4 means four times as much. */
+  multiple?: number
+  /**
+   * What members that were not asked or not waited for, because the answers before them were enough, would likely have
+   * cost, had they answered as long as the others, nano-USD; absent when there were none, or a price is not known. A
+   * vendor may bill a part of a call that was not waited for.
+   */
+  saved_nanos?: number
   /** The caller's cap, nano-USD. */
   cap_nanos?: number
 }
@@ -2101,7 +2178,10 @@ export interface LatencyReport {
 
 /** A place where less was done than asked. */
 export interface Degraded {
-  /** What was not done: `member`, `judge`, `judge_output`, `synthesis`, `debate`, `quorum`, `deadline`, `budget`. */
+  /**
+   * What was not done: `member`, `judge`, `judge_output`, `synthesis`, `fields`, `debate`, `quorum`, `deadline`,
+   * `budget`.
+   */
   step: string
   /** What happened instead, and why. */
   cause: string
@@ -2335,7 +2415,7 @@ export interface QuorumReached {
 /** The judge was asked. */
 export interface JudgeStarted {
   type: 'judge_started'
-  /** `verdict`, `analysis` or `synthesis`. */
+  /** `verdict`, `analysis`, `synthesis` or `fields`. */
   purpose: string
   /** Number of the event, from 0. */
   seq: number
@@ -2348,7 +2428,7 @@ export interface JudgeStarted {
 /** The judge answered. */
 export interface JudgeDone {
   type: 'judge_done'
-  /** `verdict`, `analysis` or `synthesis`. */
+  /** `verdict`, `analysis`, `synthesis` or `fields`. */
   purpose: string
   /** Milliseconds it took. */
   latency_ms: number
@@ -2412,6 +2492,17 @@ export interface FinalRestarted {
   run_id: string
 }
 
+/** Nothing else was told for ten seconds; the run goes on. */
+export interface Keepalive {
+  type: 'keepalive'
+  /** Number of the event, from 0. */
+  seq: number
+  /** Milliseconds since the run started. */
+  at_ms: number
+  /** Id of the run. */
+  run_id: string
+}
+
 /** The run is over. */
 export interface RunDone {
   type: 'run_done'
@@ -2439,6 +2530,7 @@ export type FusionEvent =
   | DegradedStep
   | FinalDelta
   | FinalRestarted
+  | Keepalive
   | RunDone
 
 /** What an evaluation found. */
@@ -2824,10 +2916,24 @@ export interface SettledOver {
   nanos: number
 }
 
-/** What a chat may cost at every place it may go to, in the order they would be tried. */
+/** What a request may cost, nano-USD; an amount is absent when a price that it needs is not known. */
 export interface CostEstimate {
-  /** One row per backend and model. */
+  /** Of a chat: one row per backend and model, in the order they would be tried. Empty for a fusion. */
   routes: RouteEstimate[]
+  /** Of a fusion: one row per stage. Empty for a chat. */
+  stages?: StageEstimate[]
+  /** Hardly less: the cheapest place; of a fusion, members that agree, so that nobody else is asked. */
+  low_nanos?: number
+  /**
+   * What is likely at most: the first place; of a fusion, members that differ, in `auto` and `cascade` in two of five
+   * cases.
+   */
+  expected_nanos?: number
+  /**
+   * The most: the dearest place; of a fusion, everything it may do at such places. What failed attempts may be billed
+   * comes on top.
+   */
+  high_nanos?: number
 }
 
 /** What one attempt at one place may cost, nano-USD; absent when its price is not known. */
@@ -2854,6 +2960,22 @@ export interface RouteEstimate {
   price_source?: CostSource
   /** Why there is no estimate: `price_unknown`, `rate_missing:input_audio`, ... */
   unknown?: string
+}
+
+/** What a stage of a fusion may cost, nano-USD; an amount is absent when a price that it needs is not known. */
+export interface StageEstimate {
+  /** `members`, `debate`, `judge`, `synthesis`: as in a report's `by_stage`. */
+  stage: string
+  /** Most calls, repeated ones included. */
+  calls: number
+  /** Hardly less; 0 where the stage is not needed when members agree. */
+  low_nanos?: number
+  /** What is likely at most. */
+  expected_nanos?: number
+  /** The most. */
+  high_nanos?: number
+  /** Models without a known price. */
+  unknown?: string[]
 }
 
 /** How vendors' reports and the ledger agree. */

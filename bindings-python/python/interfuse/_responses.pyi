@@ -403,18 +403,29 @@ class FusionReport(Record):
     """Id of the run; the same in the ledger."""
     mode: FusionMode
     """Mode asked for."""
+    mode_used: FusionMode
+    """Mode that gave the answer: `auto` may have gone over to `best_of` or `merge`, and a merge that could not be made to
+    `best_of` or `vote`."""
     started_ms: int
     """Milliseconds since 1970-01-01 UTC."""
+    seed: str
+    """What labels and orders were drawn from, in hexadecimal: the same for the same request."""
     prompt_version: int
     """Version of the judge's instructions."""
+    tags: dict[str, str] | None
+    """Labels of the run, as in the ledger."""
     decision: Decision
     """How the answer came about."""
     members: list[MemberReport]
     """Every member, in the pool's order."""
+    agreement: Agreement | None
+    """Who says the same, and how alike any two answers are; absent with fewer than two usable answers."""
     analysis: Analysis | None
     """What the judge found, when it compared the answers."""
     judges: list[JudgeReport]
     """Every call to the judge."""
+    fields: list[FieldReport] | None
+    """How each field was decided, where answers under a JSON schema were put together."""
     debate: list[DebateTurn] | None
     """Every second look of a debate."""
     cost: CostReport
@@ -434,17 +445,19 @@ class Decision(Record):
     members: list[str]
     """Ids of the members whose answers went into it."""
     method: str
-    """`judge`, `agreement`, `single_answer`, `anchor`, `evidence`."""
+    """`judge`, `agreement`, `single_answer`, `anchor`, `evidence`, `fields`, `guard`, `escalated`."""
     anchor: str
     """Id of the anchor."""
     swap_consistent: bool | None
     """Whether two verdicts in opposite orders agreed; absent when there were not two."""
     why: str
-    """The decision in one sentence."""
+    """Why, in a few words."""
+    margin: float | None
+    """How far the first of `evidence` is ahead of the second, log-odds; absent where there are not two."""
     evidence: list[Evidence] | None
     """The different answers with what speaks for each, the strongest first; empty when there was nothing to weigh."""
 
-FinalSource: TypeAlias = Literal["member", "merged"]
+FinalSource: TypeAlias = Literal["member", "merged", "fields"]
 """Where the final answer comes from."""
 
 class Evidence(Record):
@@ -470,14 +483,22 @@ class MemberReport(Record):
     """Model asked for."""
     provider: str | None
     """Provider that served it."""
+    family: str | None
+    """Family of the model (`gpt`, `claude`, `llama`, ...), by its name; absent when the name tells none."""
+    prior: float | None
+    """The chance to be right that it was taken to have; absent when nothing was decided."""
     status: MemberStatus
     """How it ended."""
     reason: str | None
     """Why, when not `ok`."""
     error: ErrorKind | None
     """Kind of failure."""
+    http_status: int | None
+    """HTTP status of the failure."""
     content: str | None
     """Its answer (its first one, in a debate)."""
+    answer: str | None
+    """The closed answer that was read out of it."""
     tool_calls: list[ToolCall] | None
     """Its tool calls."""
     finish_reason: str | None
@@ -486,16 +507,22 @@ class MemberReport(Record):
     """Its tokens, where reported."""
     cost_nanos: int | None
     """Nano-USD; absent when unknown."""
+    start_ms: int | None
+    """When it was asked, milliseconds after the run's start; absent when it was not."""
     latency_ms: int
     """From its start to its end, milliseconds."""
     ttft_ms: int | None
     """To its first content, milliseconds."""
     attempts: int
     """Attempts made."""
+    hedged: bool | None
+    """Whether a second attempt was made beside a slow one (`hedge`)."""
+    cached: bool | None
+    """Whether a kept answer was used (`cache`)."""
     scores: Scores | None
     """The judge's scores, mean over its verdicts, each 0 to 10."""
     flags: list[str] | None
-    """Marks such as `truncated` or `instructs_judge`."""
+    """Marks such as `truncated`, `instructs_judge` or `repaired` (its JSON was taken out of what stood around it)."""
     explanation: Explanation | None
     """How its backend was chosen, when the request or the configuration asks for it."""
 
@@ -511,6 +538,17 @@ class Scores(Record):
     """Does it do what was asked."""
     completeness: float
     """Is anything missing."""
+
+class Agreement(Record):
+    """How alike the usable answers are."""
+
+    members: list[str]
+    """Ids of the members with a usable answer, in the pool's order."""
+    matrix: list[list[float]]
+    """Row by row, for every two of them: 1 where they say the same, 0 where closed answers or tool calls differ, else the
+    share of three-letter pieces that their texts have in common (Jaccard), of the first 16384 characters of each."""
+    groups: list[list[str]]
+    """Who says the same, the first member's group first."""
 
 class Analysis(Record):
     """A comparison of the answers (OpenRouter Fusion's five lists)."""
@@ -562,7 +600,7 @@ class JudgeReport(Record):
     """One call to the judge."""
 
     purpose: str
-    """`verdict`, `analysis` or `synthesis`."""
+    """`verdict`, `analysis`, `synthesis` or `fields`."""
     model: str
     """Model asked for."""
     provider: str | None
@@ -581,8 +619,29 @@ class JudgeReport(Record):
     """Its tokens, where reported."""
     cost_nanos: int | None
     """Nano-USD; absent when unknown."""
+    start_ms: int | None
+    """When it was asked, milliseconds after the run's start."""
     latency_ms: int
     """Milliseconds."""
+
+class FieldReport(Record):
+    """One place of a structured answer, and who said what there."""
+
+    pointer: str
+    """Where it is in the answer, as a JSON Pointer; an entry that was left out of a list has `-` for its place."""
+    method: str
+    """`agreement` (all say it), `vote` (most do), `median` (of measured numbers), `medoid` (the text most like the others),
+    `judge`, `anchor` (nothing outweighs it) or `prior`."""
+    said: list[FieldSupport]
+    """What was said there, what stands in the answer first."""
+
+class FieldSupport(Record):
+    """One value, and who gives it."""
+
+    value: Any
+    """The value; absent where they leave the place out."""
+    members: list[str]
+    """Member ids."""
 
 class DebateTurn(Record):
     """One member's second look."""
@@ -605,6 +664,8 @@ class DebateTurn(Record):
     """Its tokens, where reported."""
     cost_nanos: int | None
     """Nano-USD; absent when unknown."""
+    start_ms: int | None
+    """When it was asked, milliseconds after the run's start."""
     latency_ms: int
     """Milliseconds."""
 
@@ -625,6 +686,12 @@ class CostReport(Record):
     """Calls whose cost is unknown."""
     anchor_nanos: int | None
     """What the anchor's answer alone cost, nano-USD; the price of not fusing."""
+    multiple: float | None
+    """The whole cost beside the anchor's: 4 means four times as much."""
+    saved_nanos: int | None
+    """What members that were not asked or not waited for, because the answers before them were enough, would likely have
+    cost, had they answered as long as the others, nano-USD; absent when there were none, or a price is not known. A
+    vendor may bill a part of a call that was not waited for."""
     cap_nanos: int | None
     """The caller's cap, nano-USD."""
 
@@ -644,7 +711,8 @@ class Degraded(Record):
     """A place where less was done than asked."""
 
     step: str
-    """What was not done: `member`, `judge`, `judge_output`, `synthesis`, `debate`, `quorum`, `deadline`, `budget`."""
+    """What was not done: `member`, `judge`, `judge_output`, `synthesis`, `fields`, `debate`, `quorum`, `deadline`,
+    `budget`."""
     cause: str
     """What happened instead, and why."""
     error: ErrorKind | None
@@ -756,6 +824,8 @@ class EmbeddingUsage(Record):
 class Fused(Record):
     """The fused answer and the evidence for it."""
 
+    def to_html(self) -> str:
+        """The whole story as one HTML page that needs no network and runs no script."""
     id: str
     """Id of the run."""
     text: str
@@ -864,7 +934,7 @@ class JudgeStarted(Record):
 
     type: Literal["judge_started"]
     purpose: str
-    """`verdict`, `analysis` or `synthesis`."""
+    """`verdict`, `analysis`, `synthesis` or `fields`."""
     seq: int
     """Number of the event, from 0."""
     at_ms: int
@@ -877,7 +947,7 @@ class JudgeDone(Record):
 
     type: Literal["judge_done"]
     purpose: str
-    """`verdict`, `analysis` or `synthesis`."""
+    """`verdict`, `analysis`, `synthesis` or `fields`."""
     latency_ms: int
     """Milliseconds it took."""
     seq: int
@@ -939,6 +1009,17 @@ class FinalRestarted(Record):
     run_id: str
     """Id of the run."""
 
+class Keepalive(Record):
+    """Nothing else was told for ten seconds; the run goes on."""
+
+    type: Literal["keepalive"]
+    seq: int
+    """Number of the event, from 0."""
+    at_ms: int
+    """Milliseconds since the run started."""
+    run_id: str
+    """Id of the run."""
+
 class RunDone(Record):
     """The run is over."""
 
@@ -965,6 +1046,7 @@ FusionEvent: TypeAlias = (
     | DegradedStep
     | FinalDelta
     | FinalRestarted
+    | Keepalive
     | RunDone
 )
 """One event of a fusion's stream, in order of `seq`."""
@@ -1319,10 +1401,20 @@ class SettledOver(Record):
     """By how much together, nano-USD."""
 
 class CostEstimate(Record):
-    """What a chat may cost at every place it may go to, in the order they would be tried."""
+    """What a request may cost, nano-USD; an amount is absent when a price that it needs is not known."""
 
     routes: list[RouteEstimate]
-    """One row per backend and model."""
+    """Of a chat: one row per backend and model, in the order they would be tried. Empty for a fusion."""
+    stages: list[StageEstimate] | None
+    """Of a fusion: one row per stage. Empty for a chat."""
+    low_nanos: int | None
+    """Hardly less: the cheapest place; of a fusion, members that agree, so that nobody else is asked."""
+    expected_nanos: int | None
+    """What is likely at most: the first place; of a fusion, members that differ, in `auto` and `cascade` in two of five
+    cases."""
+    high_nanos: int | None
+    """The most: the dearest place; of a fusion, everything it may do at such places. What failed attempts may be billed
+    comes on top."""
 
 class RouteEstimate(Record):
     """What one attempt at one place may cost, nano-USD; absent when its price is not known."""
@@ -1345,6 +1437,22 @@ class RouteEstimate(Record):
     """Where the price comes from."""
     unknown: str | None
     """Why there is no estimate: `price_unknown`, `rate_missing:input_audio`, ..."""
+
+class StageEstimate(Record):
+    """What a stage of a fusion may cost, nano-USD; an amount is absent when a price that it needs is not known."""
+
+    stage: str
+    """`members`, `debate`, `judge`, `synthesis`: as in a report's `by_stage`."""
+    calls: int
+    """Most calls, repeated ones included."""
+    low_nanos: int | None
+    """Hardly less; 0 where the stage is not needed when members agree."""
+    expected_nanos: int | None
+    """What is likely at most."""
+    high_nanos: int | None
+    """The most."""
+    unknown: list[str] | None
+    """Models without a known price."""
 
 class Reconciliation(Record):
     """How vendors' reports and the ledger agree."""

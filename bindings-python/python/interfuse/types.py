@@ -454,7 +454,7 @@ class FusionOptions(TypedDict, total=False):
     guard: bool | None
     """Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
     orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
-    text back until it is compared."""
+    text back until it is compared. Fields put together under a JSON schema are compared so only with `true`."""
     max_cost_usd: str | None
     """Most the whole fusion may cost, decimal USD as text ("0.05"). No call starts once the known cost has reached it,
     or when the estimate of its stage does not fit in what is left; what is left out stands in `degraded`. A call in
@@ -631,7 +631,7 @@ class FuseParams(TypedDict, total=False):
     guard: bool | None
     """Whether a merged answer is compared with the best single one (two more calls), which is returned if it wins in both
     orders. By default it is, but for a `merge` that is streamed, whose text comes as it is written; `true` holds that
-    text back until it is compared."""
+    text back until it is compared. Fields put together under a JSON schema are compared so only with `true`."""
     max_cost_usd: str | None
     """Most the call may cost, all its attempts together, decimal USD as text ("0.05"). An attempt that might cost more than
     is left of it is not made. Of a fusion: as its options say. Not sent."""
