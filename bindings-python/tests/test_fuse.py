@@ -33,6 +33,11 @@ def up(start: Start) -> Upstream:
             "when": {"model": "m-j", "body": {"response_format": {"type": "json_schema"}}},
             "then": {"answer": json.dumps(ANALYSIS)},
         },
+        # Streamed, one reply compares, says the code it was told, and answers.
+        {
+            "when": {"model": "m-j", "body": {"stream": True}},
+            "then": {"answer": json.dumps(ANALYSIS) + "\nANSWER {{code}}\nThe federal city is Bern.", "capture": {"code": "ANSWER ([0-9a-f]{8})"}},
+        },
         answers("m-j", "The federal city is Bern."),
     )
 
@@ -57,18 +62,20 @@ def test_a_page_and_a_card(up: Upstream) -> None:
     page = f.to_html()
     assert page.startswith("<!doctype html>") and "Who said what" in page and "It is Bern, the federal city." in page
     shown = f._repr_mimebundle_()
+    assert shown is not None
     assert shown["text/html"].startswith('<article class="interfuse-card">') and "The federal city is Bern." in shown["text/plain"]
     chat = interfuse.Client(up.config).chat.completions.create(model="up/m-a", messages=[{"role": "user", "content": "Capital?"}])
     assert chat._repr_mimebundle_() is None
-    with pytest.raises(TypeError, match="fused"):
+    with pytest.raises(TypeError, match="only a fusion"):
         chat.to_html()
 
 
 def test_what_a_fusion_may_cost(up: Upstream) -> None:
     client = interfuse.Client({**up.config, "prices": {m: {"input": "1", "output": "10"} for m in [*POOL, "up/m-j"]}})
     told = client.estimate("Capital?", pool=POOL, judge="up/m-j", mode="merge", max_tokens=100)
+    assert told.stages and told.low_nanos and told.expected_nanos and told.high_nanos
     assert [stage.stage for stage in told.stages] == ["members", "judge", "synthesis"]
-    assert 0 < told.low_nanos < told.expected_nanos < told.high_nanos
+    assert told.low_nanos < told.expected_nanos < told.high_nanos
     assert client.estimate(model="up/m-a", messages=[{"role": "user", "content": "Capital?"}]).stages is None
 
 

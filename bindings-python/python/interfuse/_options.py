@@ -183,6 +183,8 @@ class BaseClient:
         @overload
         def estimate(self, prompt: str | None = None, **request: Unpack[types.FuseParams]) -> CostEstimate: ...
 
+        def estimate(self, prompt: str | None = None, **request: Any) -> CostEstimate: ...
+
     else:
 
         def estimate(self, prompt=None, **request):

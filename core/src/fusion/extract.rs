@@ -99,6 +99,12 @@ impl Reader {
         self.letter_of(gold).unwrap_or_else(|| self.spelled(gold))
     }
 
+    /// Whether a text gives a known answer: it is read out of it, or is all that it says.
+    pub fn gives(&self, text: &str, gold: &str) -> bool {
+        let said = self.read(text).unwrap_or_else(|| self.spelled(parse::after_thinking(text)));
+        said == self.gold(gold)
+    }
+
     fn auto(&self, text: &str) -> Option<String> {
         if let Some(field) = answer_field(text) {
             let inside = boxed(&field).unwrap_or(&field);

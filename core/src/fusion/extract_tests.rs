@@ -37,6 +37,16 @@ fn letters_are_read_only_where_letters_are_offered() {
 }
 
 #[test]
+fn a_known_answer_is_read_or_is_all_that_was_said() {
+    let gives = |question: &str, text: &str, gold: &str| Reader::of_question(question).gives(text, gold);
+    assert!(gives("What is the capital?", "Bern.", "bern"));
+    assert!(gives("What is the capital?", "<think>Zurich?</think>\n**Bern**", "Bern."));
+    assert!(gives(NUMBER, "So 3 - 1 = 2 are left.", "2"));
+    assert!(!gives("What is the capital?", "Not Bern.", "Bern"));
+    assert!(!gives(NUMBER, "2 were broken, so 5 are left.", "2"), "what is read is the answer");
+}
+
+#[test]
 fn numbers_are_read_where_a_number_is_asked_for() {
     for (text, expected) in [
         ("16 - 7 = 9\n#### 9", "9"),

@@ -346,7 +346,7 @@ impl Prepared {
         let started = tokio::time::Instant::now();
         match Run::new(plan, Arc::new(contending), Arc::<Memory>::default(), false).execute().await {
             Ok(fused) => {
-                let right = item.gold.as_deref().map(|gold| reader.read(&fused.text) == Some(reader.gold(gold)));
+                let right = item.gold.as_deref().map(|gold| reader.gives(&fused.text, gold));
                 let cost = &fused.report.cost;
                 let outcome = ItemOutcome {
                     right,
