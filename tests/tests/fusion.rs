@@ -235,7 +235,7 @@ async fn a_winner_is_streamed_in_the_pieces_in_which_it_was_written() {
         {"answer": "Bern, which never was finished", "breaks": {"after": 3, "then": [{"reset": true}]}}, {"answer": BERN}]});
     let up = upstream(json!([answers("m-a", ZURICH), broken, answers("m-c", GENEVA), verdict(BERN)])).await;
     let client = client(&up, json!({"retries": {"max_retries": 2}}));
-    let (all, error) = events(&client, ask("best_of", json!({}))).await;
+    let (all, error) = events(&client, ask("best_of", json!({"quorum": 3}))).await;
     assert!(error.is_none(), "{error:?}");
     let deltas: Vec<_> = all
         .iter()

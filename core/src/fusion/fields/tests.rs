@@ -1,3 +1,5 @@
+//! Tests of merging structured answers field by field.
+
 use serde_json::{Value, json};
 
 use super::tree::Tree;
