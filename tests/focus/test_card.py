@@ -14,7 +14,7 @@ from test_page import FAULTS, browser
 
 __all__ = ["browser"]
 
-CARD_FAULTS = FAULTS.replace(".card", ".if-frame")
+CARD_FAULTS = FAULTS.replace("?? document.body", "?? e.closest('.interfuse-card') ?? document.body").replace("'.card", "'.if-frame").replace(", .card", ", .if-frame")
 
 LONG = "Bern is where the federal parliament and the government sit; the constitution names no capital. " * 12
 CODE = "The shortest way:\n\n```rust\nfn main() {\n    println!(\"{}\", [1, 2, 3].iter().map(|n| n * n).sum::<i32>());\n}\n```\n\nIt prints 14."
@@ -135,7 +135,7 @@ CARDS = {"whole": _whole, "one": lambda: _fused([_member(1)]), "hostile": _hosti
 def test_the_card_is_whole_and_readable(browser: Browser, tmp_path: Path, name: str, part: bool, width: int, scheme: Any) -> None:
     html = fused_html(CARDS[name](), part)
     if part:
-        html = f"<!doctype html><meta charset=utf-8><style>body{{margin:0}}p{{color:rgb(1,2,3)}}</style><p id=own>A notebook.</p>{html}"
+        html = f"<!doctype html><meta charset=utf-8><style>body{{margin:0;background:#fff}}p{{color:rgb(1,2,3)}}</style><p id=own>A notebook.</p>{html}"
     file = tmp_path / "card.html"
     file.write_text(html, encoding="utf-8")
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=True)

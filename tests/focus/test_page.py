@@ -27,7 +27,8 @@ FAULTS = """() => {
     }
   }
   for (const e of document.querySelectorAll('.card span, .card td, .card th, .card p, .card h2, .card h3, .card li, .card svg')) {
-    if (shown(e)) inside(e, e.closest('.card'), e.tagName)
+    // What rolls in a window of its own may be wider than that.
+    if (shown(e) && !e.closest('.if-scroll')) inside(e, e.closest('.card'), e.tagName)
   }
   const off = (list, what) => {
     const seen = [...list].filter(shown)

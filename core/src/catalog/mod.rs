@@ -34,11 +34,20 @@ pub use target::{Policy, is_virtual};
 
 /// Embedded providers.
 pub const PROVIDERS_TOML: &str = include_str!("../../data/providers.toml");
-/// Embedded models and prices.
-pub const MODELS_JSON: &str = include_str!("../../data/models.json");
+/// Embedded models and prices, `data/models.json`, as the build packed them.
+const MODELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/models.json.deflate"));
+
+/// The embedded models and prices as the document they were written as.
+///
+/// # Errors
+/// `internal` if the library is damaged.
+pub fn models_json() -> Result<String> {
+    let unpacked = miniz_oxide::inflate::decompress_to_vec(MODELS).ok().and_then(|text| String::from_utf8(text).ok());
+    unpacked.ok_or_else(|| Error::new(ErrorKind::Internal, "the embedded table of models cannot be unpacked"))
+}
 
 static PROVIDERS: OnceCell<Arc<Providers>> = OnceCell::new();
-static MODELS: OnceCell<Arc<Models>> = OnceCell::new();
+static BUILTIN: OnceCell<Arc<Models>> = OnceCell::new();
 
 /// Providers, models and prices. Cheap to make and to clone.
 #[derive(Debug, Clone, Default)]
@@ -121,7 +130,7 @@ impl Catalog {
     pub fn models(&self) -> Result<&Models> {
         match &self.models {
             Some(own) => Ok(own),
-            None => Ok(MODELS.get_or_try_init(|| Models::read(MODELS_JSON).map(Arc::new))?),
+            None => Ok(BUILTIN.get_or_try_init(|| Models::read(&models_json()?).map(Arc::new))?),
         }
     }
 

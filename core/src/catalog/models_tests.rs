@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::catalog::{Catalog, Class, LongContext, MODELS_JSON, Rates};
+use crate::catalog::{Catalog, Class, LongContext, Rates, models_json};
 
 #[test]
 fn every_embedded_row_parses_and_is_sound() {
-    let models = Models::parse(MODELS_JSON).unwrap();
+    let models = Models::parse(&models_json().unwrap()).unwrap();
     assert_eq!(models.rows().len(), 197);
     let tags: Vec<&str> = models.sources().iter().map(|s| s.tag.as_str()).collect();
     let mut priced = 0;
