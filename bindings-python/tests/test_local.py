@@ -185,6 +185,22 @@ def test_three_members_and_a_judge_fuse_a_real_answer_for_nothing(server: local.
     assert fused.report.cost.total_nanos == 0
 
 
+@needs_model
+@pytest.mark.parametrize("mode", ["auto", "vote", "cascade", "best_of", "debate"])
+def test_every_mode_ends_with_an_answer_of_a_member_or_the_judge(server: local.LocalServer, mode: Any) -> None:
+    demo = local.demo_pool(server)
+    for member in demo["pool"]:
+        member["max_tokens"] = 24
+    demo["judge"]["max_tokens"] = 120
+    demo["max_tokens"] = 24
+    fused = Client(server.config()).fuse("Why is the sky blue?", mode=mode, **demo)
+    said = [m.content for m in fused.report.members] + [turn.content for turn in fused.report.debate or []]
+    assert fused.text in said
+    assert fused.report.mode == mode
+    # Nobody's verdict was lost for its form: llama.cpp held the judge to the schema.
+    assert [loss for loss in fused.report.degraded or [] if loss.step == "judge_output"] == []
+
+
 STARTED = f"""
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("local", {local.__file__!r})
