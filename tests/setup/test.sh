@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Every test there is, in an order that builds each thing once: the C library, the Python package and the Node addon with
 # their own tests, then Rust's, whose parity scenarios run through all three, then the faults, then the judges from outside
-# (the vendors' SDKs, the clients that run on interfuse, FOCUS' validator). A part that is missing or cannot build
-# counts as a failure; the others still run. PARTS="c python" runs some parts only and says so.
+# (the vendors' SDKs, the clients that run on interfuse, FOCUS' validator), then a fuzzer. A part that is missing or cannot
+# build counts as a failure; the others still run. PARTS="c python" runs some parts only and says so.
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
-all_parts="c python node rust faults vendors compat focus"
+all_parts="c python node rust faults vendors compat focus fuzz"
 parts=${PARTS:-$all_parts}
 logs=$TARGET/test-logs
 mkdir -p "$logs"
@@ -47,6 +47,8 @@ read_node()   { awk '/^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { n[$
     END { print n["pass"]+0, n["fail"]+n["cancelled"]+0, n["skipped"]+n["todo"]+0 }' "$1"; }
 # The C runner closes with one plain line per language: "C: N passed, M failed".
 read_plain()  { awk -v name="$2:" '$1 == name && $3 == "passed," { p += $2; f += $4 } END { print p+0, f+0, 0 }' "$1"; }
+# One figure for each target that held, and one line for each input that one did not hold for.
+read_fuzz()   { awk '/^stat::number_of_executed_units/ { p++ } /^kept: / { f++ } END { print p+0, f+0, 0 }' "$1"; }
 # The player of faults closes with its tally.
 read_last()   { tail -n 1 "$1" | awk '$2 == "passed," { p = $1; f = $3 } END { print p+0, f+0, 0 }'; }
 
@@ -111,6 +113,13 @@ part_focus() {
     package focus
     bash "$SETUP/machine.sh" focus && step exports bash "$SETUP/focus.sh" built
     count Focus exports $? read_pytest
+}
+
+# A few seconds for each target, beside the kept inputs, which `cargo test` tries in any case.
+part_fuzz() {
+    title "Made-up inputs"
+    step fuzz env FUZZ_SECONDS="${FUZZ_SECONDS:-5}" bash "$SETUP/fuzz.sh"
+    count Fuzz fuzz $? read_fuzz
 }
 
 for part in $all_parts; do

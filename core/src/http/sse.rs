@@ -63,10 +63,10 @@ impl SseParser {
             let (head, rest) = piece.split_at(end);
             self.after_cr = rest[0] == b'\r';
             piece = &rest[1..];
+            self.check(self.line.len() + head.len())?;
             if self.line.is_empty() {
                 self.take_line(head, &mut on_event)?;
             } else {
-                self.check(self.line.len() + head.len())?;
                 self.line.extend_from_slice(head);
                 let line = std::mem::take(&mut self.line);
                 let taken = self.take_line(&line, &mut on_event);

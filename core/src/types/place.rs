@@ -140,7 +140,8 @@ fn string_end(text: &[u8], at: usize) -> usize {
 /// Just after the number, `true`, `false` or `null` that begins at `at`.
 fn word_end(text: &[u8], at: usize) -> usize {
     let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':') || byte.is_ascii_whitespace();
-    text.get(at..).and_then(|rest| rest.iter().position(ends)).map_or(text.len(), |length| at + length)
+    // Whatever it begins with is part of it: there is whitespace that JSON does not know.
+    text.get(at + 1..).and_then(|rest| rest.iter().position(ends)).map_or(text.len(), |length| at + 1 + length)
 }
 
 #[cfg(test)]
@@ -261,6 +262,8 @@ mod tests {
             (r#"{"name":"a","rows":[{"count":1}"#, "rows[0]"),
             (r#"{"name":"a""#, "name"),
             ("{\n\n\"name\": nul}", "name"),
+            // A form feed is no whitespace of JSON.
+            ("{\"name\"\u{c}: 1}", "name"),
         ] {
             assert_eq!(place(text), path, "{text}");
         }

@@ -1,4 +1,4 @@
-//! Feeds the fuzzer's inputs to `interfuse_tests::fuzz::config`, which says what must hold.
+//! Feeds the fuzzer's inputs to `interfuse_fuzz::fuzz::config`, which says what must hold.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| interfuse_tests::fuzz::config(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| interfuse_fuzz::fuzz::config(data));

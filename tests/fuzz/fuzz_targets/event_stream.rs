@@ -1,4 +1,4 @@
-//! Feeds the fuzzer's inputs to `interfuse_tests::fuzz::event_stream`, which says what must hold.
+//! Feeds the fuzzer's inputs to `interfuse_fuzz::fuzz::event_stream`, which says what must hold.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| interfuse_tests::fuzz::event_stream(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| interfuse_fuzz::fuzz::event_stream(data));
