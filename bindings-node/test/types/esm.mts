@@ -22,6 +22,10 @@ const stream = await client.chat.completions.create({ model: 'a/b', messages, st
 const checked: Stream<ChatCompletionChunk> = stream
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '')
 checked.controller.abort()
+const [mine, yours]: [Stream<ChatCompletionChunk>, Stream<ChatCompletionChunk>] = checked.tee()
+const answered: Response = mine.toResponse({ headers: { 'x-mine': '1' } })
+const returned = Stream.fromReadableStream<ChatCompletionChunk>(yours.toReadableStream(), new AbortController())
+for await (const chunk of returned) void [chunk.choices, answered]
 
 const embedded = await client.embeddings.create({ model: 'a/b', input: ['one', 'two'], encoding_format: 'float', dimensions: 256 })
 const vector: number[] | string = embedded.data[0]!.embedding
@@ -71,6 +75,10 @@ void [csv, written, page]
 {
   await using short = new Interfuse()
   void short.providers()
+  using soon = new Interfuse()
+  await using chunks = await soon.chat.completions.create({ model: 'a/b', messages, stream: true })
+  using same = await soon.fuse('Which?', { pool, stream: true })
+  void [chunks, same]
 }
 
 // @ts-expect-error a misspelt field
