@@ -1,5 +1,8 @@
 // What a user writes in TypeScript; checked, not run. Each `@ts-expect-error` is a mistake that must be found.
+import { createServer } from 'node:http'
+
 import { Interfuse, InterfuseError, RateLimitError, Stream } from 'interfuse'
+import { handler, nodeHandler } from 'interfuse/serve'
 import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
 
 const config: Config = { providers: { own: { base_url: 'http://localhost:8000/v1' } }, pools: { default: { pool: ['a/b'] } } }
@@ -80,6 +83,14 @@ void [csv, written, page]
   using same = await soon.fuse('Which?', { pool, stream: true })
   void [chunks, same]
 }
+
+const web: (request: Request) => Promise<Response> = handler(client, {
+  authorize: async (request, context: { user: string }) => request.headers.has('authorization') && { tags: { user: context.user } },
+})
+createServer(nodeHandler(client, { bodyLimit: 1 << 20, authorize: (_, { socket }) => socket.remoteAddress === '::1' }))
+void web
+// @ts-expect-error a misspelt option
+handler(client, { autorize: () => true })
 
 // @ts-expect-error a misspelt field
 await client.chat.completions.create({ model: 'a/b', messages, temprature: 1 })
