@@ -1,7 +1,12 @@
 // What a user writes in TypeScript; checked, not run. Each `@ts-expect-error` is a mistake that must be found.
 import { createServer } from 'node:http'
 
+import type { EmbeddingModelV3, LanguageModelV3, ProviderV3 } from '@ai-sdk/provider'
+import { embed, generateText } from 'ai'
+import { generateText as generateText7 } from 'ai-7'
 import { Interfuse, InterfuseError, RateLimitError, Stream } from 'interfuse'
+import { createInterfuse, interfuse } from 'interfuse/ai'
+import type { InterfuseMetadata, InterfuseOptions } from 'interfuse/ai'
 import { handler, nodeHandler } from 'interfuse/serve'
 import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
 
@@ -89,6 +94,19 @@ const web: (request: Request) => Promise<Response> = handler(client, {
 })
 createServer(nodeHandler(client, { bodyLimit: 1 << 20, authorize: (_, { socket }) => socket.remoteAddress === '::1' }))
 void web
+const provider: ProviderV3 = createInterfuse({ client })
+const [spoken, vectors]: [LanguageModelV3, EmbeddingModelV3] = [interfuse('interfuse/merge'), interfuse.embeddingModel('a/b')]
+const providerOptions = { interfuse: { fusion: { mode: 'merge', pool: ['a/b', 'c/d'] }, provider: { order: ['groq'] }, tags: { user: 'u' } } satisfies InterfuseOptions }
+const six = await generateText({ model: interfuse('a/b'), prompt: 'Which?', providerOptions })
+const seven = await generateText7({ model: createInterfuse({ tags: { project: 'chat' } })('a/b'), prompt: 'Which?', providerOptions })
+const paid: string | undefined = (six.providerMetadata?.interfuse as InterfuseMetadata | undefined)?.cost_usd
+await embed({ model: vectors, value: 'one' })
+void [provider, spoken, seven.text, paid]
+// @ts-expect-error no such mode
+void ({ fusion: { mode: 'vote-twice' } } satisfies InterfuseOptions)
+// @ts-expect-error a misspelt option
+createInterfuse({ timeOut: 5 })
+
 // @ts-expect-error a misspelt option
 handler(client, { autorize: () => true })
 
