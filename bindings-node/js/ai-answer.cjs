@@ -11,7 +11,9 @@ function generated({ choices: [{ message, finish_reason }], usage: used, interfu
   if (message.reasoning_content) content.push({ type: 'reasoning', text: message.reasoning_content })
   if (message.content) content.push({ type: 'text', text: message.content })
   if (message.refusal) content.push({ type: 'text', text: message.refusal })
-  for (const { id, function: { name, arguments: input } } of message.tool_calls ?? []) content.push({ type: 'tool-call', toolCallId: id, toolName: name, input })
+  for (const { id, function: called } of message.tool_calls ?? []) {
+    if (called) content.push({ type: 'tool-call', toolCallId: id, toolName: called.name, input: called.arguments })
+  }
   if (message.provider_state && content.length) content.at(-1).providerMetadata = state(message.provider_state)
   return {
     content,

@@ -39,6 +39,12 @@ function asked({ providerOptions }) {
   return rest
 }
 
+/** Further fields of a message, a part or a tool, such as `cache_control`. */
+function fields({ providerOptions }) {
+  const { provider_state: _state, ...rest } = providerOptions?.interfuse ?? {}
+  return rest
+}
+
 /** Options of the call, as interfuse's client takes them. */
 function callOptions({ abortSignal, headers = {} }) {
   const own = Object.entries(headers).filter(([name, value]) => value !== undefined && !OWN_HEADERS.includes(name.toLowerCase()))
@@ -51,9 +57,10 @@ function functions(tools = []) {
     .filter(({ type }) => type !== 'function')
     .map(({ id }) => ({ type: 'unsupported', feature: `tool ${id}`, details: 'only functions are passed to vendors' }))
   if (known.length === 0) return [undefined, warnings]
-  const told = known.map(({ name, description, inputSchema, strict }) => ({
+  const told = known.map(({ name, description, inputSchema, strict, ...tool }) => ({
     type: 'function',
     function: { name, description, parameters: inputSchema, ...(strict === undefined ? {} : { strict }) },
+    ...fields(tool),
   }))
   return [told, warnings]
 }
@@ -69,20 +76,29 @@ function format(responseFormat) {
 }
 
 /** The messages that one of the prompt's stands for. */
-function message({ role, content }) {
+function message({ role, content, ...rest }) {
+  const own = fields(rest)
   switch (role) {
     case 'system':
-      return [{ role, content }]
+      return [{ role, content, ...own }]
     case 'user':
-      return [{ role, content: content.every(({ type }) => type === 'text') && content.length === 1 ? content[0].text : content.map(part) }]
+      return [{ role, content: plain(content) ?? content.map(part), ...own }]
     case 'assistant':
-      return [assistant(content)]
+      return [{ ...assistant(content), ...own }]
     case 'tool':
       // An approval is answered by what the tool then gives, or by its denial, which is a result too.
-      return content.filter(({ type }) => type === 'tool-result').map(({ toolCallId, output }) => ({ role, tool_call_id: toolCallId, content: result(output) }))
+      return content
+        .filter(({ type }) => type === 'tool-result')
+        .map(({ toolCallId, output, ...rest }) => ({ role, tool_call_id: toolCallId, content: result(output), ...own, ...fields(rest) }))
     default:
       throw unsupported(`messages of the role ${JSON.stringify(role)} cannot be passed to vendors`)
   }
+}
+
+/** The text, where a message is nothing more. */
+function plain(content) {
+  const [only, ...more] = content
+  return only?.type === 'text' && more.length === 0 && Object.keys(fields(only)).length === 0 ? only.text : undefined
 }
 
 function assistant(content) {
@@ -139,7 +155,11 @@ function resultPart(value) {
 }
 
 /** One part of a user's message. */
-function part({ type, text, mediaType, data, filename }) {
+function part(given) {
+  return { ...shown(given), ...fields(given) }
+}
+
+function shown({ type, text, mediaType, data, filename }) {
   if (type === 'text') return { type, text }
   // ai 7 gives texts this way.
   if (data?.type === 'text') return { type: 'text', text: data.text }

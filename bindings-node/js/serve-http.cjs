@@ -4,24 +4,34 @@
 const { Readable } = require('node:stream')
 const { pipeline } = require('node:stream/promises')
 
-/** Lets `serve(request, context, signal)` answer; a client that leaves aborts the signal. */
+/** Lets `serve.respond(request, context, signal)` answer; a client that leaves aborts the signal. Never rejects. */
 async function exchange(req, res, serve) {
   const leaving = new AbortController()
-  const left = () => {
+  res.once('close', () => {
     if (!res.writableFinished) leaving.abort()
-  }
-  res.once('close', left)
-  const response = await serve(webRequest(req), req, leaving.signal)
-  if (res.destroyed) return void response.body?.cancel().catch(() => undefined)
-  res.writeHead(response.status, Object.fromEntries(response.headers))
-  if (!response.body) return void res.end()
+  })
   try {
-    await pipeline(Readable.fromWeb(response.body), res)
+    await write(res, await serve.respond(webRequest(req), req, leaving.signal))
   } catch (error) {
-    // A client that left has nobody to tell; else the connection is cut, which tells it.
-    if (!leaving.signal.aborted) throw error
+    // An answer that cannot be written any further is cut off, which tells the client.
+    if (!leaving.signal.aborted) serve.fault(error, req)
+    res.destroy()
   }
 }
+
+async function write(res, response) {
+  if (res.destroyed) return void (await response.body?.cancel())
+  res.statusCode = response.status
+  for (const [name, value] of response.headers) {
+    if (name === 'set-cookie') res.appendHeader(name, value)
+    else res.setHeader(name, value)
+  }
+  if (response.body) await pipeline(Readable.fromWeb(response.body), res)
+  else res.end()
+}
+
+/** Methods that a web request may not have; an unknown one is refused as these are. */
+const FORBIDDEN = ['CONNECT', 'TRACE', 'TRACK']
 
 function webRequest(req) {
   const headers = new Headers()
@@ -31,7 +41,8 @@ function webRequest(req) {
   const bodiless = req.method === 'GET' || req.method === 'HEAD'
   const body = bodiless ? {} : { body: given(req) ?? incoming(req), duplex: 'half' }
   // The host is what the client says it is; nothing here depends on it.
-  return new Request(new URL(`http://localhost${req.url.startsWith('/') ? req.url : '/'}`), { method: req.method, headers, ...body })
+  const method = FORBIDDEN.includes(req.method) ? 'UNKNOWN' : req.method
+  return new Request(`http://localhost${req.url.startsWith('/') ? req.url : '/'}`, { method, headers, ...body })
 }
 
 /** The body, where a parser of the framework has read it already. */

@@ -14,7 +14,7 @@ const KEEP_ALIVE = 15_000
 /** `(Request) => Promise<Response>`, for Hono, Next.js and whatever else speaks these. */
 function handler(client, options) {
   const serve = server(client, options)
-  return (request, context) => serve(request, context, request.signal)
+  return (request, context) => serve.respond(request, context, request.signal)
 }
 
 /** `(req, res) => Promise<void>`, for `node:http`, Express, Fastify. */
@@ -23,28 +23,27 @@ function nodeHandler(client, options) {
   return (req, res) => exchange(req, res, serve)
 }
 
-function server(client, { authorize, bodyLimit = BODY_LIMIT, keepAliveMs = KEEP_ALIVE, onError = print } = {}) {
-  return async (request, context, signal) => {
+function server(client, { authorize, bodyLimit = BODY_LIMIT, keepAliveMs: keepAlive = KEEP_ALIVE, onError = print } = {}) {
+  async function respond(request, context, signal) {
     try {
       const { pathname } = new URL(request.url)
       const allowed = authorize ? await authorize(request, context) : true
       if (isResponse(allowed)) return allowed
       if (allowed !== true && (allowed === null || typeof allowed !== 'object')) throw unauthorized()
       const call = asked(request.method, pathname)
-      const read = () => text(request, bodyLimit)
-      return await call(client, { read, signal, keepAlive: keepAliveMs, laid: allowed === true ? undefined : allowed })
+      return await call(client, { read: () => text(request, bodyLimit), signal, keepAlive, laid: allowed === true ? undefined : allowed })
     } catch (error) {
       const response = failed(error)
       if (response) return response
       // What is none of ours may hold anything: it is for the server to see, not for its clients.
-      const left = signal.aborted || error?.code === 'ECONNRESET'
-      if (!left) onError(error, request)
+      if (!signal.aborted && error?.code !== 'ECONNRESET') onError(error, request)
       return failed(new Refused(500, 'internal', 'the server failed'))
     } finally {
       // What was not wanted is not waited for either.
       if (!request.bodyUsed) request.body?.cancel().catch(() => undefined)
     }
   }
+  return { respond, fault: onError }
 }
 
 function print(error) {

@@ -15,10 +15,10 @@ export interface ServeOptions<Context = unknown> {
   /** Milliseconds of silence after which a stream sends a comment, so that nobody in between gives up; 15000 by default, 0 for never. */
   keepAliveMs?: number
   /**
-   * Told what is none of interfuse's errors, such as what `authorize` throws; the client gets status 500 and nothing of it.
-   * Printed to `console.error` by default.
+   * Told what is none of interfuse's errors, such as what `authorize` throws; the client gets status 500, or is cut off, and nothing
+   * of it. Printed to `console.error` by default.
    */
-  onError?(error: unknown, request: Request): void
+  onError?(error: unknown, request: Request | IncomingMessage): void
 }
 
 /** What `authorize` says. */

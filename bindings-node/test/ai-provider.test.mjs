@@ -215,6 +215,18 @@ for (const [name, ai] of [['ai 6', ai6], ['ai 7', ai7]]) describe(name, () => {
     assert.match(errors[0].message, /began anew/)
   })
 
+  test('fields of messages, parts and tools', async (t) => {
+    const up = await upstream(t, [{ then: { json: { id: 'msg', type: 'message', role: 'assistant', model: 'm', content: [{ type: 'text', text: 'ok' }], stop_reason: 'end_turn', usage: { input_tokens: 3, output_tokens: 1 } } } }])
+    const provider = createInterfuse({ config: { providers: { anthropic: { base_url: up.base.replace(/\/v1$/, ''), api_key: 'key' } } } })
+    const providerOptions = { interfuse: { cache_control: { type: 'ephemeral' } } }
+    await generateText({
+      model: provider('anthropic/m'), maxOutputTokens: 9,
+      messages: [{ role: 'user', content: [{ type: 'text', text: 'A long text.', providerOptions }, { type: 'text', text: 'Where?' }] }],
+    })
+    const [{ body }] = await up.settled()
+    assert.deepEqual(body.messages[0].content, [{ type: 'text', text: 'A long text.', cache_control: { type: 'ephemeral' } }, { type: 'text', text: 'Where?' }])
+  })
+
   test('embeddings', async (t) => {
     const data = (from, to) => Array.from({ length: to - from }, (_, index) => ({ object: 'embedding', index, embedding: [from + index] }))
     const list = (from, to) => ({ when: { body_contains: `"n${from}"` }, then: { json: { object: 'list', model: 'e', data: data(from, to), usage: { prompt_tokens: 1, total_tokens: 1 } } } })

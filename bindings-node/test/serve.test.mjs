@@ -127,6 +127,25 @@ test('what is no request of ours is refused in OpenAI\'s form', async (t) => {
   assert.deepEqual(await up.log(), [])
 })
 
+test('a request that no web request can be made of harms nobody', async (t) => {
+  const faults = []
+  const { base, openai } = await serving(t, [{ then: { answer: 'ok' } }], { onError: (error) => faults.push(error) })
+  for (const [method, path] of [['TRACE', '/v1/models'], ['OPTIONS', '*'], ['PUT', '/v1/models'], ['GET', '/v1/models/%ff']]) {
+    const request = httpRequest(base, { method, path }).end()
+    const status = await once(request, 'response').then(([response]) => response.resume().statusCode, (error) => error.code)
+    assert.equal(status, { TRACE: 405, OPTIONS: 404, PUT: 405, GET: 404 }[method])
+  }
+  assert.deepEqual(faults, [])
+  assert.equal((await openai.chat.completions.create({ model: 'up/m', messages })).choices[0].message.content, 'ok')
+})
+
+test('an answer of one\'s own keeps its cookies', async (t) => {
+  const headers = [['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-mine', '1']]
+  const { base } = await serving(t, [], { authorize: () => new Response(null, { status: 204, headers }) })
+  const response = await fetch(`${base}/models`)
+  assert.deepEqual([response.status, response.headers.getSetCookie(), response.headers.get('x-mine')], [204, ['a=1', 'b=2'], '1'])
+})
+
 test('a body without a length is cut at the limit, and the answer still comes', async (t) => {
   const { base } = await serving(t, [], { bodyLimit: 1000 })
   const request = httpRequest(`${base}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' } })
