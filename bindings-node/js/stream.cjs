@@ -104,9 +104,7 @@ class Stream {
       throw this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
     }
     if (batch === null || this.#ended) {
-      const told = !this.#ended && !this.#state.left && this.#state.aborted
       this.#end()
-      if (told) throw aborted(told)
       return { value: undefined, done: true }
     }
     const items = typeof batch === 'string' ? JSON.parse(batch) : batch

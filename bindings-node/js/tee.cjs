@@ -30,8 +30,6 @@ function halves(items, leave) {
 
   function pull() {
     const result = items.next()
-    // Told to who reads it; the other half may never do so.
-    result.catch(() => undefined)
     for (const one of both) one.take(result)
   }
 

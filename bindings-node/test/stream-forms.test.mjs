@@ -97,8 +97,10 @@ test('two read one stream at their own speed', async (t) => {
 test('a stream of two readers ends when both have left', async (t) => {
   const up = await upstream(t, [{ then: endless('In ', 'Bern') }])
   const [one, two] = (await open(new Interfuse({ config: up.config }), 'up/m')).tee()
-  assert.equal(text((await one.next()).value), 'In ')
-  await one.return()
+  assert.deepEqual([text((await one.next()).value), text((await one.next()).value)], ['In ', 'Bern'])
+  const early = one.next()
+  one.abort()
+  assert.deepEqual(await early, { value: undefined, done: true })
   const read = [await two.next(), await two.next()].map(({ value }) => text(value))
   assert.deepEqual(read, ['In ', 'Bern'])
   assert.equal((await up.log())[0].client_closed_ms ?? null, null)
