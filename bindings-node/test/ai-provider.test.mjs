@@ -60,6 +60,17 @@ for (const [name, ai] of [['ai 6', ai6], ['ai 7', ai7]]) describe(name, () => {
     assert.notEqual((await up.settled()).at(-1).client_closed_ms ?? null, null)
   })
 
+  test('a stream of the model itself ends its call when it is cancelled', async (t) => {
+    const up = await upstream(t, [{ then: endless('In ') }])
+    const { stream } = await through(up)('up/m').doStream({ prompt: [{ role: 'user', content: [{ type: 'text', text: 'Where?' }] }] })
+    const reader = stream.getReader()
+    const types = []
+    while (types.at(-1) !== 'text-delta') types.push((await reader.read()).value.type)
+    assert.deepEqual(types, ['stream-start', 'response-metadata', 'text-start', 'text-delta'])
+    await reader.cancel()
+    assert.notEqual((await up.settled())[0].client_closed_ms ?? null, null)
+  })
+
   test('a call that is aborted is cancelled', async (t) => {
     const up = await upstream(t, [{ then: { delay_ms: 3_600_000, answer: 'never' } }])
     const controller = new AbortController()

@@ -150,11 +150,23 @@ test('a body without a length is cut at the limit, and the answer still comes', 
   const { base } = await serving(t, [], { bodyLimit: 1000 })
   const request = httpRequest(`${base}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' } })
   const answered = once(request, 'response')
-  for (let sent = 0; sent < 300; sent += 1) request.write('x'.repeat(1000))
+  const sent = once(request, 'finish')
+  for (let piece = 0; piece < 64; piece += 1) request.write('x'.repeat(1 << 18))
   request.end()
   const [response] = await answered
   assert.equal(response.statusCode, 413)
   response.resume()
+  // More than the sockets hold: what is not wanted is let through, not left standing.
+  await sent
+})
+
+test('a body that says it is too long is not waited for', async (t) => {
+  const { base } = await serving(t, [], { bodyLimit: 1000 })
+  const request = httpRequest(`${base}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': 1001 } })
+  request.on('error', () => undefined).flushHeaders()
+  const [response] = await once(request, 'response')
+  assert.equal(response.statusCode, 413)
+  request.destroy()
 })
 
 test('a body that the framework has parsed is taken', async (t) => {
@@ -199,6 +211,7 @@ test('a client that leaves a silent stream ends the call', async (t) => {
   const controller = new AbortController()
   const response = await fetch(`${base}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: asking('up/m', { stream: true }), signal: controller.signal })
   await response.body.getReader().read()
+  while ((await up.log()).length === 0) await new Promise(setImmediate)
   controller.abort()
   assert.deepEqual((await up.settled()).map((entry) => entry.client_closed_ms != null), [true])
 })
@@ -218,6 +231,15 @@ test('no key of the server is in any answer', async (t) => {
   ]
   assert.deepEqual(answers.map(({ status }) => status), [401, 200, 200, 200])
   for (const answer of answers) assert.ok(!`${await answer.text()} ${JSON.stringify([...answer.headers])}`.includes('canary'))
+})
+
+test('a body of a web response that is cancelled before the vendor answers ends the call', async (t) => {
+  const up = await upstream(t, [{ then: { delay_ms: 3_600_000, answer: 'never' } }])
+  const serve = handler(new Interfuse({ config: up.config }), { keepAliveMs: 1 })
+  const response = await serve(new Request('http://any.host/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body: asking('up/m', { stream: true }) }))
+  while ((await up.log()).length === 0) await new Promise(setImmediate)
+  await response.body.cancel()
+  assert.deepEqual((await up.settled()).map((entry) => entry.client_closed_ms != null), [true])
 })
 
 test('a web handler: request in, response out, and the signal of the request', async (t) => {
