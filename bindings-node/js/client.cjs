@@ -170,6 +170,10 @@ class Interfuse {
     this.#native = null
   }
 
+  [Symbol.dispose]() {
+    this.close()
+  }
+
   async [Symbol.asyncDispose]() {
     try {
       if (this.#native) await this.flush()

@@ -286,6 +286,8 @@ export class Interfuse {
   /** Ends the use of this client; later calls reject with `MisuseError`. Calls in flight are not touched. */
   close(): void
 
+  /** The same as `close()`. */
+  [Symbol.dispose](): void
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -307,7 +309,18 @@ export class Stream<Item> implements AsyncIterable<Item> {
   abort(): void
   /** Aborting it is the same as `abort()`. */
   readonly controller: AbortController
-  /** The items as lines of JSON, for a response of one's own server. */
+  /** Two streams of the same items, each read at its own speed; what one has not read yet is kept for it. */
+  tee(): [Stream<Item>, Stream<Item>]
+  /** The items as lines of JSON, for a response of one's own server; cancelling it closes the connection. */
   toReadableStream(): ReadableStream<Uint8Array>
+  /** The items of `toReadableStream()`, of this package or of OpenAI's, at the other end. Aborting `controller` ends it quietly. */
+  static fromReadableStream<Item>(readable: ReadableStream, controller?: AbortController): Stream<Item>
+  /**
+   * The items as a response of server-sent events, as OpenAI sends them, with `[DONE]` at the end; an error is the last event.
+   * Cancelling its body closes the connection.
+   */
+  toResponse(init?: ResponseInit): Response
+  /** The same as `abort()`. */
+  [Symbol.dispose](): void
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -42,4 +42,14 @@ function badConfig(message, options) {
   return make({ kind: 'invalid_config', message, retryable: false }, options)
 }
 
-module.exports = { aborted, badConfig, fromNative, misuse }
+/** What no backend can be asked for. */
+function unsupported(message) {
+  return make({ kind: 'unsupported', message, retryable: false })
+}
+
+/** An answer that cannot be gone on with. */
+function interrupted(message, details) {
+  return make({ kind: 'interrupted', message, retryable: true, details })
+}
+
+module.exports = { aborted, badConfig, fromNative, interrupted, misuse, unsupported }

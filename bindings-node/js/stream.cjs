@@ -1,7 +1,10 @@
 // A stream as users see it: an async iterable of objects, pulled in batches from the native half.
 'use strict'
 
+const { EVENTS, events } = require('./answers.cjs')
+const { lines } = require('./lines.cjs')
 const { aborted, fromNative, misuse } = require('./raise.cjs')
+const { halves } = require('./tee.cjs')
 
 /** Chunks or events as they come. Leaving the loop early closes the connection. */
 class Stream {
@@ -24,7 +27,7 @@ class Stream {
     const state = { aborted: null, left: false }
     const onAbort = () => {
       state.aborted = signal
-      cancel.cancel()
+      end(cancel, state)
     }
     signal?.addEventListener('abort', onAbort, { once: true })
     const settle = () => signal?.removeEventListener('abort', onAbort)
@@ -36,25 +39,41 @@ class Stream {
     }
   }
 
+  /** A stream out of lines of JSON, as `toReadableStream()` writes them. */
+  static fromReadableStream(readable, controller) {
+    return Stream.#from(lines(readable), controller)
+  }
+
+  static #from(source, controller) {
+    const stream = new Stream(source, source, { aborted: null, left: false }, () => undefined)
+    if (controller) stream.#obey(controller)
+    return stream
+  }
+
   constructor(source, cancel, state, settle, made) {
     this.#made = made
     this.#source = source
     this.#cancel = cancel
     this.#state = state
     this.#settle = settle
+    state.source = new WeakRef(source)
   }
 
   /** Aborting it ends the stream quietly, like `abort()`. */
   get controller() {
-    if (!this.#controller) {
-      const [cancel, state] = [this.#cancel, this.#state]
-      this.#controller = new AbortController()
-      this.#controller.signal.addEventListener('abort', () => {
-        state.left = true
-        cancel.cancel()
-      })
-    }
+    if (!this.#controller) this.#obey(new AbortController())
     return this.#controller
+  }
+
+  #obey(controller) {
+    const [cancel, state] = [this.#cancel, this.#state]
+    const leave = () => {
+      state.left = true
+      end(cancel, state)
+    }
+    this.#controller = controller
+    if (controller.signal.aborted) leave()
+    else controller.signal.addEventListener('abort', leave, { once: true })
   }
 
   [Symbol.asyncIterator]() {
@@ -88,7 +107,7 @@ class Stream {
       this.#end()
       return { value: undefined, done: true }
     }
-    const items = JSON.parse(batch)
+    const items = typeof batch === 'string' ? JSON.parse(batch) : batch
     this.#batch = this.#made ? items.map(this.#made) : items
     this.#at = 1
     return { value: this.#batch[0], done: false }
@@ -121,6 +140,22 @@ class Stream {
     await this.return()
   }
 
+  [Symbol.dispose]() {
+    this.abort()
+  }
+
+  /** Two streams of the same items, each read at its own speed. */
+  tee() {
+    return halves(this[Symbol.asyncIterator](), () => this.abort()).map((half) => Stream.#from(half))
+  }
+
+  /** The items as server-sent events, as OpenAI sends them. */
+  toResponse(init) {
+    const headers = new Headers(init?.headers)
+    for (const [name, value] of Object.entries(EVENTS)) if (!headers.has(name)) headers.set(name, value)
+    return new Response(events(this[Symbol.asyncIterator]()), { ...init, headers })
+  }
+
   /** The items as lines of JSON, for a response of one's own server. */
   toReadableStream() {
     const items = this[Symbol.asyncIterator]()
@@ -136,6 +171,12 @@ class Stream {
       },
     })
   }
+}
+
+/** Cancels a stream. The native one lets go of its connection when it sees that, which it does when it is asked for more. */
+function end(cancel, state) {
+  cancel.cancel()
+  state.source?.deref()?.next().catch(() => null)
 }
 
 module.exports = { Stream }

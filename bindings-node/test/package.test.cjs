@@ -15,6 +15,14 @@ test('require and import give the same objects, all of them', async () => {
   assert.equal(typeof required.RateLimitError, 'function')
 })
 
+test('so do the entries beside it', async () => {
+  for (const entry of ['interfuse/ai', 'interfuse/serve']) {
+    const [one, other] = [require(entry), await import(entry)]
+    assert.deepEqual(Object.keys(one).sort(), Object.keys(other).sort())
+    for (const name of Object.keys(one)) assert.equal(other[name], one[name], name)
+  }
+})
+
 test('importing loads no native code and reads no environment', () => {
   const script = `
     const read = []

@@ -1,8 +1,12 @@
 // The same package from CommonJS.
 import interfuse = require('interfuse')
+import provider = require('interfuse/ai')
+import serving = require('interfuse/serve')
 
 const client: interfuse.Interfuse = new interfuse.Interfuse({ apiKey: 'k', baseURL: 'http://localhost:8000/v1' })
 const answer: Promise<interfuse.ChatCompletion> = client.chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'hi' }] })
 answer.catch((error: unknown) => {
   if (error instanceof interfuse.ConfigError) console.log(error.kind === 'invalid_config', error.param)
 })
+const serve = serving.nodeHandler(client)
+void [serve, provider.createInterfuse({ client })('a/b').modelId]

@@ -1,5 +1,13 @@
 // What a user writes in TypeScript; checked, not run. Each `@ts-expect-error` is a mistake that must be found.
+import { createServer } from 'node:http'
+
+import type { EmbeddingModelV3, LanguageModelV3, ProviderV3 } from '@ai-sdk/provider'
+import { embed, generateText } from 'ai'
+import { generateText as generateText7 } from 'ai-7'
 import { Interfuse, InterfuseError, RateLimitError, Stream } from 'interfuse'
+import { createInterfuse, interfuse } from 'interfuse/ai'
+import type { InterfuseMetadata, InterfuseOptions } from 'interfuse/ai'
+import { handler, nodeHandler } from 'interfuse/serve'
 import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
 
 const config: Config = { providers: { own: { base_url: 'http://localhost:8000/v1' } }, pools: { default: { pool: ['a/b'] } } }
@@ -22,6 +30,10 @@ const stream = await client.chat.completions.create({ model: 'a/b', messages, st
 const checked: Stream<ChatCompletionChunk> = stream
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '')
 checked.controller.abort()
+const [mine, yours]: [Stream<ChatCompletionChunk>, Stream<ChatCompletionChunk>] = checked.tee()
+const answered: Response = mine.toResponse({ headers: { 'x-mine': '1' } })
+const returned = Stream.fromReadableStream<ChatCompletionChunk>(yours.toReadableStream(), new AbortController())
+for await (const chunk of returned) void [chunk.choices, answered]
 
 const embedded = await client.embeddings.create({ model: 'a/b', input: ['one', 'two'], encoding_format: 'float', dimensions: 256 })
 const vector: number[] | string = embedded.data[0]!.embedding
@@ -71,7 +83,32 @@ void [csv, written, page]
 {
   await using short = new Interfuse()
   void short.providers()
+  using soon = new Interfuse()
+  await using chunks = await soon.chat.completions.create({ model: 'a/b', messages, stream: true })
+  using same = await soon.fuse('Which?', { pool, stream: true })
+  void [chunks, same]
 }
+
+const web: (request: Request) => Promise<Response> = handler(client, {
+  authorize: async (request, context: { user: string }) => request.headers.has('authorization') && { tags: { user: context.user } },
+})
+createServer(nodeHandler(client, { bodyLimit: 1 << 20, authorize: (_, { socket }) => socket.remoteAddress === '::1' }))
+void web
+const provider: ProviderV3 = createInterfuse({ client })
+const [spoken, vectors]: [LanguageModelV3, EmbeddingModelV3] = [interfuse('interfuse/merge'), interfuse.embeddingModel('a/b')]
+const providerOptions = { interfuse: { fusion: { mode: 'merge', pool: ['a/b', 'c/d'] }, provider: { order: ['groq'] }, tags: { user: 'u' } } satisfies InterfuseOptions }
+const six = await generateText({ model: interfuse('a/b'), prompt: 'Which?', providerOptions })
+const seven = await generateText7({ model: createInterfuse({ tags: { project: 'chat' } })('a/b'), prompt: 'Which?', providerOptions })
+const paid: string | undefined = (six.providerMetadata?.interfuse as InterfuseMetadata | undefined)?.cost_usd
+await embed({ model: vectors, value: 'one' })
+void [provider, spoken, seven.text, paid]
+// @ts-expect-error no such mode
+void ({ fusion: { mode: 'vote-twice' } } satisfies InterfuseOptions)
+// @ts-expect-error a misspelt option
+createInterfuse({ timeOut: 5 })
+
+// @ts-expect-error a misspelt option
+handler(client, { autorize: () => true })
 
 // @ts-expect-error a misspelt field
 await client.chat.completions.create({ model: 'a/b', messages, temprature: 1 })

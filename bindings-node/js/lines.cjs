@@ -1,0 +1,29 @@
+// What a stream is pulled from when it comes as lines of JSON, as `toReadableStream()` writes them.
+'use strict'
+
+/** Batches of items, as the native half's streams give them, and how to leave. */
+function lines(readable) {
+  const reader = readable.getReader()
+  const decoder = new TextDecoder()
+  let rest = ''
+  return {
+    async next() {
+      for (;;) {
+        const { value, done } = await reader.read()
+        if (typeof value === 'string') rest += value
+        else rest += done ? decoder.decode() : decoder.decode(value, { stream: true })
+        const complete = rest.split('\n')
+        rest = done ? '' : complete.pop()
+        const items = complete.filter((line) => line.trim()).map((line) => JSON.parse(line))
+        if (items.length) return items
+        if (done) return null
+      }
+    },
+    cancel() {
+      // A body that broke is left as well as one that goes on.
+      reader.cancel().catch(() => undefined)
+    },
+  }
+}
+
+module.exports = { lines }

@@ -1,0 +1,3 @@
+import serve from './serve.cjs'
+
+export const { handler, nodeHandler } = serve
