@@ -131,6 +131,16 @@ inline std::string evaluation_text(const std::string &evaluation, std::uint32_t 
     return detail::give(interfuse_evaluation_text, detail::text(evaluation), width);
 }
 
+/// From answers to known questions (JSON): how good each model is, and whom to ask. See interfuse_calibrate.
+inline std::string calibrate(const std::string &items) {
+    return detail::give(interfuse_calibrate, detail::text(items));
+}
+
+/// Makes a fusion's decision again from what its report (JSON) holds; nobody is asked. See interfuse_replay.
+inline std::string replay(const std::string &report) {
+    return detail::give(interfuse_replay, detail::text(report));
+}
+
 /// A question in flight or answered. Destroying it cancels it.
 class Call {
 public:
@@ -303,6 +313,19 @@ public:
     /// As evaluate, told as it goes on: events in JSON, of which the last, `done`, carries the result.
     Stream evaluate_stream(const std::string &request) const {
         return Stream(detail::make<interfuse_stream>(interfuse_evaluate_stream, handle_.get(), detail::text(request)));
+    }
+    /// Combines the answers of a report once more, as the request says; both are JSON. See interfuse_rejudge.
+    std::string rejudge(const std::string &report, const std::string &request) const {
+        return detail::give(interfuse_rejudge, handle_.get(), detail::text(report), detail::text(request));
+    }
+    /// As rejudge, without waiting.
+    Call rejudge_start(const std::string &report, const std::string &request) const {
+        return Call(detail::make<interfuse_call>(interfuse_rejudge_start, handle_.get(), detail::text(report), detail::text(request)));
+    }
+    /// Tells what became of a fusion; `outcome` is JSON such as {"right": true}. See interfuse_feedback.
+    void feedback(const std::string &run_id, const std::string &outcome) const {
+        interfuse_error *error = nullptr;
+        detail::check(interfuse_feedback(handle_.get(), detail::text(run_id), detail::text(outcome), &error), error);
     }
     /// How the backend of a chat would be chosen now, in JSON; sends nothing.
     std::string explain(const std::string &request) const {

@@ -103,6 +103,16 @@ class Interfuse {
     return drawn(await this.#call((client, cancel) => client.evaluate(text, cancel), options?.signal))
   }
 
+  async rejudge(report, prompt, body, options) {
+    const [asked, rest] = fusion(prompt, body, options)
+    const texts = [JSON.stringify(report), JSON.stringify(deadline(this.#request(asked, rest)))]
+    return this.#call((client, cancel) => client.rejudge(...texts, cancel), rest?.signal)
+  }
+
+  async feedback(runId, outcome) {
+    await this.#call((client) => client.feedback(runId, JSON.stringify(outcome)))
+  }
+
   async explain(body) {
     return JSON.parse(told(() => this.#open().explain(JSON.stringify(this.#request(body)))))
   }
@@ -309,4 +319,19 @@ function told(native) {
   }
 }
 
-module.exports = { Interfuse, fusedHtml }
+/** From answers to known questions: how good each model is, and whom to ask. */
+async function calibrate(items) {
+  try {
+    const text = await addon().calibrate(JSON.stringify(file(items)))
+    return Object.defineProperty(JSON.parse(text), 'toText', { value: () => told(() => addon().calibrationText(text)) })
+  } catch (fault) {
+    throw fromNative(fault)
+  }
+}
+
+/** Makes a fusion's decision again from what its report holds. */
+function replay(report) {
+  return JSON.parse(told(() => addon().replay(JSON.stringify(report))))
+}
+
+module.exports = { Interfuse, calibrate, fusedHtml, replay }

@@ -8,6 +8,7 @@ import type {
   EmbeddingInput,
   EmbeddingRequest,
   EmbeddingResponse,
+  Calibration,
   Evaluation,
   EvaluationDone,
   EvaluationProgress,
@@ -15,12 +16,15 @@ import type {
   BudgetState,
   CostEstimate,
   Explanation,
+  Feedback,
+  Labelled,
   ExportFormat,
   Exported,
   FocusVersion,
   FuseRequest,
   Fused,
   FusionEvent,
+  FusionReport,
   LedgerRecord,
   LoadedPrices,
   Message,
@@ -175,6 +179,24 @@ export interface Evaluated extends Evaluation {
 /** What a streamed evaluation tells: how far it is, and at its end what it found. */
 export type EvaluatingEvent = EvaluationProgress | (Omit<EvaluationDone, 'result'> & { result: Evaluated })
 
+/** What a calibration found, also for people. */
+export interface Calibrated extends Calibration {
+  /** Tables, advice, and the pool as lines for a configuration. */
+  toText(): string
+}
+
+/**
+ * From answers to questions whose right answer is known, as a list or a file with one a line: how good each model and judge is,
+ * and whom to ask. Asks nobody.
+ */
+export function calibrate(items: readonly Labelled[] | string | URL): Promise<Calibrated>
+
+/**
+ * Makes a fusion's decision again from what its report holds; nobody is asked. `report.earlier.differs` tells where it comes to
+ * something else than the report says, and is not there when it is the same.
+ */
+export function replay(report: FusionReport): Fused
+
 /** A vendor's report. */
 export type VendorFile = URL | string | Uint8Array | { name: string; content: string | Uint8Array }
 
@@ -217,6 +239,21 @@ export class Interfuse {
    */
   evaluate(body: EvaluationBody & { stream?: false | null }, options?: CallOptions): Promise<Evaluated>
   evaluate(body: EvaluationBody & { stream: true }, options?: CallOptions): Promise<Stream<EvaluatingEvent>>
+
+  /**
+   * Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors. The body
+   * holds the question; its `pool` may name some of the report's members. No member is asked, so that only judges cost anything;
+   * a debate, which would ask them, is refused. `replay` makes the same decision again instead.
+   */
+  rejudge(report: FusionReport, body: FuseRequest, options?: CallOptions): Promise<Fused>
+  rejudge(report: FusionReport, prompt: string, body?: FuseRequest, options?: CallOptions): Promise<Fused>
+
+  /**
+   * Tells what became of a fusion (`runId` is the result's `id`), which moves the chances to be right that its members and its
+   * judge are taken to have in the fusions that follow: of this client, or with `fusion: { memory: 'file.json' }` in the
+   * configuration of every client that names the file. A run counts once.
+   */
+  feedback(runId: string, outcome: Feedback): Promise<void>
 
   /**
    * How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. Sends nothing.

@@ -3,7 +3,9 @@ import interfuse from './index.cjs'
 
 export const {
   Interfuse,
+  calibrate,
   fusedHtml,
+  replay,
   Stream,
   InterfuseError,
   APIError,

@@ -823,12 +823,32 @@ export interface Verdicts {
   swapped?: string | null
 }
 
+/** Whether the answer was right. */
+export interface FeedbackRight {
+  right: boolean
+}
+
+/** The right answer. */
+export interface FeedbackAnswer {
+  answer: string
+}
+
+/** Id of the member whose answer was best. */
+export interface FeedbackMember {
+  member: string
+}
+
+/** What became of a fusion, as the caller found out. */
+export type Feedback = FeedbackRight | FeedbackAnswer | FeedbackMember
+
 /** Configuration of a client (TOML or JSON, or built in code). */
 export interface Config {
   /** Backends by name: a catalogue id with changes, or an id of one's own with `base_url`. */
   providers?: { [key: string]: ProviderConfig }
   /** Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none. */
   pools?: { [key: string]: FusionOptions }
+  /** What holds for all fusions. */
+  fusion?: FusionConfig
   /**
    * Prices that outrank every list's, by `provider/model` as sent: rows as in the catalogue, decimal texts in USD per
    * million tokens or, where the name says so, per thousand.
@@ -938,6 +958,15 @@ export interface LimitConfig {
   tokens_per_minute?: number | null
   /** Calls under way at once. */
   concurrency?: number | null
+}
+
+/** What holds for all fusions. */
+export interface FusionConfig {
+  /**
+   * A file that keeps what is learnt from feedback, shared by all clients and processes that name it: each adds to it under a
+   * lock (a file beside it), so that none loses another's. Its folder must be there. Without one it is gone with the client.
+   */
+  memory?: string | null
 }
 
 /** What one provider asks for one model. A rate that is not known separately is absent, never zero. */
@@ -1872,6 +1901,13 @@ export interface FusionReport {
   fields?: FieldReport[]
   /** Every second look of a debate. */
   debate?: DebateTurn[]
+  /**
+   * What the decision rested on beside answers and replies, for `replay`; absent in what an older version wrote, and where
+   * the answers' schema is larger than 65536 bytes.
+   */
+  grounds?: Grounds
+  /** Which run's answers were combined, when no member was asked: by `rejudge` or `replay`. */
+  earlier?: Earlier
   /** What it cost. */
   cost: CostReport
   /** How long it took. */
@@ -2077,6 +2113,10 @@ export interface JudgeReport {
   reason?: string
   /** How its output was read: `strict`, `stripped`, `extracted`, `repaired`, `label`; absent when it could not be. */
   parsed?: string
+  /** What it wrote, under the codes that it was shown, for `replay`; absent when it failed or wrote more than 65536 bytes. */
+  reply?: string
+  /** Why it stopped. */
+  finish_reason?: string
   /** Kind of failure. */
   error?: ErrorKind
   /** Its tokens, where reported. */
@@ -2124,6 +2164,10 @@ export interface DebateTurn {
   reason?: string
   /** Its answer after this round. */
   content?: string
+  /** The closed answer that was read out of a new answer. */
+  answer?: string
+  /** What it wrote, for `replay`; absent when it failed or wrote more than 65536 bytes. */
+  reply?: string
   /** Kind of failure; its earlier answer stands. */
   error?: ErrorKind
   /** Its tokens, where reported. */
@@ -2134,6 +2178,49 @@ export interface DebateTurn {
   start_ms?: number
   /** Milliseconds. */
   latency_ms: number
+}
+
+/** What a decision rested on beside the members' answers, their priors and the judge's replies. */
+export interface Grounds {
+  /** Model of who judges, asked or not. */
+  judge: string
+  /** The chance to be right that a verdict of it in both orders was taken to have. */
+  trust: number
+  /** It did not see what was asked about beside text, so that its word counted half. */
+  judge_blind?: boolean
+  /** Whether a merged answer was to be compared with the best single one. */
+  guard: boolean
+  /** What stood between comparison and answer, where one reply of the judge held both. */
+  code?: string
+  /** The form that answers were bound to. */
+  response_format?: ResponseFormat
+}
+
+/** The run whose stored answers a run combined. */
+export interface Earlier {
+  /** Its id. */
+  run_id: string
+  /** What was done with its answers. */
+  how: Again
+  /** Where a replay came to something else than its report says; empty when the decision is the same. */
+  differs?: Departure[]
+}
+
+/** What was done with stored answers. */
+export type Again =
+  /** They were decided on anew, as another request said. */
+  | 'rejudged'
+  /** The same decision was made again from the stored replies of the judge; nobody was asked. */
+  | 'replayed'
+
+/** A place of a report where a replay came to something else. */
+export interface Departure {
+  /** The place, as a JSON Pointer into the report. */
+  at: string
+  /** What the report says there; absent when nothing. */
+  was?: unknown
+  /** What the replay came to; absent when nothing. */
+  now?: unknown
 }
 
 /** What a fusion cost. */
@@ -2634,6 +2721,49 @@ export interface EvaluationDone {
 
 /** What an evaluation tells while it goes on. */
 export type EvaluationEvent = EvaluationProgress | EvaluationDone
+
+/** What a calibration found. */
+export interface Calibration {
+  /** Items with a known answer. */
+  counted: number
+  /** Every model that answered nearly all items, the best first. */
+  models: Measured[]
+  /** Every judge with verdicts in both orders, the best first. */
+  judges: Measured[]
+  /**
+   * Whom to ask in mode `auto`, in this order; with their priors where weighing their votes was found to help. One
+   * member alone: do not fuse, use it.
+   */
+  pool: Member[]
+  /** What choosing like this came to on items that the choice had not seen. */
+  held_out: HeldOut
+  /** The recommendation in one sentence. */
+  advice: string
+  /** What speaks against relying on it. */
+  warnings?: string[]
+}
+
+/** How often one model or judge was right. */
+export interface Measured {
+  /** The model or judge. */
+  model: string
+  /** Right answers; of a judge, right verdicts that both orders gave. */
+  right: number
+  /** Of so many; of a judge, verdicts that both orders gave. */
+  of: number
+  /** The chance that it is right: its `prior` as a member, its `trust` as a judge. */
+  chance: number
+}
+
+/** Percent of items right, each decided by a choice made on other items. */
+export interface HeldOut {
+  /** The recommended pool in mode `auto`. */
+  pool: number
+  /** The best single model. */
+  single: number
+  /** Calls to members per item with the pool. */
+  calls: number
+}
 
 /** The ledger's answer. */
 export interface UsageReport {

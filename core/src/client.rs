@@ -21,8 +21,8 @@ use crate::ledger::{self, Burn, Party, Surroundings};
 use crate::types::{
     BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Estimable,
     Evaluation, EvaluationRequest, Explanation, ExportFormat, ExportRequest, Exported, Feedback, FuseRequest, Fused,
-    LedgerRecord, ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation, UsageQuery,
-    UsageReport,
+    FusionReport, LedgerRecord, ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation,
+    UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -77,7 +77,8 @@ impl Client {
     /// # Errors
     /// `invalid_config` naming the path of the fault.
     pub fn with_parts(config: Config, parts: Parts) -> Result<Self> {
-        let client = Client(Arc::new(Inner { engine: Engine::new(config, parts)?, memory: Arc::default() }));
+        let memory = Arc::new(fusion::Memory::open(config.fusion.memory.as_deref())?);
+        let client = Client(Arc::new(Inner { engine: Engine::new(config, parts)?, memory }));
         if !client.0.engine.config().ledger.billing.is_empty() {
             client.parties()?;
         }
@@ -154,12 +155,25 @@ impl Client {
         fusion::evaluate_stream(&self.0.engine, request)
     }
 
-    /// Tells what became of a fusion, which moves the priors of its members and the trust in its judge for the runs that
-    /// follow on this client.
+    /// Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors, as
+    /// the request says, which also holds the question. Its `pool` may name some of the report's members, with their priors. No
+    /// member is asked, so that only judges cost anything. See also [`fusion::replay`].
     ///
     /// # Errors
-    /// `not_found` for a run that is not among the last 1024, or had its feedback; `invalid_request` when the outcome names
-    /// a member that gave no answer, or calls a merged answer right or wrong.
+    /// `invalid_request` for a report without a usable answer, for a `pool` or `preset` of others, for `debate`, which asks the
+    /// members again, and for `quorum` and `grace_ms`; as [`Client::fuse`] otherwise.
+    pub async fn rejudge(&self, report: &FusionReport, request: FuseRequest) -> Result<Fused> {
+        fusion::rejudge(&self.0.engine, &self.0.memory, report, request).await
+    }
+
+    /// Tells what became of a fusion, which moves the priors of its members and the trust in its judge for the runs that
+    /// follow: on this client, and with `fusion.memory` in the configuration on every client that names the same file. Writing
+    /// that takes milliseconds.
+    ///
+    /// # Errors
+    /// `not_found` for a run that is not among the last 1024 of this client, or had its feedback; `invalid_request` when the
+    /// outcome names a member that gave no answer, or calls a merged answer right or wrong; `storage` when the file cannot be
+    /// written, and the feedback may then be given again.
     pub fn feedback(&self, run_id: &str, outcome: &Feedback) -> Result<()> {
         fusion::feedback(&self.0.memory, run_id, outcome)
     }

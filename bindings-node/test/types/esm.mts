@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { EmbeddingModelV3, LanguageModelV3, ProviderV3 } from '@ai-sdk/provider'
 import { embed, generateText } from 'ai'
 import { generateText as generateText7 } from 'ai-7'
-import { Interfuse, InterfuseError, RateLimitError, Stream } from 'interfuse'
+import { Interfuse, InterfuseError, RateLimitError, Stream, calibrate, replay } from 'interfuse'
 import { createInterfuse, interfuse } from 'interfuse/ai'
 import type { InterfuseMetadata, InterfuseOptions } from 'interfuse/ai'
 import { handler, nodeHandler } from 'interfuse/serve'
@@ -65,6 +65,14 @@ for await (const event of await client.evaluate({ items: [{ prompt: 'How many?',
 // @ts-expect-error nobody to ask
 await client.evaluate({ items: 'items.jsonl' })
 
+await client.feedback(fused.id, { right: true })
+const differs: string[] = (replay((await client.rejudge(fused.report, 'Which?', { judge: 'a/c' })).report).report.earlier?.differs ?? []).map((d) => d.at)
+// @ts-expect-error a report, not an answer
+await client.rejudge(fused, 'Which?')
+const whom: string = (await calibrate([{ prompt: 'How many?', gold: '4', answers: { 'a/b': '4' } }])).advice + (await calibrate(new URL('file:///a.jsonl'))).toText()
+// @ts-expect-error an outcome says one of three things
+await client.feedback(fused.id, { wrong: true })
+
 try {
   await client.models.list()
 } catch (error) {
@@ -123,4 +131,4 @@ const missing: string = answer.choises
 // @ts-expect-error a fusion is no stream unless asked
 for await (const event of await client.fuse('Which?', { pool })) void event
 
-void [advice, text, cost, vector, tokens, scores, missing]
+void [whom, differs, advice, text, cost, vector, tokens, scores, missing]
