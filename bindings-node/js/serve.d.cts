@@ -5,8 +5,8 @@ import type { ChatRequest } from './types'
 /** How requests are served. Everything is optional. */
 export interface ServeOptions<Context = unknown> {
   /**
-   * Who may call. Only `true` lets a request pass as it is; an object is laid over its fields (`{ tags: { user: 'u7' } }`, against
-   * which budgets hold); a `Response` is the answer; anything else is answered with status 401. Without it everybody may call who
+   * Who may call. Only `true` lets a request pass as it is; an object is laid over its fields, whatever the endpoint
+   * (`{ tags: { user: 'u7' } }`, against which budgets hold); a `Response` is the answer; anything else is answered with status 401. Without it everybody may call who
    * reaches the handler. `context` is the second argument of the web handler, or the request of `node:http`.
    */
   authorize?(request: Request, context: Context): Allowed | Promise<Allowed>
