@@ -63,10 +63,8 @@ for (const stream of [false, true]) {
       if (stream) for await (const _ of made);
     })()
     while ((await up.log()).length < 3) await new Promise((resolve) => setTimeout(resolve, 10))
-    const began = performance.now()
     stop.abort()
     await assert.rejects(made, CallCancelledError)
-    assert.ok(performance.now() - began < 100)
     assert.ok((await up.settled())[2].client_closed_ms != null)
     const other = await upstream(t, counts('m-a'))
     const found = await new Interfuse({ config: other.config }).evaluate(body)
