@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._responses import Attempt, MemberFailure, PartialAnswer
+    from ._tools import ToolRun
 
 
 class InterfuseError(Exception):
@@ -65,6 +66,13 @@ class InterfuseError(Exception):
         return self._told.get("code")
 
     @property
+    def type(self) -> str | None:
+        """The vendor's own type, where its error has one beside the code."""
+        body = self.body
+        told = body.get("type") if isinstance(body, dict) else None
+        return told if isinstance(told, str) else None
+
+    @property
     def param(self) -> str | None:
         """The parameter the vendor complained about, or the JSON path in a request or configuration."""
         return self._told.get("param")
@@ -113,6 +121,11 @@ class InterfuseError(Exception):
     def members(self) -> list[MemberFailure]:
         """Each member's reason, when a whole pool failed."""
         return self._told.get("members") or []
+
+    @property
+    def run(self) -> ToolRun | None:
+        """Of a failure within ``run_tools``: what had been done until then."""
+        return self._told.get("run")
 
     @property
     def details(self) -> dict[str, Any]:
