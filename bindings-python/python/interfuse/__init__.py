@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from ._tools import function_tool as function_tool
     from ._tools import pydantic_function_tool as pydantic_function_tool
     from ._typed_errors import AnswerFormatError as AnswerFormatError
+    from ._typed_errors import ConflictError as ConflictError
     from ._typed_errors import ContentFilterFinishReasonError as ContentFilterFinishReasonError
     from ._typed_errors import LengthFinishReasonError as LengthFinishReasonError
     from ._typed_errors import MaxStepsError as MaxStepsError
     from ._typed_errors import SchemaError as SchemaError
+    from ._typed_errors import UnprocessableEntityError as UnprocessableEntityError
     from .aio import AsyncClient as AsyncClient
     from .aio import AsyncStream as AsyncStream
 else:
@@ -40,10 +42,12 @@ else:
         "function_tool": "_tools",
         "pydantic_function_tool": "_tools",
         "AnswerFormatError": "_typed_errors",
+        "ConflictError": "_typed_errors",
         "ContentFilterFinishReasonError": "_typed_errors",
         "LengthFinishReasonError": "_typed_errors",
         "MaxStepsError": "_typed_errors",
         "SchemaError": "_typed_errors",
+        "UnprocessableEntityError": "_typed_errors",
     }
 
     def __getattr__(name):

@@ -5,8 +5,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Self
 
+    from ._raw import Response
     from ._responses import Attempt, MemberFailure, PartialAnswer
     from ._tools import ToolRun
 
@@ -19,6 +20,15 @@ class InterfuseError(Exception):
 
     kind: str = "internal"
     """Kind of failure in one word; the same in every language."""
+
+    def __new__(cls, message: str = "", details: Mapping[str, Any] | None = None) -> Self:
+        """Of the statuses that are one kind here, openai has classes for two more."""
+        told = (cls.__name__, details.get("status")) if details else None
+        if told in (("BadRequestError", 422), ("InternalServerError", 409)):
+            from ._typed_errors import ConflictError, UnprocessableEntityError
+
+            cls = UnprocessableEntityError if told[1] == 422 else ConflictError  # type: ignore[assignment]
+        return super().__new__(cls, message, details)
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
         """``details``: what an ``ErrorBody`` holds; anything of it may be missing."""
@@ -81,6 +91,18 @@ class InterfuseError(Exception):
     def request_id(self) -> str | None:
         """The vendor's id of the request."""
         return self._told.get("request_id")
+
+    @property
+    def response(self) -> Response | None:
+        """The vendor's response as far as it is kept: ``status_code``, ``text``, ``json()``, and of its ``headers`` the
+        request's id and the wait it asked for. None when none arrived."""
+        from ._raw import Response
+
+        if self.status is None:
+            return None
+        seconds = self.retry_after
+        headers = {"x-request-id": self.request_id, "retry-after": None if seconds is None else f"{seconds:g}"}
+        return Response(self.status, headers, self._told.get("body") or "")
 
     @property
     def retry_after(self) -> float | None:

@@ -6,11 +6,11 @@ import atexit
 import os
 
 from ._native import Native, after_fork, before_fork, flush_ledgers
-from .errors import ConfigError, MisuseError, UnsupportedError
+from .errors import ConfigError, MisuseError, NotFoundError, UnsupportedError
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
     import datetime
     from typing import Any, NoReturn, Protocol, Self, Unpack, overload
 
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     class HttpxTimeout(Protocol):
         """What httpx' ``Timeout`` is: seconds, or None."""
 
-        connect: float | None
-        read: float | None
-        write: float | None
-        pool: float | None
+        @property
+        def connect(self) -> float | None: ...
+        @property
+        def read(self) -> float | None: ...
+        @property
+        def write(self) -> float | None: ...
+        @property
+        def pool(self) -> float | None: ...
 
     Timeout = float | HttpxTimeout
     When = datetime.datetime | datetime.date | float | str
@@ -347,11 +351,7 @@ class BaseClient:
         """Backends, with whether a key was found and where; never the key."""
         return self._native.providers()
 
-    def close(self) -> None:
-        """Ends the use of this client and writes what waits for its ledger's file; later calls raise MisuseError. Calls in
-        flight are not touched.
-
-        Raises StorageError when something could not be written."""
+    def _close(self) -> None:
         native, self._native = self._native, Closed()  # type: ignore[assignment]
         if not isinstance(native, Closed):
             native.flush()
@@ -381,15 +381,39 @@ def _report(report: str | os.PathLike[str] | bytes | tuple[str, bytes], at: int)
     return os.path.basename(name), content
 
 
+class ModelList(list["ModelInfo"]):
+    """Models. A list, which also has openai's ``data`` and can be read with ``async for``."""
+
+    @property
+    def data(self) -> list[ModelInfo]:
+        """The models."""
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[ModelInfo]:
+        for model in self:
+            yield model
+
+    def __await__(self) -> Generator[Any, Any, ModelList]:
+        return self
+        yield
+
+
 class Models:
     """``client.models``"""
 
     def __init__(self, client: BaseClient) -> None:
         self._client = client
 
-    def list(self) -> list[ModelInfo]:
+    def list(self) -> ModelList:
         """Models of the catalogue, with who serves them at what price. Asks no vendor."""
-        return self._client._native.models()
+        return ModelList(self._client._native.models())
+
+    def retrieve(self, model: str) -> ModelInfo:
+        """One of them, by its id. Raises NotFoundError for one that is not in the catalogue."""
+        for known in self._client._native.models():
+            if known.id == model:
+                return known
+        raise NotFoundError(f"there is no model {model!r} in the catalogue", {"kind": "not_found", "param": "model"})
 
 
 class Closed:

@@ -45,6 +45,18 @@ class Record(dict[str, "Any"]):
         told: dict[str, Any] = self.get("interfuse") or {}
         return told.get("request_id")
 
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """Of a response in OpenAI's form, the fields that OpenAI's has not."""
+        from ._openai_fields import NAMES
+
+        return {name: value for name, value in self.items() if name not in NAMES}
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The fields that there are."""
+        return set(self)
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
 

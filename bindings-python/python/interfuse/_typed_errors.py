@@ -1,9 +1,9 @@
-"""Errors that only Python's types bring: a type that no strict schema holds, an answer that does not fit its type, tools
-that never come to an end."""
+"""Errors that only this package has: of types and the answers read into them, of tools that never come to an end, and
+openai's classes for what is one kind here."""
 
 from __future__ import annotations
 
-from .errors import APIResponseValidationError, BudgetExceededError, ContentFilterError, UnsupportedError
+from .errors import APIResponseValidationError, BadRequestError, BudgetExceededError, ContentFilterError, InternalServerError, UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,3 +52,11 @@ class ContentFilterFinishReasonError(ContentFilterError):
 
 class MaxStepsError(BudgetExceededError):
     """The model still called tools when ``max_steps`` was reached; ``run`` has everything up to there."""
+
+
+class ConflictError(InternalServerError):
+    """The vendor refused the request with status 409."""
+
+
+class UnprocessableEntityError(BadRequestError):
+    """The vendor refused the request with status 422."""

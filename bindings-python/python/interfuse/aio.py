@@ -11,7 +11,7 @@ from ._generic import Item, OfItems
 from ._options import BaseClient, Closed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
     import os
     from types import TracebackType
     from typing import Literal, Self, TypeVar, Unpack, overload
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from ._options import Timeout
     from ._parsed import AsyncChatCompletionStreamManager, ParsedChatCompletion
+    from ._raw import AsyncWithRawResponse
     from ._record import Record
     from ._tools import ToolRun
 
@@ -109,6 +110,13 @@ class AsyncCompletions:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
+
+    @property
+    def with_raw_response(self) -> AsyncWithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import AsyncWithRawResponse
+
+        return AsyncWithRawResponse(self)
 
     if TYPE_CHECKING:
 
@@ -277,6 +285,13 @@ class AsyncEmbeddings:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
+    @property
+    def with_raw_response(self) -> AsyncWithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import AsyncWithRawResponse
+
+        return AsyncWithRawResponse(self)
+
     if TYPE_CHECKING:
 
         async def create(
@@ -289,6 +304,14 @@ class AsyncEmbeddings:
             """One embedding per input, in their order; as ``Client.embeddings.create``."""
             client = self._client
             return await _result(client._native.start_embeddings(client._request(request, timeout)))
+
+
+class _Done:
+    """What has been done already, for who awaits it."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
 
 
 class AsyncClient(BaseClient):
@@ -411,6 +434,11 @@ class AsyncClient(BaseClient):
         """Returns when everything booked so far is in the ledger's file for good; as ``Client.flush``."""
         await _result(self._native.start_flush())
 
+    def close(self) -> Awaitable[None]:
+        """Ends the use of this client, as ``Client.close``; awaiting it is not needed."""
+        self._close()
+        return _Done()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -421,4 +449,4 @@ class AsyncClient(BaseClient):
             if not isinstance(self._native, Closed):
                 await self.flush()
         finally:
-            self.close()
+            self._close()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from ._options import Timeout
     from ._parsed import ChatCompletionStreamManager, ParsedChatCompletion
+    from ._raw import WithRawResponse
     from ._record import Record
     from ._tools import ToolRun
 
@@ -59,6 +60,13 @@ class Completions:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    @property
+    def with_raw_response(self) -> WithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import WithRawResponse
+
+        return WithRawResponse(self)
 
     if TYPE_CHECKING:
 
@@ -250,6 +258,13 @@ class Embeddings:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    @property
+    def with_raw_response(self) -> WithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import WithRawResponse
+
+        return WithRawResponse(self)
+
     if TYPE_CHECKING:
 
         def create(self, *, timeout: Timeout | None = None, **request: Unpack[types.EmbeddingParams]) -> EmbeddingResponse: ...
@@ -409,6 +424,13 @@ class Client(BaseClient):
 
         Raises StorageError when something could not be written; it is tried again with what follows."""
         self._native.flush()
+
+    def close(self) -> None:
+        """Ends the use of this client and writes what waits for its ledger's file; later calls raise MisuseError. Calls in
+        flight are not touched.
+
+        Raises StorageError when something could not be written."""
+        self._close()
 
     def __enter__(self) -> Self:
         return self
