@@ -130,7 +130,7 @@ class _Builder:
             said = about(kind)
             return {**made, "description": said} if said else made
         if is_pydantic(kind):
-            return self._pydantic(kind)
+            return self._pydantic(kind, at)
         if dataclasses.is_dataclass(kind) or is_typeddict(kind):
             return self._object(kind, at)
         raise SchemaError(
@@ -139,12 +139,15 @@ class _Builder:
             {"param": at},
         )
 
-    def _pydantic(self, kind: Any) -> dict[str, Any]:
+    def _pydantic(self, kind: Any, at: str) -> dict[str, Any]:
         made: dict[str, Any] = kind.model_json_schema()
-        self.defs.update(made.pop("$defs", {}))
-        name = self.names.setdefault(kind, self._free(named(kind)))
+        for name, inner in made.pop("$defs", {}).items():
+            if self.defs.setdefault(name, inner) != inner:
+                raise SchemaError(f"{at}: two different classes are called {name}; rename one", {"param": at})
+        if set(made) == {"$ref"}:  # a model that holds itself stands among its definitions
+            return made
+        name = self.names.setdefault(kind, self._free(named(kind)) if self.defs.get(named(kind)) != made else named(kind))
         self.defs.setdefault(name, made)
-        self.referred.add(kind)
         return {"$ref": f"#/$defs/{name}"}
 
     def _free(self, name: str) -> str:

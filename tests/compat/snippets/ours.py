@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
 from . import HI, TOLD, Sdk, call, says, snippet, whole
 
@@ -112,6 +113,72 @@ def asked_again_and_the_cost_of_it(sdk: Sdk) -> None:
     completion = client_of(sdk, **PRICES).chat.completions.create(model="up/m", messages=HI, response_format=Place, max_reasks=1)
     assert completion.choices[0].message.parsed.people == 134591
     assert (completion.interfuse.cost_nanos, len(completion.interfuse.attempts)) == (22_000, 2)
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int = Field(ge=0, le=9)
+
+
+class Tree(BaseModel):
+    pet: Cat = Field(description="who sits in it")
+    branches: list[Tree] = []
+    either: Cat | None = None
+    chosen: Annotated[Cat | Bird, Field(discriminator="kind")]
+
+
+class Bird(BaseModel):
+    kind: Literal["bird"]
+
+
+@dataclass
+class Garden:
+    cat: Cat
+    tree: Tree | None
+
+
+@snippet(says('{"cat": {"kind": "cat", "lives": 3}, "tree": null}'), ours=True)
+def models_within_a_dataclass(sdk: Sdk) -> None:
+    parsed = client_of(sdk).chat.completions.parse(model="up/m", messages=HI, response_format=Garden).choices[0].message.parsed
+    assert parsed == Garden(Cat(kind="cat", lives=3), None)
+    sent = sdk.up.settled()[0]["body"]["response_format"]["json_schema"]["schema"]
+    assert sent["properties"]["tree"] == {"anyOf": [{"$ref": "#/$defs/Tree"}, {"type": "null"}]}
+    assert set(sent["$defs"]) == {"Cat", "Bird", "Tree"}
+    tree = sent["$defs"]["Tree"]["properties"]
+    assert tree["branches"] == {"type": "array", "items": {"$ref": "#/$defs/Tree"}}
+    assert tree["pet"] == {**sent["$defs"]["Cat"], "description": "who sits in it"}, "beside a reference nothing may stand"
+    assert tree["chosen"] == {"anyOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Bird"}]}
+
+
+class Free(BaseModel):
+    words: dict[str, int]
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Loose(BaseModel):
+    inner: list[Any]
+
+
+class Pair(BaseModel):
+    pair: tuple[int, str]
+
+
+@snippet(ours=True)
+def what_the_strict_subset_can_not_hold(sdk: Sdk) -> None:
+    for kind, place in ((Free, ".words"), (Open, ""), (Loose, ".inner[]"), (Pair, ".pair")):
+        with pytest.raises(sdk.SchemaError) as caught:
+            client_of(sdk).chat.completions.parse(model="up/m", messages=HI, response_format=kind)
+        assert caught.value.param == f"response_format{place}"
+
+
+@snippet(says('{"kind": "cat", "lives": 12}'), ours=True)
+def a_model_that_nothing_fits(sdk: Sdk) -> None:
+    with pytest.raises(sdk.AnswerFormatError, match="lives: Input should be less than or equal to 9"):
+        client_of(sdk).chat.completions.parse(model="up/m", messages=HI, response_format=Cat, max_reasks=2)
+    assert len(sdk.up.settled()) == 3
 
 
 def weather(city: str) -> str:
