@@ -159,3 +159,19 @@ def test_process_ends_with_calls_in_flight(start: Start, loop: str) -> None:
         __import__("json").dumps(up.config),
     )
     assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
+
+
+def test_closing_may_be_awaited(start: Start) -> None:
+    up = start(answers("m-a", "In Bern."))
+
+    async def main() -> None:
+        client = interfuse.AsyncClient(up.config)
+        assert [model async for model in client.models.list()] == await client.models.list()
+        raw = await client.chat.completions.with_raw_response.create(model="up/m-a", messages=HI)
+        assert raw.parse().choices[0].message.content == "In Bern."
+        await client.close()
+        with pytest.raises(interfuse.MisuseError):
+            await client.chat(model="up/m-a", messages=HI)
+        interfuse.AsyncClient(up.config).close()
+
+    asyncio.run(main())

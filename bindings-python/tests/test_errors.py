@@ -43,6 +43,22 @@ def test_vendor_error(start: Start) -> None:
     assert "key-of-up-only" not in repr(e) + str(e) + repr(vars(e))
 
 
+@pytest.mark.parametrize(("status", "name"), [(409, "ConflictError"), (422, "UnprocessableEntityError"), (400, "BadRequestError")])
+def test_openais_classes_for_what_is_one_kind_here(start: Start, status: int, name: str) -> None:
+    said = {"message": "no", "type": "odd"}
+    then = {"status": status, "headers": {"x-request-id": "req-9"}, "json": {"error": said}}
+    up = start({"when": {}, "then": then})
+    with pytest.raises(interfuse.APIStatusError) as caught:
+        interfuse.Client(up.config, max_retries=0).chat(model="up/m-a", messages=HI)
+    for e in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert type(e) is getattr(interfuse, name) and (e.status, e.type) == (status, "odd")
+        response = e.response
+        assert response is not None and response.json() == {"error": said}
+        assert (response.status_code, response.headers["X-Request-Id"]) == (status, "req-9")
+    assert interfuse.InternalServerError("x", {"status": 500}).response is not None
+    assert interfuse.APIConnectionError("x").response is None
+
+
 def test_every_attempt_is_told(start: Start) -> None:
     up = start({"when": {}, "then": {"status": 429, "headers": {"retry-after": "0"}, "json": {"error": {"message": "slow"}}}})
     with pytest.raises(interfuse.RateLimitError) as caught:

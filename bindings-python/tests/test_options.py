@@ -7,6 +7,7 @@ import json
 import pickle
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import HI, Start, answers
@@ -137,8 +138,36 @@ def test_reconcile(start: Start, tmp_path: Path) -> None:
         client.reconcile(report(1), tolerance="much")
 
 
+class Parts:
+    """As httpx.Timeout."""
+
+    connect, read, write, pool = 2.0, 0.2, None, None
+
+
+def test_a_timeout_in_parts(start: Start) -> None:
+    up = start({"when": {}, "then": {"delay_ms": 20_000, "answer": "never"}})
+    for client, more in ((interfuse.Client(up.config, timeout=Parts()), {}), (interfuse.Client(up.config), {"timeout": Parts()})):
+        with pytest.raises(interfuse.APITimeoutError, match="first_byte|idle"):
+            client.chat(model="up/m", messages=HI, max_retries=0, **more)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="number of seconds"):
+        interfuse.Client(up.config, timeout="1s")  # type: ignore[arg-type]
+
+
+def test_a_query_is_refused_rather_than_sent_elsewhere(start: Start) -> None:
+    up = start(answers("m", "In Bern."))
+    request: Any = {"model": "up/m", "messages": HI}
+    with pytest.raises(interfuse.UnsupportedError, match="base_url"):
+        interfuse.Client(up.config).chat(**request, extra_query={"a": "b"})
+    interfuse.Client(up.config).chat(**request, extra_query=None)
+    assert [entry["body"] for entry in up.settled()] == [{"model": "m", "messages": HI}]
+
+
 def test_lists() -> None:
     client = interfuse.Client({"use_environment": False})
     providers = {p.id: p for p in client.providers()}
     assert providers["openai"].key_vars == ["OPENAI_API_KEY"] and providers["openai"].key_from is None
-    assert all(offer.provider in providers for model in client.models.list() for offer in model.offers)
+    models = client.models.list()
+    assert all(offer.provider in providers for model in models for offer in model.offers)
+    assert models.data == models and client.models.retrieve(models[0].id) == models[0]
+    with pytest.raises(interfuse.NotFoundError, match="nowhere"):
+        client.models.retrieve("nowhere/nothing")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import interfuse
 from interfuse import Record
+from interfuse._openai_fields import NAMES
 
 DATA: Any = {"id": "x", "choices": [Record(message=Record(content=None))], "usage": Record(total_tokens=3)}
 
@@ -55,3 +59,19 @@ def test_plain_forms() -> None:
 def test_request_id() -> None:
     assert Record(interfuse=Record(request_id="req-1"))._request_id == "req-1"
     assert record()._request_id is None
+
+
+def test_what_openai_has_not_is_extra() -> None:
+    r = Record(id="x", citations=["a"], interfuse=Record())
+    assert r.model_extra == {"citations": ["a"], "interfuse": {}} and r.model_fields_set == {"id", "citations", "interfuse"}
+    stub = ast.parse((Path(interfuse.__file__).parent / "_responses.pyi").read_text())
+    openais = {"ChatCompletion", "Choice", "AssistantMessage", "ToolCall", "FunctionCall", "Logprobs", "TokenLogprob", "Usage"}
+    openais |= {"PromptTokensDetails", "CompletionTokensDetails", "ChatCompletionChunk", "ChunkChoice", "Delta", "EmbeddingResponse"}
+    fields = {
+        part.target.id
+        for one in stub.body
+        if isinstance(one, ast.ClassDef) and one.name in openais
+        for part in one.body
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+    }
+    assert fields - NAMES == {"interfuse", "reasoning_content"}

@@ -3,7 +3,8 @@ refusal that does not come is an unused `type: ignore`, which strict mypy report
 
 from __future__ import annotations
 
-from typing import Any, Literal, assert_type
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, assert_type
 
 import interfuse
 from interfuse import AsyncClient, ChatCompletion, ChatCompletionChunk, Client, EmbeddingResponse, Fused, Stream, types
@@ -123,3 +124,46 @@ def refused(client: Client) -> None:
     client.embeddings.create(model="up/m", input="one", encoding_format="int8")  # type: ignore[arg-type]
     client.chat(model="up/m", messages=hi).choices[0].message.content.upper()  # type: ignore[union-attr]
     Client(timeout="1s")  # type: ignore[arg-type]
+
+
+@dataclass
+class Place:
+    city: str
+
+
+class Trip(TypedDict):
+    days: int
+
+
+def typed(client: Client) -> None:
+    r = client.chat.completions.parse(model="up/m", messages=hi, response_format=Place, max_reasks=2)
+    assert_type(r.choices[0].message.parsed, Place | None)
+    assert_type(r.usage, interfuse.Usage | None)
+    assert_type(client.chat(model="up/m", messages=hi, response_format=Trip).choices[0].message.parsed, Trip | None)
+    with client.chat.completions.stream(model="up/m", messages=hi, response_format=Place) as stream:
+        for event in stream:
+            if event.type == "content.delta":
+                assert_type(event.delta, str)
+            elif event.type == "content.done":
+                assert_type(event.parsed, Place | None)
+        assert_type(stream.get_final_completion().choices[0].message.parsed, Place | None)
+
+
+async def typed_waiting(client: AsyncClient) -> None:
+    r = await client.chat.completions.create(model="up/m", messages=hi, response_format=Place)
+    assert_type(r.choices[0].message.parsed, Place | None)
+    async with client.chat.completions.stream(model="up/m", messages=hi, tools=[weather]) as stream:
+        assert_type((await stream.get_final_completion()).choices[0].message.content, str | None)
+
+
+def weather(city: str) -> str:
+    return city
+
+
+def tools(client: Client) -> None:
+    run = client.run_tools("Where?", tools=[weather], model="up/m", max_steps=3, max_cost_usd="0.1")
+    assert_type(run.text, str | None)
+    assert_type(run.cost_nanos, int | None)
+    client.run_tools(run.messages, tools=[weather], model="up/m")
+    client.chat(model="up/m", messages=hi, tools=[interfuse.function_tool(weather)])
+    client.run_tools("Where?", tools=["weather"], model="up/m")  # type: ignore[list-item]

@@ -19,20 +19,48 @@ from .errors import *
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
+    from ._parsed import *
     from ._responses import *
+    from ._tools import ToolCalled as ToolCalled
+    from ._tools import ToolRun as ToolRun
+    from ._tools import function_tool as function_tool
+    from ._tools import pydantic_function_tool as pydantic_function_tool
+    from ._typed_errors import AnswerFormatError as AnswerFormatError
+    from ._typed_errors import ConflictError as ConflictError
+    from ._typed_errors import ContentFilterFinishReasonError as ContentFilterFinishReasonError
+    from ._typed_errors import LengthFinishReasonError as LengthFinishReasonError
+    from ._typed_errors import MaxStepsError as MaxStepsError
+    from ._typed_errors import SchemaError as SchemaError
+    from ._typed_errors import UnprocessableEntityError as UnprocessableEntityError
     from .aio import AsyncClient as AsyncClient
     from .aio import AsyncStream as AsyncStream
 else:
 
+    _ELSEWHERE = {
+        "AsyncClient": "aio",
+        "AsyncStream": "aio",
+        "ToolCalled": "_tools",
+        "ToolRun": "_tools",
+        "function_tool": "_tools",
+        "pydantic_function_tool": "_tools",
+        "AnswerFormatError": "_typed_errors",
+        "ChatCompletionStream": "_streaming",
+        "ChatCompletionStreamManager": "_streaming",
+        "AsyncChatCompletionStream": "_streaming",
+        "AsyncChatCompletionStreamManager": "_streaming",
+        "ConflictError": "_typed_errors",
+        "ContentFilterFinishReasonError": "_typed_errors",
+        "LengthFinishReasonError": "_typed_errors",
+        "MaxStepsError": "_typed_errors",
+        "SchemaError": "_typed_errors",
+        "UnprocessableEntityError": "_typed_errors",
+    }
+
     def __getattr__(name):
-        if name == "AsyncClient":
-            from .aio import AsyncClient
+        if name in _ELSEWHERE:
+            from importlib import import_module
 
-            return AsyncClient
-        if name == "AsyncStream":
-            from .aio import AsyncStream
-
-            return AsyncStream
+            return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
         # Names of responses, for annotations; errors were imported above.
         if name[:1].isupper() and not name.endswith("Error"):
             return Record

@@ -5,9 +5,11 @@ from __future__ import annotations
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Self
 
+    from ._raw import Response
     from ._responses import Attempt, MemberFailure, PartialAnswer
+    from ._tools import ToolRun
 
 
 class InterfuseError(Exception):
@@ -18,6 +20,15 @@ class InterfuseError(Exception):
 
     kind: str = "internal"
     """Kind of failure in one word; the same in every language."""
+
+    def __new__(cls, message: str = "", details: Mapping[str, Any] | None = None) -> Self:
+        """Of the statuses that are one kind here, openai has classes for two more."""
+        told = (cls.__name__, details.get("status")) if details else None
+        if told in (("BadRequestError", 422), ("InternalServerError", 409)):
+            from ._typed_errors import ConflictError, UnprocessableEntityError
+
+            cls = UnprocessableEntityError if told[1] == 422 else ConflictError  # type: ignore[assignment]
+        return super().__new__(cls, message, details)
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
         """``details``: what an ``ErrorBody`` holds; anything of it may be missing."""
@@ -65,6 +76,13 @@ class InterfuseError(Exception):
         return self._told.get("code")
 
     @property
+    def type(self) -> str | None:
+        """The vendor's own type, where its error has one beside the code."""
+        body = self.body
+        told = body.get("type") if isinstance(body, dict) else None
+        return told if isinstance(told, str) else None
+
+    @property
     def param(self) -> str | None:
         """The parameter the vendor complained about, or the JSON path in a request or configuration."""
         return self._told.get("param")
@@ -73,6 +91,18 @@ class InterfuseError(Exception):
     def request_id(self) -> str | None:
         """The vendor's id of the request."""
         return self._told.get("request_id")
+
+    @property
+    def response(self) -> Response | None:
+        """The vendor's response as far as it is kept: ``status_code``, ``text``, ``json()``, and of its ``headers`` the
+        request's id and the wait it asked for. None when none arrived."""
+        from ._raw import Response
+
+        if self.status is None:
+            return None
+        seconds = self.retry_after
+        headers = {"x-request-id": self.request_id, "retry-after": None if seconds is None else f"{seconds:g}"}
+        return Response(self.status, headers, self._told.get("body") or "")
 
     @property
     def retry_after(self) -> float | None:
@@ -113,6 +143,11 @@ class InterfuseError(Exception):
     def members(self) -> list[MemberFailure]:
         """Each member's reason, when a whole pool failed."""
         return self._told.get("members") or []
+
+    @property
+    def run(self) -> ToolRun | None:
+        """Of a failure within ``run_tools``: what had been done until then."""
+        return self._told.get("run")
 
     @property
     def details(self) -> dict[str, Any]:

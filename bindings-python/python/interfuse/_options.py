@@ -6,19 +6,32 @@ import atexit
 import os
 
 from ._native import Native, after_fork, before_fork, flush_ledgers
-from .errors import ConfigError, MisuseError
+from .errors import ConfigError, MisuseError, NotFoundError, UnsupportedError
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
     import datetime
-    from typing import Any, NoReturn, Self, Unpack, overload
+    from typing import Any, NoReturn, Protocol, Self, Unpack, overload
 
     from . import types
     from ._ledger import Ledger
     from ._responses import BudgetState, CostEstimate, Explanation, LoadedPrices, ModelInfo, ProviderInfo, Reconciliation
     from ._tables import Records, Usage
 
+    class HttpxTimeout(Protocol):
+        """What httpx' ``Timeout`` is: seconds, or None."""
+
+        @property
+        def connect(self) -> float | None: ...
+        @property
+        def read(self) -> float | None: ...
+        @property
+        def write(self) -> float | None: ...
+        @property
+        def pool(self) -> float | None: ...
+
+    Timeout = float | HttpxTimeout
     When = datetime.datetime | datetime.date | float | str
 
 _OWN = "default"
@@ -48,7 +61,7 @@ class BaseClient:
         api_key: str | Callable[[], str | Awaitable[str]] | None = None,
         base_url: str | None = None,
         providers: Mapping[str, types.ProviderConfig | Mapping[str, Any]] | None = None,
-        timeout: float | None = None,
+        timeout: Timeout | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -63,7 +76,8 @@ class BaseClient:
         providers: backends, laid over those of the configuration. `api_key` may be a function here too, and
             `credentials` a session of boto3, a function that gives an AWS account's keys as a dict or tuple, or one that gives
             an access token (Azure, Google Cloud).
-        timeout: seconds for one whole call, retries included.
+        timeout: seconds for one whole call, retries included; or an object like httpx.Timeout, whose ``read`` is the longest
+            silence.
         max_retries: retries after the first attempt, per target.
         default_headers: added to every request.
         tags: labels for the ledger (``{"project": "search"}``).
@@ -117,7 +131,7 @@ class BaseClient:
         self,
         *,
         provider: str | None = None,
-        timeout: float | None = None,
+        timeout: Timeout | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -141,13 +155,23 @@ class BaseClient:
         """Attaches what a client offers under names of its own."""
         self.models = Models(self)
 
-    def _request(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+    def _request(self, request: dict[str, Any], timeout: Timeout | None) -> dict[str, Any]:
         """The caller's arguments with this client's defaults."""
         if timeout is not None:
-            request["timeout_ms"] = milliseconds(timeout)
+            _merged(request, timeouts(timeout))
+        if "extra_query" in request:
+            _without_query(request)
         return _merged(request, self._defaults) if self._defaults else request
 
-    def _fusion(self, prompt: str | None, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+    def _chat(self, request: dict[str, Any], timeout: Timeout | None) -> dict[str, Any]:
+        """The same of a chat, with functions and types among its tools made into tools."""
+        if request.get("tools"):
+            from ._tools import prepared
+
+            request["tools"] = prepared(request["tools"])
+        return self._request(request, timeout)
+
+    def _fusion(self, prompt: str | None, request: dict[str, Any], timeout: Timeout | None) -> dict[str, Any]:
         if prompt is not None:
             request["prompt"] = prompt
         request = self._request(request, timeout)
@@ -158,7 +182,7 @@ class BaseClient:
         return request
 
     def _evaluation(
-        self, items: str | os.PathLike[str] | Sequence[types.Labelled], request: dict[str, Any], timeout: float | None
+        self, items: str | os.PathLike[str] | Sequence[types.Labelled], request: dict[str, Any], timeout: Timeout | None
     ) -> dict[str, Any]:
         request["items"] = os.fspath(items) if isinstance(items, (str, os.PathLike)) else list(items)
         return self._request(request, timeout)
@@ -327,11 +351,7 @@ class BaseClient:
         """Backends, with whether a key was found and where; never the key."""
         return self._native.providers()
 
-    def close(self) -> None:
-        """Ends the use of this client and writes what waits for its ledger's file; later calls raise MisuseError. Calls in
-        flight are not touched.
-
-        Raises StorageError when something could not be written."""
+    def _close(self) -> None:
         native, self._native = self._native, Closed()  # type: ignore[assignment]
         if not isinstance(native, Closed):
             native.flush()
@@ -367,15 +387,39 @@ def outcome(right: bool | None, answer: str | None, member: str | None) -> dict[
     return {name: value for name, value in given.items() if value is not None}
 
 
+class ModelList(list["ModelInfo"]):
+    """Models. A list, which also has openai's ``data`` and can be read with ``async for``."""
+
+    @property
+    def data(self) -> list[ModelInfo]:
+        """The models."""
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[ModelInfo]:
+        for model in self:
+            yield model
+
+    def __await__(self) -> Generator[Any, Any, ModelList]:
+        return self
+        yield
+
+
 class Models:
     """``client.models``"""
 
     def __init__(self, client: BaseClient) -> None:
         self._client = client
 
-    def list(self) -> list[ModelInfo]:
+    def list(self) -> ModelList:
         """Models of the catalogue, with who serves them at what price. Asks no vendor."""
-        return self._client._native.models()
+        return ModelList(self._client._native.models())
+
+    def retrieve(self, model: str) -> ModelInfo:
+        """One of them, by its id. Raises NotFoundError for one that is not in the catalogue."""
+        for known in self._client._native.models():
+            if known.id == model:
+                return known
+        raise NotFoundError(f"there is no model {model!r} in the catalogue", {"kind": "not_found", "param": "model"})
 
 
 class Closed:
@@ -394,6 +438,27 @@ def _has_sources(providers: Mapping[str, Any] | None) -> bool:
     )
 
 
+def timeouts(timeout: Timeout) -> dict[str, Any]:
+    """A timeout as the core's requests have it: seconds for the whole call, or httpx' object."""
+    if isinstance(timeout, (int, float)):
+        return {"timeout_ms": milliseconds(timeout)}
+    parts = {"connect": ("dns_connect_ms", "tls_ms"), "read": ("first_byte_ms", "idle_ms"), "write": ("write_ms",), "pool": ("pool_wait_ms",)}
+    try:
+        seconds = {part: getattr(timeout, part) for part in parts}
+    except AttributeError:
+        raise TypeError(f"timeout is a number of seconds, or an object like httpx.Timeout, not {timeout!r}") from None
+    given = {name: milliseconds(value) for part, value in seconds.items() if value is not None for name in parts[part]}
+    return {"timeouts": given} if given else {}
+
+
+def _without_query(request: dict[str, Any]) -> None:
+    if request.pop("extra_query", None):
+        raise UnsupportedError(
+            "extra_query is not honoured: each backend has its own addresses; write it into the base_url of a provider of yours",
+            {"kind": "unsupported", "param": "extra_query"},
+        )
+
+
 def milliseconds(seconds: float) -> int:
     """Seconds as the core counts them; at least one millisecond."""
     if not seconds > 0:
@@ -403,14 +468,14 @@ def milliseconds(seconds: float) -> int:
 
 def _defaults(
     provider: str | None,
-    timeout: float | None,
+    timeout: Timeout | None,
     max_retries: int | None,
     headers: Mapping[str, str] | None,
     tags: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     given = {
         "provider": provider,
-        "timeout_ms": None if timeout is None else milliseconds(timeout),
+        **({} if timeout is None else timeouts(timeout)),
         "max_retries": max_retries,
         "extra_headers": dict(headers) if headers else None,
         "tags": dict(tags) if tags else None,

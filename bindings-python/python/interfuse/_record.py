@@ -45,6 +45,18 @@ class Record(dict[str, "Any"]):
         told: dict[str, Any] = self.get("interfuse") or {}
         return told.get("request_id")
 
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """Of a response in OpenAI's form, the fields that OpenAI's has not."""
+        from ._openai_fields import NAMES
+
+        return {name: value for name, value in self.items() if name not in NAMES}
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The fields that there are."""
+        return set(self)
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
 
@@ -52,24 +64,24 @@ class Record(dict[str, "Any"]):
         """A shallow copy."""
         return type(self)(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dicts and lists all the way down."""
-        return {name: _plain(value) for name, value in self.items()}
+    def to_dict(self, *, exclude_none: bool = False, **_pydantic: object) -> dict[str, Any]:
+        """Plain dicts and lists all the way down; of pydantic's options only ``exclude_none`` has an effect."""
+        plain = {name: _plain(value) for name, value in self.items()}
+        return _without_none(plain) if exclude_none else plain
 
-    def to_json(self, *, indent: int | None = 2) -> str:
+    def to_json(self, *, indent: int | None = 2, exclude_none: bool = False, **_pydantic: object) -> str:
         """JSON text."""
         import json
 
-        return json.dumps(self, indent=indent, ensure_ascii=False)
+        return json.dumps(self.to_dict(exclude_none=exclude_none), indent=indent, ensure_ascii=False)
 
     def model_dump(self, *, exclude_none: bool = False, **_pydantic: object) -> dict[str, Any]:
-        """The same as ``to_dict``, under pydantic's name; of pydantic's options only ``exclude_none`` has an effect."""
-        plain = self.to_dict()
-        return _without_none(plain) if exclude_none else plain
+        """The same as ``to_dict``, under pydantic's name."""
+        return self.to_dict(exclude_none=exclude_none)
 
-    def model_dump_json(self, *, indent: int | None = None, **_pydantic: object) -> str:
+    def model_dump_json(self, *, indent: int | None = None, exclude_none: bool = False, **_pydantic: object) -> str:
         """JSON text, under pydantic's name."""
-        return self.to_json(indent=indent)
+        return self.to_json(indent=indent, exclude_none=exclude_none)
 
     def to_text(self, width: int = 100, color: bool = False) -> str:
         """A fusion, an evaluation or a calibration as text for people. `width` is in columns; with `color` the text holds ANSI colours."""
@@ -122,11 +134,18 @@ def _is_calibration(record: Record) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.to_dict()
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    return value
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    # What an answer was read into.
+    from ._forms import plain
+
+    return plain(value)
 
 
 def _without_none(value: Any) -> Any:

@@ -11,10 +11,10 @@ from ._generic import Item, OfItems
 from ._options import BaseClient, Closed, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
     import os
     from types import TracebackType
-    from typing import Literal, Self, Unpack, overload
+    from typing import Literal, Self, TypeVar, Unpack, overload
 
     from . import _native, types
     from ._responses import (
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
         FusionEvent,
         FusionReport,
     )
+    from ._options import Timeout
+    from ._parsed import AsyncChatCompletionStreamManager, ParsedChatCompletion
+    from ._raw import AsyncWithRawResponse
+    from ._record import Record
+    from ._tools import ToolRun
+
+    Form = TypeVar("Form")
 
 
 class AsyncStream(OfItems[Item]):
@@ -105,30 +112,135 @@ class AsyncCompletions:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
+    @property
+    def with_raw_response(self) -> AsyncWithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import AsyncWithRawResponse
+
+        return AsyncWithRawResponse(self)
+
     if TYPE_CHECKING:
 
         @overload
         async def create(
-            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self, *, stream: Literal[False] | None = None, timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> ChatCompletion: ...
 
         @overload
         async def create(
-            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self, *, stream: Literal[True], timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> AsyncStream[ChatCompletionChunk]: ...
 
         @overload
         async def create(
-            self, *, stream: bool | None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            stream: Literal[False] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[Form]: ...
+
+        @overload
+        async def create(
+            self, *, stream: bool | None, timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
 
-    async def create(self, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+    async def create(
+        self, *, stream: bool | None = None, timeout: Timeout | None = None, max_reasks: int | None = None, **request: Any
+    ) -> Any:
         """One answer, or with ``stream=True`` its chunks; as ``Client.chat.completions.create``."""
         client = self._client
-        request = client._request(request, timeout)
+        request = client._chat(request, timeout)
+        form = request.get("response_format")
+        if form is not None and not isinstance(form, dict):
+            from ._structured import is_type, response_format
+
+            if is_type(form) and not stream:
+                return await self._parsed(request, max_reasks)
+            if is_type(form):
+                request["response_format"] = response_format(form)
+        if max_reasks is not None:
+            raise TypeError("max_reasks is for whole answers of a type: response_format=a type, without stream")
         if stream:
             return await _opened(client._native.chat_stream(request, False))
         return await _result(client._native.start_chat(request))
+
+    async def _parsed(self, request: dict[str, Any], max_reasks: int | None) -> Any:
+        from ._structured import asking, readers_of, run_async
+
+        client = self._client
+        course = asking(request, 1 if max_reasks is None else max_reasks, readers_of(request))
+        return await run_async(course, lambda asked: _result(client._native.start_chat(asked)))
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def parse(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[Form]: ...
+
+        @overload
+        async def parse(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[None]: ...
+
+    async def parse(self, *, timeout: Timeout | None = None, max_reasks: int | None = None, **request: Any) -> Any:
+        """An answer read into a type; as ``Client.chat.completions.parse``."""
+        return await self._parsed(self._client._chat(request, timeout), max_reasks)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def stream(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> AsyncChatCompletionStreamManager[Form]: ...
+
+        @overload
+        def stream(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> AsyncChatCompletionStreamManager[None]: ...
+
+    def stream(self, *, timeout: Timeout | None = None, **request: Any) -> Any:
+        """A stream as events; as ``Client.chat.completions.stream``."""
+        from ._streaming import AsyncChatCompletionStreamManager, State
+
+        client = self._client
+        async def start(sent: dict[str, Any]) -> AsyncStream[Any]:
+            return await _opened(client._native.chat_stream(sent, False))
+
+        return AsyncChatCompletionStreamManager(State(client._chat(request, timeout)), start)
 
 
 class AsyncChat:
@@ -142,12 +254,25 @@ class AsyncChat:
 
         @overload
         async def __call__(
-            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self, *, stream: Literal[False] | None = None, timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> ChatCompletion: ...
 
         @overload
         async def __call__(
-            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            stream: Literal[False] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[Form]: ...
+
+        @overload
+        async def __call__(
+            self, *, stream: Literal[True], timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> AsyncStream[ChatCompletionChunk]: ...
 
     async def __call__(self, **request: Any) -> Any:
@@ -161,10 +286,17 @@ class AsyncEmbeddings:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
+    @property
+    def with_raw_response(self) -> AsyncWithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import AsyncWithRawResponse
+
+        return AsyncWithRawResponse(self)
+
     if TYPE_CHECKING:
 
         async def create(
-            self, *, timeout: float | None = None, **request: Unpack[types.EmbeddingParams]
+            self, *, timeout: Timeout | None = None, **request: Unpack[types.EmbeddingParams]
         ) -> EmbeddingResponse: ...
 
     else:
@@ -173,6 +305,14 @@ class AsyncEmbeddings:
             """One embedding per input, in their order; as ``Client.embeddings.create``."""
             client = self._client
             return await _result(client._native.start_embeddings(client._request(request, timeout)))
+
+
+class _Done:
+    """What has been done already, for who awaits it."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
 
 
 class AsyncClient(BaseClient):
@@ -185,7 +325,7 @@ class AsyncClient(BaseClient):
     def _waiting(self) -> Callable[[Any], Any]:
         return _Waiting()
 
-    def _request(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+    def _request(self, request: dict[str, Any], timeout: Timeout | None) -> dict[str, Any]:
         if self._waits is not None:
             self._waits.note()
         return super()._request(request, timeout)
@@ -195,6 +335,36 @@ class AsyncClient(BaseClient):
         self.chat = AsyncChat(self)
         self.embeddings = AsyncEmbeddings(self)
 
+    async def run_tools(
+        self,
+        messages: str | Sequence[types.Message | Record],
+        *,
+        tools: Sequence[types.Tool | Callable[..., Any]],
+        model: str,
+        max_steps: int = 10,
+        max_cost_usd: str | None = None,
+        max_reasks: int = 1,
+        timeout: Timeout | None = None,
+        **request: Any,
+    ) -> ToolRun:
+        """Asks a model that may call functions, until it answers without calling any; as ``Client.run_tools``.
+
+        tools: functions, async ones too. Calls of one answer are made at the same time, those of functions that are not async
+            each in a thread of its own.
+        """
+        from ._structured import run_async
+        from ._tools import calling, made_async
+
+        request.update(model=model, tools=tools)
+        if max_cost_usd is not None:
+            request["max_cost_usd"] = max_cost_usd
+        course = calling(self._chat(request, timeout), messages, max_steps, max_reasks, waits=True)
+        async def step(asked: Any) -> Any:
+            return await made_async(asked) if isinstance(asked, list) else await _result(self._native.start_chat(asked))
+
+        run: ToolRun = await run_async(course, step)
+        return run
+
     if TYPE_CHECKING:
 
         @overload
@@ -203,7 +373,7 @@ class AsyncClient(BaseClient):
             prompt: str | None = None,
             *,
             stream: Literal[False] | None = None,
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.FuseParams],
         ) -> Fused: ...
 
@@ -213,12 +383,12 @@ class AsyncClient(BaseClient):
             prompt: str | None = None,
             *,
             stream: Literal[True],
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.FuseParams],
         ) -> AsyncStream[FusionEvent]: ...
 
     async def fuse(
-        self, prompt: str | None = None, *, stream: bool | None = None, timeout: float | None = None, **request: Any
+        self, prompt: str | None = None, *, stream: bool | None = None, timeout: Timeout | None = None, **request: Any
     ) -> Any:
         """Asks a pool of models in parallel and has a judge combine the answers; as ``Client.fuse``."""
         request = self._fusion(prompt, request, timeout)
@@ -227,7 +397,7 @@ class AsyncClient(BaseClient):
         return await _result(self._native.start_fuse(request))
 
     async def fuse_stream(
-        self, prompt: str | None = None, *, timeout: float | None = None, **request: Unpack[types.FuseParams]
+        self, prompt: str | None = None, *, timeout: Timeout | None = None, **request: Unpack[types.FuseParams]
     ) -> AsyncStream[FusionEvent]:
         """The same as ``fuse(..., stream=True)``."""
         return await self.fuse(prompt, stream=True, timeout=timeout, **request)
@@ -240,7 +410,7 @@ class AsyncClient(BaseClient):
             items: str | os.PathLike[str] | Sequence[types.Labelled],
             *,
             stream: Literal[False] | None = None,
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.EvaluationParams],
         ) -> Evaluation: ...
 
@@ -250,11 +420,11 @@ class AsyncClient(BaseClient):
             items: str | os.PathLike[str] | Sequence[types.Labelled],
             *,
             stream: Literal[True],
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.EvaluationParams],
         ) -> AsyncStream[EvaluationEvent]: ...
 
-    async def evaluate(self, items: Any, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+    async def evaluate(self, items: Any, *, stream: bool | None = None, timeout: Timeout | None = None, **request: Any) -> Any:
         """Asks models and fusions the same questions and tells what each is worth; as ``Client.evaluate``."""
         request = self._evaluation(items, request, timeout)
         if stream:
@@ -284,6 +454,11 @@ class AsyncClient(BaseClient):
         """Returns when everything booked so far is in the ledger's file for good; as ``Client.flush``."""
         await _result(self._native.start_flush())
 
+    def close(self) -> Awaitable[None]:
+        """Ends the use of this client, as ``Client.close``; awaiting it is not needed."""
+        self._close()
+        return _Done()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -294,4 +469,4 @@ class AsyncClient(BaseClient):
             if not isinstance(self._native, Closed):
                 await self.flush()
         finally:
-            self.close()
+            self._close()

@@ -7,10 +7,10 @@ from ._options import BaseClient, outcome
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     import os
     from types import TracebackType
-    from typing import Any, Literal, Self, Unpack, overload
+    from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
     from . import _native, types
     from ._responses import (
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
         FusionEvent,
         FusionReport,
     )
+    from ._options import Timeout
+    from ._parsed import ChatCompletionStreamManager, ParsedChatCompletion
+    from ._raw import WithRawResponse
+    from ._record import Record
+    from ._tools import ToolRun
+
+    Form = TypeVar("Form")
 
 
 class Stream(OfItems[Item]):
@@ -55,34 +62,158 @@ class Completions:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    @property
+    def with_raw_response(self) -> WithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import WithRawResponse
+
+        return WithRawResponse(self)
+
     if TYPE_CHECKING:
 
         @overload
         def create(
-            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self, *, stream: Literal[False] | None = None, timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> ChatCompletion: ...
 
         @overload
         def create(
-            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self, *, stream: Literal[True], timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> Stream[ChatCompletionChunk]: ...
 
         @overload
         def create(
-            self, *, stream: bool | None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            stream: Literal[False] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[Form]: ...
+
+        @overload
+        def create(
+            self, *, stream: bool | None, timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
 
-    def create(self, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+    def create(
+        self, *, stream: bool | None = None, timeout: Timeout | None = None, max_reasks: int | None = None, **request: Any
+    ) -> Any:
         """One answer, or with ``stream=True`` its chunks.
 
         Takes openai's arguments, interfuse's own (``models``, ``provider``, ``tags``, ``fusion``) and any other field,
-        which goes to the vendor as it is. ``timeout`` is in seconds and covers retries too.
+        which goes to the vendor as it is. ``timeout`` is in seconds and covers retries too. With a type as
+        ``response_format`` it is the same as ``parse``. Functions among the ``tools`` are made into tools.
         """
         client = self._client
-        request = client._request(request, timeout)
+        request = client._chat(request, timeout)
+        form = request.get("response_format")
+        if form is not None and not isinstance(form, dict):
+            from ._structured import is_type, response_format
+
+            if is_type(form) and not stream:
+                return self._parsed(request, max_reasks)
+            if is_type(form):
+                request["response_format"] = response_format(form)
+        if max_reasks is not None:
+            raise TypeError("max_reasks is for whole answers of a type: response_format=a type, without stream")
         if stream:
             return Stream(client._native.chat_stream(request, True))
         return client._native.chat(request)
+
+    def _parsed(self, request: dict[str, Any], max_reasks: int | None) -> Any:
+        from ._structured import asking, readers_of, run
+
+        client = self._client
+        course = asking(request, 1 if max_reasks is None else max_reasks, readers_of(request))
+        return run(course, client._native.chat)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def parse(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[Form]: ...
+
+        @overload
+        def parse(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[None]: ...
+
+    def parse(self, *, timeout: Timeout | None = None, max_reasks: int | None = None, **request: Any) -> Any:
+        """One answer, read into a type: ``.choices[0].message.parsed``.
+
+        response_format: a pydantic model, a dataclass or a TypedDict.
+        tools: functions, types or tools; arguments of typed ones are in ``.function.parsed_arguments``.
+        max_reasks: how often an answer that does not fit is sent back with what is wrong. ``interfuse.cost_usd`` and
+            ``.attempts`` are then those of all answers; ``max_cost_usd`` and ``timeout`` hold for them together.
+        Everything else as for ``create``.
+
+        Raises SchemaError for a type that the strict subset of JSON Schema can not hold, AnswerFormatError when no answer
+        fits, LengthFinishReasonError and ContentFilterFinishReasonError for one that was cut off.
+        """
+        return self._parsed(self._client._chat(request, timeout), max_reasks)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def stream(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ChatCompletionStreamManager[Form]: ...
+
+        @overload
+        def stream(
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ChatCompletionStreamManager[None]: ...
+
+    def stream(self, *, timeout: Timeout | None = None, **request: Any) -> Any:
+        """A stream as events, with the whole answer at its end:
+
+            with client.chat.completions.stream(model=..., messages=...) as stream:
+                for event in stream:
+                    if event.type == "content.delta":
+                        print(event.delta, end="")
+                stream.get_final_completion().choices[0].message.content
+
+        Takes what ``parse`` takes but ``max_reasks``: what has been shown is not asked for again.
+        """
+        from ._streaming import ChatCompletionStreamManager, State
+
+        client = self._client
+        return ChatCompletionStreamManager(
+            State(client._chat(request, timeout)), lambda sent: Stream(client._native.chat_stream(sent, True))
+        )
 
 
 class Chat:
@@ -96,12 +227,25 @@ class Chat:
 
         @overload
         def __call__(
-            self, *, stream: Literal[False] | None = None, timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self, *, stream: Literal[False] | None = None, timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> ChatCompletion: ...
 
         @overload
         def __call__(
-            self, *, stream: Literal[True], timeout: float | None = None, **request: Unpack[types.ChatParams]
+            self,
+            *,
+            model: str,
+            messages: Sequence[types.Message | Record],
+            response_format: type[Form],
+            stream: Literal[False] | None = None,
+            max_reasks: int | None = None,
+            timeout: Timeout | None = None,
+            **request: Any,
+        ) -> ParsedChatCompletion[Form]: ...
+
+        @overload
+        def __call__(
+            self, *, stream: Literal[True], timeout: Timeout | None = None, **request: Unpack[types.ChatParams]
         ) -> Stream[ChatCompletionChunk]: ...
 
     def __call__(self, **request: Any) -> Any:
@@ -115,9 +259,16 @@ class Embeddings:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    @property
+    def with_raw_response(self) -> WithRawResponse:
+        """The same methods, which give the answer with what stands around it."""
+        from ._raw import WithRawResponse
+
+        return WithRawResponse(self)
+
     if TYPE_CHECKING:
 
-        def create(self, *, timeout: float | None = None, **request: Unpack[types.EmbeddingParams]) -> EmbeddingResponse: ...
+        def create(self, *, timeout: Timeout | None = None, **request: Unpack[types.EmbeddingParams]) -> EmbeddingResponse: ...
 
     else:
 
@@ -143,6 +294,43 @@ class Client(BaseClient):
         self.chat = Chat(self)
         self.embeddings = Embeddings(self)
 
+    def run_tools(
+        self,
+        messages: str | Sequence[types.Message | Record],
+        *,
+        tools: Sequence[types.Tool | Callable[..., Any]],
+        model: str,
+        max_steps: int = 10,
+        max_cost_usd: str | None = None,
+        max_reasks: int = 1,
+        timeout: Timeout | None = None,
+        **request: Any,
+    ) -> ToolRun:
+        """Asks a model that may call functions, calls them and tells it what came, until it answers without calling any.
+
+        messages: the conversation, or a question as text.
+        tools: functions; ``interfuse.function_tool`` says how they are told to the model. What one raises is told to the
+            model, too.
+        max_steps: most times the model is asked.
+        max_cost_usd: most that all steps together may cost, as text ("0.05").
+        max_reasks: as for ``parse``, where `response_format` is a type; then the result has ``parsed``.
+        timeout: seconds for the whole.
+        Everything else goes to every step.
+
+        Returns a ToolRun: ``text``, ``messages``, ``calls``, ``cost_usd``, ... Raises MaxStepsError when the model still calls
+        functions after the last step, and BudgetExceededError when another step might cost more than is left; these, and any
+        other failure on the way, have what was done in ``run``.
+        """
+        from ._structured import run
+        from ._tools import calling, made
+
+        request.update(model=model, tools=tools)
+        if max_cost_usd is not None:
+            request["max_cost_usd"] = max_cost_usd
+        course = calling(self._chat(request, timeout), messages, max_steps, max_reasks, waits=False)
+        run_: ToolRun = run(course, lambda asked: made(asked) if isinstance(asked, list) else self._native.chat(asked))
+        return run_
+
     if TYPE_CHECKING:
 
         @overload
@@ -151,7 +339,7 @@ class Client(BaseClient):
             prompt: str | None = None,
             *,
             stream: Literal[False] | None = None,
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.FuseParams],
         ) -> Fused: ...
 
@@ -161,12 +349,12 @@ class Client(BaseClient):
             prompt: str | None = None,
             *,
             stream: Literal[True],
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.FuseParams],
         ) -> Stream[FusionEvent]: ...
 
     def fuse(
-        self, prompt: str | None = None, *, stream: bool | None = None, timeout: float | None = None, **request: Any
+        self, prompt: str | None = None, *, stream: bool | None = None, timeout: Timeout | None = None, **request: Any
     ) -> Any:
         """Asks a pool of models in parallel, has a judge combine the answers, and tells how it came about.
 
@@ -185,7 +373,7 @@ class Client(BaseClient):
         return self._native.fuse(request)
 
     def fuse_stream(
-        self, prompt: str | None = None, *, timeout: float | None = None, **request: Unpack[types.FuseParams]
+        self, prompt: str | None = None, *, timeout: Timeout | None = None, **request: Unpack[types.FuseParams]
     ) -> Stream[FusionEvent]:
         """The same as ``fuse(..., stream=True)``."""
         return self.fuse(prompt, stream=True, timeout=timeout, **request)
@@ -198,7 +386,7 @@ class Client(BaseClient):
             items: str | os.PathLike[str] | Sequence[types.Labelled],
             *,
             stream: Literal[False] | None = None,
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.EvaluationParams],
         ) -> Evaluation: ...
 
@@ -208,11 +396,11 @@ class Client(BaseClient):
             items: str | os.PathLike[str] | Sequence[types.Labelled],
             *,
             stream: Literal[True],
-            timeout: float | None = None,
+            timeout: Timeout | None = None,
             **request: Unpack[types.EvaluationParams],
         ) -> Stream[EvaluationEvent]: ...
 
-    def evaluate(self, items: Any, *, stream: bool | None = None, timeout: float | None = None, **request: Any) -> Any:
+    def evaluate(self, items: Any, *, stream: bool | None = None, timeout: Timeout | None = None, **request: Any) -> Any:
         """Asks models and fusions the same questions and tells what each is worth: accuracy with its interval, cost, latency,
         calls, wins and losses beside the best single model, and what to use. ``.to_text()`` are tables for people.
 
@@ -271,6 +459,13 @@ class Client(BaseClient):
 
         Raises StorageError when something could not be written; it is tried again with what follows."""
         self._native.flush()
+
+    def close(self) -> None:
+        """Ends the use of this client and writes what waits for its ledger's file; later calls raise MisuseError. Calls in
+        flight are not touched.
+
+        Raises StorageError when something could not be written."""
+        self._close()
 
     def __enter__(self) -> Self:
         return self
