@@ -410,6 +410,32 @@ int32_t interfuse_evaluation_text(const char *evaluation,
                                   interfuse_error **err);
 
 /**
+ * Tells what became of a fusion of this client, which moves the chances to be right that its members and its judge are taken
+ * to have in the fusions that follow. `run_id` is the result's `id`. `outcome` is JSON: {"right": true} (or false),
+ * {"answer": "the right answer"} or {"member": "id of the member whose answer was best"}. With `fusion.memory` in the
+ * configuration it is kept in that file, for every client that names it. A run counts once.
+ *
+ * Returns 0, INTERFUSE_NOT_FOUND for a run that is not among the client's last 1024 or had its feedback,
+ * INTERFUSE_INVALID_REQUEST for an outcome that says nothing about it, INTERFUSE_STORAGE when the file cannot be written.
+ */
+int32_t interfuse_feedback(const interfuse_client *client,
+                           const char *run_id,
+                           const char *outcome,
+                           interfuse_error **err);
+
+/**
+ * From answers to questions whose right answer is known: how good each model and judge is, and whom to ask. `items` is JSON:
+ * a list of objects with `prompt`, `gold` and `answers` (texts by model), or the path of a file with one a line, as a JSON
+ * string. `*calibration` becomes JSON with the recommended `pool` and the `advice` in a sentence (free it with
+ * interfuse_string_free). Makes no connection.
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST.
+ */
+int32_t interfuse_calibrate(const char *items,
+                            char **calibration,
+                            interfuse_error **err);
+
+/**
  * Waits until the result is there, up to `timeout_ms` milliseconds (negative: without limit, 0: only looks).
  *
  * Returns 0 when interfuse_call_take will give the result, INTERFUSE_NOT_READY when it did not come in time,

@@ -131,6 +131,11 @@ inline std::string evaluation_text(const std::string &evaluation, std::uint32_t 
     return detail::give(interfuse_evaluation_text, detail::text(evaluation), width);
 }
 
+/// From answers to known questions (JSON): how good each model is, and whom to ask. See interfuse_calibrate.
+inline std::string calibrate(const std::string &items) {
+    return detail::give(interfuse_calibrate, detail::text(items));
+}
+
 /// A question in flight or answered. Destroying it cancels it.
 class Call {
 public:
@@ -303,6 +308,11 @@ public:
     /// As evaluate, told as it goes on: events in JSON, of which the last, `done`, carries the result.
     Stream evaluate_stream(const std::string &request) const {
         return Stream(detail::make<interfuse_stream>(interfuse_evaluate_stream, handle_.get(), detail::text(request)));
+    }
+    /// Tells what became of a fusion; `outcome` is JSON such as {"right": true}. See interfuse_feedback.
+    void feedback(const std::string &run_id, const std::string &outcome) const {
+        interfuse_error *error = nullptr;
+        detail::check(interfuse_feedback(handle_.get(), detail::text(run_id), detail::text(outcome), &error), error);
     }
     /// How the backend of a chat would be chosen now, in JSON; sends nothing.
     std::string explain(const std::string &request) const {

@@ -103,6 +103,10 @@ class Interfuse {
     return drawn(await this.#call((client, cancel) => client.evaluate(text, cancel), options?.signal))
   }
 
+  async feedback(runId, outcome) {
+    await this.#call((client) => client.feedback(runId, JSON.stringify(outcome)))
+  }
+
   async explain(body) {
     return JSON.parse(told(() => this.#open().explain(JSON.stringify(this.#request(body)))))
   }
@@ -305,4 +309,14 @@ function told(native) {
   }
 }
 
-module.exports = { Interfuse, fusedHtml }
+/** From answers to known questions: how good each model is, and whom to ask. */
+async function calibrate(items) {
+  try {
+    const text = await addon().calibrate(JSON.stringify(file(items)))
+    return Object.defineProperty(JSON.parse(text), 'toText', { value: () => told(() => addon().calibrationText(text)) })
+  } catch (fault) {
+    throw fromNative(fault)
+  }
+}
+
+module.exports = { Interfuse, calibrate, fusedHtml }

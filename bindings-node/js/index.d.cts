@@ -8,6 +8,7 @@ import type {
   EmbeddingInput,
   EmbeddingRequest,
   EmbeddingResponse,
+  Calibration,
   Evaluation,
   EvaluationDone,
   EvaluationProgress,
@@ -15,6 +16,8 @@ import type {
   BudgetState,
   CostEstimate,
   Explanation,
+  Feedback,
+  Labelled,
   ExportFormat,
   Exported,
   FocusVersion,
@@ -175,6 +178,18 @@ export interface Evaluated extends Evaluation {
 /** What a streamed evaluation tells: how far it is, and at its end what it found. */
 export type EvaluatingEvent = EvaluationProgress | (Omit<EvaluationDone, 'result'> & { result: Evaluated })
 
+/** What a calibration found, also for people. */
+export interface Calibrated extends Calibration {
+  /** Tables, advice, and the pool as lines for a configuration. */
+  toText(): string
+}
+
+/**
+ * From answers to questions whose right answer is known, as a list or a file with one a line: how good each model and judge is,
+ * and whom to ask. Asks nobody.
+ */
+export function calibrate(items: readonly Labelled[] | string | URL): Promise<Calibrated>
+
 /** A vendor's report. */
 export type VendorFile = URL | string | Uint8Array | { name: string; content: string | Uint8Array }
 
@@ -217,6 +232,13 @@ export class Interfuse {
    */
   evaluate(body: EvaluationBody & { stream?: false | null }, options?: CallOptions): Promise<Evaluated>
   evaluate(body: EvaluationBody & { stream: true }, options?: CallOptions): Promise<Stream<EvaluatingEvent>>
+
+  /**
+   * Tells what became of a fusion (`runId` is the result's `id`), which moves the chances to be right that its members and its
+   * judge are taken to have in the fusions that follow: of this client, or with `fusion: { memory: 'file.json' }` in the
+   * configuration of every client that names the file. A run counts once.
+   */
+  feedback(runId: string, outcome: Feedback): Promise<void>
 
   /**
    * How the backend of a chat would be chosen now: who is considered, who is left out and why, in which order. Sends nothing.

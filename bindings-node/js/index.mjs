@@ -3,6 +3,7 @@ import interfuse from './index.cjs'
 
 export const {
   Interfuse,
+  calibrate,
   fusedHtml,
   Stream,
   InterfuseError,

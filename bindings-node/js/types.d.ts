@@ -823,12 +823,32 @@ export interface Verdicts {
   swapped?: string | null
 }
 
+/** Whether the answer was right. */
+export interface FeedbackRight {
+  right: boolean
+}
+
+/** The right answer. */
+export interface FeedbackAnswer {
+  answer: string
+}
+
+/** Id of the member whose answer was best. */
+export interface FeedbackMember {
+  member: string
+}
+
+/** What became of a fusion, as the caller found out. */
+export type Feedback = FeedbackRight | FeedbackAnswer | FeedbackMember
+
 /** Configuration of a client (TOML or JSON, or built in code). */
 export interface Config {
   /** Backends by name: a catalogue id with changes, or an id of one's own with `base_url`. */
   providers?: { [key: string]: ProviderConfig }
   /** Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none. */
   pools?: { [key: string]: FusionOptions }
+  /** What holds for all fusions. */
+  fusion?: FusionConfig
   /**
    * Prices that outrank every list's, by `provider/model` as sent: rows as in the catalogue, decimal texts in USD per
    * million tokens or, where the name says so, per thousand.
@@ -938,6 +958,15 @@ export interface LimitConfig {
   tokens_per_minute?: number | null
   /** Calls under way at once. */
   concurrency?: number | null
+}
+
+/** What holds for all fusions. */
+export interface FusionConfig {
+  /**
+   * A file that keeps what is learnt from feedback, shared by all clients and processes that name it: each adds to it under a
+   * lock (a file beside it), so that none loses another's. Its folder must be there. Without one it is gone with the client.
+   */
+  memory?: string | null
 }
 
 /** What one provider asks for one model. A rate that is not known separately is absent, never zero. */
@@ -2634,6 +2663,49 @@ export interface EvaluationDone {
 
 /** What an evaluation tells while it goes on. */
 export type EvaluationEvent = EvaluationProgress | EvaluationDone
+
+/** What a calibration found. */
+export interface Calibration {
+  /** Items with a known answer. */
+  counted: number
+  /** Every model that answered nearly all items, the best first. */
+  models: Measured[]
+  /** Every judge with verdicts in both orders, the best first. */
+  judges: Measured[]
+  /**
+   * Whom to ask in mode `auto`, in this order; with their priors where weighing their votes was found to help. One
+   * member alone: do not fuse, use it.
+   */
+  pool: Member[]
+  /** What choosing like this came to on items that the choice had not seen. */
+  held_out: HeldOut
+  /** The recommendation in one sentence. */
+  advice: string
+  /** What speaks against relying on it. */
+  warnings?: string[]
+}
+
+/** How often one model or judge was right. */
+export interface Measured {
+  /** The model or judge. */
+  model: string
+  /** Right answers; of a judge, right verdicts that both orders gave. */
+  right: number
+  /** Of so many; of a judge, verdicts that both orders gave. */
+  of: number
+  /** The chance that it is right: its `prior` as a member, its `trust` as a judge. */
+  chance: number
+}
+
+/** Percent of items right, each decided by a choice made on other items. */
+export interface HeldOut {
+  /** The recommended pool in mode `auto`. */
+  pool: number
+  /** The best single model. */
+  single: number
+  /** Calls to members per item with the pool. */
+  calls: number
+}
 
 /** The ledger's answer. */
 export interface UsageReport {

@@ -1,7 +1,8 @@
 //! The client: one method per public method of the core.
 
 use interfuse::backend::KeySources;
-use interfuse::types::{Config, Estimable, Evaluation, Fused, UsageReport, from_json};
+use interfuse::fusion;
+use interfuse::types::{Calibration, Config, Estimable, Evaluation, Fused, UsageReport, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
@@ -140,6 +141,20 @@ impl NativeClient {
             let work = async { client.evaluate_stream(from_json("request", &request)?) };
             let events = run(work, Some(&cancel), &closing).await?;
             Ok(NativeStream::new(events, NO_LIMIT, cancel, closing))
+        })
+    }
+
+    /// Tells what became of a run.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn feedback<'env>(
+        &self,
+        env: &'env Env,
+        run_id: String,
+        outcome: String,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        self.beside(env, move |client| {
+            client.feedback(&run_id, &from_json("outcome", &outcome)?)?;
+            Ok("null".to_owned())
         })
     }
 
@@ -283,6 +298,20 @@ pub fn evaluation_text(evaluation: String, width: u32, color: bool) -> napi::Res
 pub fn evaluation_html(evaluation: String) -> napi::Result<String> {
     let evaluation = from_json::<Evaluation>("evaluation", &evaluation).map_err(|error| raise(&error))?;
     Ok(evaluation.to_html())
+}
+
+/// What a calibration finds on labelled items, given as JSON: a list, or a file's path.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn calibrate(env: &Env, items: String) -> napi::Result<PromiseRaw<'_, String>> {
+    let found = move || json(&fusion::calibrate(&fusion::items(from_json("items", &items)?)?));
+    env.spawn_future(async move { blocking(found).await.map_err(|error| raise(&error)) })
+}
+
+/// A calibration, given as JSON, as text for people.
+#[napi]
+pub fn calibration_text(calibration: String) -> napi::Result<String> {
+    let calibration = from_json::<Calibration>("calibration", &calibration).map_err(|error| raise(&error))?;
+    Ok(calibration.to_text())
 }
 
 /// Sums, given as JSON, as CSV.

@@ -7,8 +7,9 @@ use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::ledger::reconcile::Report;
 use interfuse::types::{
-    ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Estimable, Evaluation, EvaluationRequest,
-    ExportRequest, FuseRequest, Fused, LedgerRecord, ReconcileOptions, Reconciliation, UsageReport,
+    Calibration, ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Estimable, Evaluation,
+    EvaluationRequest, ExportRequest, Feedback, FuseRequest, Fused, LabelledItems, LedgerRecord, ReconcileOptions,
+    Reconciliation, UsageReport,
 };
 use interfuse::{Client, Error, ErrorKind};
 use pyo3::prelude::*;
@@ -111,6 +112,17 @@ impl Native {
         if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
     }
 
+    /// Tells what became of a run.
+    fn feedback(&self, py: Python<'_>, run_id: &str, outcome: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (client, outcome) = (self.client(py)?, from_python::<Feedback>("outcome", outcome)?);
+        py.detach(|| client.feedback(run_id, &outcome)).map_err(|e| raise(py, &e))
+    }
+
+    fn start_feedback(&self, py: Python<'_>, run_id: String, outcome: &Bound<'_, PyAny>) -> PyResult<Call> {
+        let (client, outcome) = (self.client(py)?, from_python::<Feedback>("outcome", outcome)?);
+        Ok(Call::new(host::Call::start(beside(move || client.feedback(&run_id, &outcome)))))
+    }
+
     fn explain<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = request.py();
         let explanation = self.client(py)?.explain(&straight_from_python::<ChatRequest>("request", request)?);
@@ -141,10 +153,7 @@ impl Native {
 
     fn start_flush(&self, py: Python<'_>) -> PyResult<Call> {
         let client = self.client(py)?;
-        Ok(Call::new(host::Call::start(async move {
-            let flushed = tokio::task::spawn_blocking(move || client.flush()).await;
-            flushed.unwrap_or_else(|e| Err(Error::new(ErrorKind::Internal, e.to_string())))
-        })))
+        Ok(Call::new(host::Call::start(beside(move || client.flush()))))
     }
 
     /// The records that a question chooses, as a stream.
@@ -268,6 +277,12 @@ impl Native {
     }
 }
 
+/// What blocks its thread, beside those that make calls.
+async fn beside(work: impl FnOnce() -> interfuse::Result<()> + Send + 'static) -> interfuse::Result<()> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Internal, e.to_string())))
+}
+
 /// An evaluation as tables for people. `width` is in columns; with `color` the text holds ANSI colours.
 #[pyfunction]
 #[pyo3(signature = (found, width = 100, color = false))]
@@ -312,12 +327,26 @@ pub fn after_fork() {
     interfuse::ledger::after_fork();
 }
 
-/// What a calibration on lines of labelled items finds: as data, and as text for people.
+/// What a calibration finds on labelled items: a list, or a file's path.
 #[pyfunction]
-pub fn calibrate<'py>(py: Python<'py>, jsonl: &str) -> PyResult<(Bound<'py, PyAny>, String)> {
-    let items = fusion::labelled(jsonl).map_err(|e| raise(py, &e))?;
-    let found = py.detach(|| fusion::calibrate(&items));
-    Ok((to_python(py, &found)?, found.to_text()))
+pub fn calibrate<'py>(items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = items.py();
+    let items: LabelledItems = from_python("items", items)?;
+    let found = py.detach(|| fusion::items(items).map(|items| fusion::calibrate(&items)));
+    to_python(py, &found.map_err(|e| raise(py, &e))?)
+}
+
+/// Lines of labelled items as a list.
+#[pyfunction]
+pub fn labelled<'py>(py: Python<'py>, jsonl: &str) -> PyResult<Bound<'py, PyAny>> {
+    to_python(py, &fusion::labelled(jsonl).map_err(|e| raise(py, &e))?)
+}
+
+/// A calibration as text for people.
+#[pyfunction]
+pub fn calibration_text(found: &Bound<'_, PyAny>) -> PyResult<String> {
+    let found: Calibration = from_python("calibration", found)?;
+    Ok(found.to_text())
 }
 
 /// A reconciliation as text for people.

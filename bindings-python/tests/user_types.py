@@ -88,6 +88,12 @@ def evaluating(client: Client) -> None:
             assert_type(event.result, interfuse.Evaluation)
 
 
+def learning(client: Client) -> None:
+    client.feedback(client.fuse("Which?").id, right=False)
+    assert_type(interfuse.calibrate("answers.jsonl"), interfuse.Calibration)
+    assert_type(interfuse.calibrate([{"gold": "4", "answers": {"up/a": "4"}}]).advice, str)
+
+
 def listings(client: Client) -> None:
     assert_type(client.usage(by=["project"]).total.cost_nanos, int)
     assert_type(client.models.list()[0].offers[0].input_usd, str | None)

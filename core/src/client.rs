@@ -77,7 +77,8 @@ impl Client {
     /// # Errors
     /// `invalid_config` naming the path of the fault.
     pub fn with_parts(config: Config, parts: Parts) -> Result<Self> {
-        let client = Client(Arc::new(Inner { engine: Engine::new(config, parts)?, memory: Arc::default() }));
+        let memory = Arc::new(fusion::Memory::open(config.fusion.memory.as_deref())?);
+        let client = Client(Arc::new(Inner { engine: Engine::new(config, parts)?, memory }));
         if !client.0.engine.config().ledger.billing.is_empty() {
             client.parties()?;
         }
@@ -155,11 +156,13 @@ impl Client {
     }
 
     /// Tells what became of a fusion, which moves the priors of its members and the trust in its judge for the runs that
-    /// follow on this client.
+    /// follow: on this client, and with `fusion.memory` in the configuration on every client that names the same file. Writing
+    /// that takes milliseconds.
     ///
     /// # Errors
-    /// `not_found` for a run that is not among the last 1024, or had its feedback; `invalid_request` when the outcome names
-    /// a member that gave no answer, or calls a merged answer right or wrong.
+    /// `not_found` for a run that is not among the last 1024 of this client, or had its feedback; `invalid_request` when the
+    /// outcome names a member that gave no answer, or calls a merged answer right or wrong; `storage` when the file cannot be
+    /// written, and the feedback may then be given again.
     pub fn feedback(&self, run_id: &str, outcome: &Feedback) -> Result<()> {
         fusion::feedback(&self.0.memory, run_id, outcome)
     }

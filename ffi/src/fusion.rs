@@ -1,10 +1,11 @@
-//! What is found out about models and fusions: evaluations.
+//! What is found out about models and fusions: evaluations, feedback, calibrations.
 
 use std::ffi::c_char;
 
 use futures_util::StreamExt as _;
+use interfuse_core::fusion;
 use interfuse_core::host::EventStream;
-use interfuse_core::types::{Evaluation, EvaluationRequest, from_json};
+use interfuse_core::types::{Evaluation, EvaluationRequest, LabelledItems, from_json};
 
 use crate::boundary::{Status, out, run};
 use crate::call::interfuse_call;
@@ -94,6 +95,50 @@ pub unsafe extern "C" fn interfuse_evaluation_text(
         // SAFETY: NULL or NUL-terminated, by contract.
         let evaluation: Evaluation = from_json("evaluation", unsafe { text::read(evaluation, "evaluation") }?)?;
         *place = text::plain(evaluation.to_text(width as usize, false))?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// Tells what became of a fusion of this client, which moves the chances to be right that its members and its judge are taken
+/// to have in the fusions that follow. `run_id` is the result's `id`. `outcome` is JSON: {"right": true} (or false),
+/// {"answer": "the right answer"} or {"member": "id of the member whose answer was best"}. With `fusion.memory` in the
+/// configuration it is kept in that file, for every client that names it. A run counts once.
+///
+/// Returns 0, INTERFUSE_NOT_FOUND for a run that is not among the client's last 1024 or had its feedback,
+/// INTERFUSE_INVALID_REQUEST for an outcome that says nothing about it, INTERFUSE_STORAGE when the file cannot be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_feedback(
+    client: *const interfuse_client,
+    run_id: *const c_char,
+    outcome: *const c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        // SAFETY: NULL or a live handle, NULL or NUL-terminated, by contract.
+        let (client, run_id, outcome) =
+            unsafe { (handle::look(client)?, text::read(run_id, "run_id")?, text::read(outcome, "outcome")?) };
+        client.get()?.feedback(run_id, &from_json("outcome", outcome)?)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// From answers to questions whose right answer is known: how good each model and judge is, and whom to ask. `items` is JSON:
+/// a list of objects with `prompt`, `gold` and `answers` (texts by model), or the path of a file with one a line, as a JSON
+/// string. `*calibration` becomes JSON with the recommended `pool` and the `advice` in a sentence (free it with
+/// interfuse_string_free). Makes no connection.
+///
+/// Returns 0, or INTERFUSE_INVALID_REQUEST.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_calibrate(
+    items: *const c_char,
+    calibration: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(calibration, "calibration")?;
+        // SAFETY: NULL or NUL-terminated, by contract.
+        let items: LabelledItems = from_json("items", unsafe { text::read(items, "items") }?)?;
+        *place = text::json(&fusion::calibrate(&fusion::items(items)?))?.into_raw();
         Ok(Status::Ok)
     })
 }

@@ -147,7 +147,41 @@ static void an_evaluation_tells_how_far_it_is(void) {
     upstream_stop(&up);
 }
 
+static void feedback_counts_once(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_error *err = NULL;
+    char *result = NULL, *id = NULL;
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(up.config, &client, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_fuse(client, FUSE, &result, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_json_get(result, "/id", &id, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_feedback(client, id, "{\"member\": \"up/m-b\"}", &err), err);
+    CHECK_STATUS(INTERFUSE_NOT_FOUND, interfuse_feedback(client, id, "{\"member\": \"up/m-b\"}", &err), err);
+    interfuse_error_free(err);
+    err = NULL;
+    CHECK_STATUS(INTERFUSE_MISUSE, interfuse_feedback(client, NULL, "{}", &err), err);
+    interfuse_error_free(err);
+    interfuse_string_free(id);
+    interfuse_string_free(result);
+    interfuse_client_free(client);
+    upstream_stop(&up);
+}
+
+static void a_calibration_says_whom_to_ask(void) {
+    interfuse_error *err = NULL;
+    char *found = NULL;
+    CHECK_STATUS(INTERFUSE_OK, interfuse_calibrate("[{\"gold\": \"4\", \"answers\": {\"a\": \"4\"}}]", &found, &err), err);
+    CHECK(json_is(found, "/models/0/model", "a") && json_is(found, "/counted", "1"));
+    interfuse_string_free(found);
+    CHECK_STATUS(INTERFUSE_INVALID_REQUEST, interfuse_calibrate("\"none.jsonl\"", &found, &err), err);
+    CHECK(found == NULL);
+    interfuse_error_free(err);
+}
+
 int main(void) {
+    RUN(feedback_counts_once);
+    RUN(a_calibration_says_whom_to_ask);
     RUN(an_evaluation_says_what_to_use);
     RUN(an_evaluation_tells_how_far_it_is);
     RUN(a_pool_is_fused);

@@ -99,6 +99,48 @@ static int32_t again(const interfuse_client *client, const char *request, interf
     return status == INTERFUSE_OK ? once(client, request, interfuse_evaluate, interfuse_evaluate_start, -1, err) : status;
 }
 
+/* A fusion, what became of it, and the same fusion again by a client that is made anew. */
+static int32_t feedback(const interfuse_client *client, const char *asked, const char *config, interfuse_error **err) {
+    interfuse_client *anew = NULL;
+    char *fuse = NULL, *outcome = NULL, *run = NULL, *fused = NULL;
+    interfuse_json_get(asked, "/fuse", &fuse, NULL);
+    interfuse_json_get(asked, "/outcome", &outcome, NULL);
+    int32_t status = interfuse_fuse(client, fuse, &fused, err);
+    if (status == INTERFUSE_OK) {
+        if (interfuse_json_get(asked, "/run_id", &run, NULL) != INTERFUSE_OK) {
+            interfuse_json_get(fused, "/id", &run, NULL);
+        }
+        status = interfuse_feedback(client, run, outcome, err);
+    }
+    interfuse_string_free(fused);
+    fused = NULL;
+    if (status == INTERFUSE_OK) {
+        status = interfuse_client_new(config, &anew, err);
+    }
+    if (status == INTERFUSE_OK) {
+        status = interfuse_fuse(anew, fuse, &fused, err);
+    }
+    if (status == INTERFUSE_OK) {
+        line("result", fused);
+    }
+    interfuse_string_free(fuse);
+    interfuse_string_free(outcome);
+    interfuse_string_free(run);
+    interfuse_string_free(fused);
+    interfuse_client_free(anew);
+    return status;
+}
+
+static int32_t calibrate(const char *items, interfuse_error **err) {
+    char *found = NULL;
+    const int32_t status = interfuse_calibrate(items, &found, err);
+    if (status == INTERFUSE_OK) {
+        line("result", found);
+    }
+    interfuse_string_free(found);
+    return status;
+}
+
 /* One question that is answered at once. */
 static int32_t told(const interfuse_client *client, const char *request, ask *question, interfuse_error **err) {
     char *answer = NULL;
@@ -208,7 +250,8 @@ static int32_t ledger(const interfuse_client *client, const char *asked, interfu
 }
 
 /* One operation; 2 when there is no such. */
-static int32_t make(const interfuse_client *client, const char *op, const char *request, int64_t cancel_ms, interfuse_error **err) {
+static int32_t make(const interfuse_client *client, const char *op, const char *request, int64_t cancel_ms, const char *config,
+                    interfuse_error **err) {
     if (strcmp(op, "chat") == 0) {
         return once(client, request, interfuse_chat, interfuse_chat_start, cancel_ms, err);
     } else if (strcmp(op, "embeddings") == 0) {
@@ -227,6 +270,10 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
         return many(client, request, interfuse_evaluate_stream, "event", cancel_ms, err);
     } else if (strcmp(op, "evaluate_again") == 0) {
         return again(client, request, err);
+    } else if (strcmp(op, "feedback") == 0) {
+        return feedback(client, request, config, err);
+    } else if (strcmp(op, "calibrate") == 0) {
+        return calibrate(request, err);
     } else if (strcmp(op, "explain") == 0) {
         return told(client, request, interfuse_explain, err);
     } else if (strcmp(op, "estimate") == 0) {
@@ -254,7 +301,7 @@ static char *field(const char *list, int at, const char *name) {
 }
 
 /* Makes each call at its time, or when the one before it has ended; then tells what the ledger says of them all. */
-static int32_t calls(const interfuse_client *client, const char *list, interfuse_error **err) {
+static int32_t calls(const interfuse_client *client, const char *list, const char *config, interfuse_error **err) {
     const int64_t start = now_ms();
     char *at_ms, *report = NULL;
     int32_t status;
@@ -267,7 +314,7 @@ static int32_t calls(const interfuse_client *client, const char *list, interfuse
         }
         const int64_t started = now_ms() - start;
         interfuse_error *failed = NULL;
-        status = make(client, op, request, -1, &failed);
+        status = make(client, op, request, -1, config, &failed);
         const int64_t ended = now_ms() - start;
         if (status < 0) {
             line("error", interfuse_error_json(failed));
@@ -303,7 +350,8 @@ int main(int argc, char **argv) {
 
     status = interfuse_client_new(argv[2], &client, &err);
     if (status == INTERFUSE_OK) {
-        status = strcmp(op, "calls") == 0 ? calls(client, request, &err) : make(client, op, request, cancel_ms, &err);
+        status = strcmp(op, "calls") == 0 ? calls(client, request, argv[2], &err)
+                                          : make(client, op, request, cancel_ms, argv[2], &err);
     }
     if (status < 0) {
         line("error", interfuse_error_json(err));

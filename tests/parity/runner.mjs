@@ -2,7 +2,7 @@
 // `runner.mjs calls CONFIG_JSON CALLS_JSON` makes calls one after another through one client.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { fusedHtml, Interfuse, InterfuseError } from '../../bindings-node/js/index.mjs'
+import { Interfuse, InterfuseError, calibrate, fusedHtml } from '../../bindings-node/js/index.mjs'
 
 const [op, config, request, cancelAfter] = process.argv.slice(2)
 
@@ -33,6 +33,13 @@ async function run(client, op, body, options) {
     case 'evaluate_again':
       for await (const event of await client.evaluate({ ...body, stream: true }, options)) if (event.done > 0) break
       return client.evaluate(body, options)
+    case 'feedback': {
+      const { id } = await client.fuse(body.fuse)
+      await client.feedback(body.run_id ?? id, body.outcome)
+      return new Interfuse({ config: JSON.parse(config) }).fuse(body.fuse)
+    }
+    case 'calibrate':
+      return calibrate(body)
     case 'explain':
       return client.explain(body)
     case 'estimate':

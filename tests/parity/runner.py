@@ -63,6 +63,11 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
     if op == "ledger":
         client.chat.completions.create(**request["chat"])
         return ledger(client, request)
+    if op == "feedback":
+        client.feedback(request.get("run_id", client.fuse(**request["fuse"]).id), **request["outcome"])
+        return interfuse.Client(json.loads(sys.argv[2])).fuse(**request["fuse"])
+    if op == "calibrate":
+        return interfuse.calibrate(request)  # type: ignore[arg-type]
     if op == "evaluate_again":
         with client.evaluate(stream=True, **request) as events:
             next(event for event in events if event.type == "progress" and event.done)
@@ -112,6 +117,12 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         return await client.fuse(**request)
     if op == "evaluate":
         return await client.evaluate(**request)
+    if op == "feedback":
+        fused = await client.fuse(**request["fuse"])
+        await client.feedback(request.get("run_id", fused.id), **request["outcome"])
+        return await interfuse.AsyncClient(json.loads(sys.argv[2])).fuse(**request["fuse"])
+    if op == "calibrate":
+        return interfuse.calibrate(request)  # type: ignore[arg-type]
     if op == "evaluate_again":
         async with await client.evaluate(stream=True, **request) as events:
             async for event in events:

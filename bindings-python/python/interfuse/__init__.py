@@ -9,6 +9,7 @@ Importing reads no environment, starts no thread and does not import asyncio.
 
 from __future__ import annotations
 
+from ._calibrate import calibrate as calibrate
 from ._native import __version__ as __version__
 from ._record import Record as Record
 from .client import Client as Client

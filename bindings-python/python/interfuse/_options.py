@@ -361,6 +361,12 @@ def _report(report: str | os.PathLike[str] | bytes | tuple[str, bytes], at: int)
     return os.path.basename(name), content
 
 
+def outcome(right: bool | None, answer: str | None, member: str | None) -> dict[str, Any]:
+    """What became of a fusion, as the core takes it."""
+    given = {"right": right, "answer": answer, "member": member}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 class Models:
     """``client.models``"""
 

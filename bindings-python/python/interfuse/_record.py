@@ -72,14 +72,16 @@ class Record(dict[str, "Any"]):
         return self.to_json(indent=indent)
 
     def to_text(self, width: int = 100, color: bool = False) -> str:
-        """A fusion or an evaluation as text for people. `width` is in columns; with `color` the text holds ANSI colours."""
+        """A fusion, an evaluation or a calibration as text for people. `width` is in columns; with `color` the text holds ANSI colours."""
         from . import _native
 
         if _is_fused(self):
             return _native.render_fused(self, width, color)
         if _is_evaluation(self):
             return _native.evaluation_text(self, width, color)
-        raise TypeError("only a fusion and an evaluation are told as text; this has to_json()")
+        if _is_calibration(self):
+            return _native.calibration_text(self)
+        raise TypeError("only a fusion, an evaluation and a calibration are told as text; this has to_json()")
 
     def to_html(self) -> str:
         """A fusion or an evaluation as one HTML page for people, which needs no network and runs no script."""
@@ -92,8 +94,8 @@ class Record(dict[str, "Any"]):
         raise TypeError("only a fusion and an evaluation have a page; this has to_json()")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What a notebook shows: the whole story of a fusion or an evaluation, the plain data of anything else."""
-        if _is_fused(self) or _is_evaluation(self):
+        """What a notebook shows: the whole story of a fusion, an evaluation or a calibration, the plain data of anything else."""
+        if _is_fused(self) or _is_evaluation(self) or _is_calibration(self):
             printer.text(self.to_text())
         else:
             printer.pretty(dict(self))
@@ -113,6 +115,10 @@ def _is_fused(record: Record) -> bool:
 
 def _is_evaluation(record: Record) -> bool:
     return "contenders" in record and "recommendation" in record
+
+
+def _is_calibration(record: Record) -> bool:
+    return "held_out" in record and "advice" in record
 
 
 def _plain(value: Any) -> Any:

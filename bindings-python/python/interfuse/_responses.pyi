@@ -13,8 +13,131 @@ class FunctionCall(Record):
     arguments: str
     """Arguments as JSON text, exactly as the model wrote them; may be invalid when cut off."""
 
+ProviderChoice: TypeAlias = str | ProviderPreferences
+"""A backend by name, or preferences over backends."""
+
+class ProviderPreferences(Record):
+    """Preferences over the backends that serve a model, as OpenRouter spells them. Filters are never relaxed: what is not
+    known of a backend does not satisfy one."""
+
+    order: list[str] | None
+    """Tried first, in this order. A provider's name or alias; `name/detail` means only its offers in that region or of
+    that variant (`vertex/us-east5`, `deepinfra/turbo`)."""
+    only: list[str] | None
+    """No others are tried."""
+    ignore: list[str] | None
+    """Never tried."""
+    allow_fallbacks: bool | None
+    """Whether others than those of `order` (without it: than the first one) may serve; true by default."""
+    require_parameters: bool | None
+    """Only backends known to take every field that the request sets; false by default."""
+    data_collection: DataCollection | None
+    """`deny`: only backends known not to collect what they are sent; `allow` by default."""
+    zdr: bool | None
+    """Only backends known to retain nothing (zero data retention); false by default."""
+    quantizations: list[Quantization] | None
+    """Only weights of these precisions."""
+    sort: SortChoice | None
+    """What the others are ordered by, strictly: `price`, `throughput` or `latency`."""
+    policy: str | None
+    """Policy that orders the others, in place of `sort`: `ordered`, `weighted`, `cheapest`, `fastest`, `balanced`,
+    `sticky`."""
+    max_price: MaxPrice | None
+    """Most that a backend may ask for."""
+    preferred_min_throughput: Threshold | None
+    """Backends measured to be slower, in tokens per second, come last: a number for the median, or percentiles."""
+    preferred_max_latency: Threshold | None
+    """Backends measured to take longer to their first token, in seconds, come last: a number for the median, or
+    percentiles."""
+
+DataCollection: TypeAlias = Literal["allow", "deny"]
+"""Whether prompts may be kept and learnt from."""
+
+Quantization: TypeAlias = Literal[
+    "int4",
+    "int8",
+    "fp4",
+    "fp6",
+    "fp8",
+    "fp16",
+    "bf16",
+    "fp32",
+    "unknown",
+]
+"""Precision of the weights that a backend runs."""
+
+SortChoice: TypeAlias = Sort | SortOptions
+"""What backends are ordered by: one word, or an object."""
+
+Sort: TypeAlias = Literal["price", "throughput", "latency"]
+"""What backends are ordered by."""
+
+class SortOptions(Record):
+    """What backends are ordered by, in long form."""
+
+    by: Sort
+    """By what."""
+    partition: Partition | None
+    """What is put together before it is ordered; `model` by default."""
+
+Partition: TypeAlias = Literal["model", "none"]
+"""What is put together before it is ordered."""
+
+class MaxPrice(Record):
+    """Most that a backend may ask for. A backend whose price for something that is limited here is unknown is not asked."""
+
+    prompt: Amount | None
+    """USD per million prompt tokens."""
+    completion: Amount | None
+    """USD per million completion tokens."""
+    request: Amount | None
+    """USD per request, beside its tokens. Known where `prices` of the configuration tells it."""
+    image: Amount | None
+    """USD per image; holds for requests with images."""
+
+Amount: TypeAlias = float | str
+"""How an amount may be written: a number, or decimal text ("0.15")."""
+
+Threshold: TypeAlias = float | ThresholdAt
+"""A bound on something measured: for the median, or by percentile. All that are given count."""
+
+class ThresholdAt(Record):
+    """Bounds by percentile."""
+
+    p50: float | None
+    """Median."""
+    p75: float | None
+    """75th."""
+    p90: float | None
+    """90th."""
+    p99: float | None
+    """99th."""
+
 FusionMode: TypeAlias = Literal["auto", "vote", "cascade", "best_of", "merge", "debate"]
 """How the answers are combined."""
+
+class Member(Record):
+    """One member of a pool: a model, and what it gets that the others do not."""
+
+    model: str
+    """The model, as in a chat request."""
+    provider: ProviderChoice | None
+    """Backend, as in a chat request."""
+    name: str | None
+    """Name in the report; the model by default (numbered when repeated)."""
+    system: str | None
+    """Instructions put before the conversation."""
+    temperature: float | None
+    """Temperature in place of the request's."""
+    max_tokens: int | None
+    """Most tokens in place of the request's."""
+    reasoning_effort: str | None
+    """Reasoning effort in place of the request's."""
+    timeout_ms: int | None
+    """Deadline of this member, milliseconds."""
+    prior: float | None
+    """The chance that it is right, above 0 and below 1; 0.6 by default, of the anchor of an open question in `auto` 0.8.
+    `calibrate` measures it."""
 
 BudgetMode: TypeAlias = Literal["enforce", "warn", "shadow"]
 """What a budget does about an attempt that does not fit."""
@@ -1150,6 +1273,47 @@ class EvaluationDone(Record):
 
 EvaluationEvent: TypeAlias = EvaluationProgress | EvaluationDone
 """What an evaluation tells while it goes on."""
+
+class Calibration(Record):
+    """What a calibration found."""
+
+    counted: int
+    """Items with a known answer."""
+    models: list[Measured]
+    """Every model that answered nearly all items, the best first."""
+    judges: list[Measured]
+    """Every judge with verdicts in both orders, the best first."""
+    pool: list[Member]
+    """Whom to ask in mode `auto`, in this order; with their priors where weighing their votes was found to help. One
+    member alone: do not fuse, use it."""
+    held_out: HeldOut
+    """What choosing like this came to on items that the choice had not seen."""
+    advice: str
+    """The recommendation in one sentence."""
+    warnings: list[str] | None
+    """What speaks against relying on it."""
+
+class Measured(Record):
+    """How often one model or judge was right."""
+
+    model: str
+    """The model or judge."""
+    right: int
+    """Right answers; of a judge, right verdicts that both orders gave."""
+    of: int
+    """Of so many; of a judge, verdicts that both orders gave."""
+    chance: float
+    """The chance that it is right: its `prior` as a member, its `trust` as a judge."""
+
+class HeldOut(Record):
+    """Percent of items right, each decided by a choice made on other items."""
+
+    pool: float
+    """The recommended pool in mode `auto`."""
+    single: float
+    """The best single model."""
+    calls: float
+    """Calls to members per item with the pool."""
 
 class UsageReport(Record):
     """The ledger's answer."""

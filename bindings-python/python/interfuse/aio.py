@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._bridge import bridge
 from ._generic import Item, OfItems
-from ._options import BaseClient, Closed
+from ._options import BaseClient, Closed, outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -259,6 +259,12 @@ class AsyncClient(BaseClient):
         if stream:
             return await _opened(self._native.evaluate_stream(request, False))
         return await _result(self._native.start_evaluate(request))
+
+    async def feedback(
+        self, run_id: str, *, right: bool | None = None, answer: str | None = None, member: str | None = None
+    ) -> None:
+        """Tells what became of a fusion; as ``Client.feedback``."""
+        await _result(self._native.start_feedback(run_id, outcome(right, answer, member)))
 
     async def flush(self) -> None:
         """Returns when everything booked so far is in the ledger's file for good; as ``Client.flush``."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import InterfuseError, StorageError, __version__, local
+from ._calibrate import calibrate
 from ._evaluating import MODES, Bar, fusions, usd
 from ._files import whole
-from ._native import calibrate, render_fused, render_reconciliation
+from ._native import labelled, render_fused, render_reconciliation
 from .client import Client
 
 if TYPE_CHECKING:
@@ -432,14 +433,10 @@ def _eval(arguments: argparse.Namespace) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    try:
-        text = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
-    except OSError as e:
-        raise ValueError(f"{arguments.file} cannot be read: {e.strerror}") from e
-    found, shown = calibrate(text)
-    if not found["counted"]:
+    found = calibrate(labelled(sys.stdin.read()) if arguments.file == "-" else arguments.file)
+    if not found.counted:
         raise ValueError(f"{arguments.file} has no item with a `gold` answer")
-    print(json.dumps(found, indent=2) if arguments.json else _printable(shown).rstrip())
+    print(found.to_json() if arguments.json else _printable(found.to_text()).rstrip())
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._generic import Item, OfItems
-from ._options import BaseClient
+from ._options import BaseClient, outcome
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
@@ -229,6 +229,21 @@ class Client(BaseClient):
         if stream:
             return Stream(self._native.evaluate_stream(request, True))
         return self._native.evaluate(request)
+
+    def feedback(self, run_id: str, *, right: bool | None = None, answer: str | None = None, member: str | None = None) -> None:
+        """Tells what became of a fusion, which moves the chances to be right that its members and its judge are taken to have
+        in the fusions that follow: of this client, or with ``{"fusion": {"memory": "file.json"}}`` in the configuration of
+        every client that names the file. A run counts once, and one of these says what became of it:
+
+        run_id: the result's ``id``.
+        right: whether the answer was right.
+        answer: the right answer.
+        member: id of the member whose answer was best.
+
+        Raises NotFoundError for a run that is not among the last 1024 of this client or had its feedback, and StorageError when
+        the file cannot be written.
+        """
+        self._native.feedback(run_id, outcome(right, answer, member))
 
     def flush(self) -> None:
         """Returns when everything booked so far is in the ledger's file for good, which takes milliseconds as a rule. A

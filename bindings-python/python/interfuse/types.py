@@ -57,11 +57,16 @@ __all__ = [
     "LabelledItems",
     "Labelled",
     "Verdicts",
+    "FeedbackRight",
+    "FeedbackAnswer",
+    "FeedbackMember",
+    "Feedback",
     "Config",
     "ProviderConfig",
     "CredentialConfig",
     "KeyConfig",
     "LimitConfig",
+    "FusionConfig",
     "Price",
     "LongContext",
     "Lane",
@@ -781,6 +786,28 @@ class Verdicts(TypedDict, total=False):
     """In the opposite order."""
 
 
+class FeedbackRight(TypedDict, total=False):
+    """Whether the answer was right."""
+
+    right: Required[bool]
+
+
+class FeedbackAnswer(TypedDict, total=False):
+    """The right answer."""
+
+    answer: Required[str]
+
+
+class FeedbackMember(TypedDict, total=False):
+    """Id of the member whose answer was best."""
+
+    member: Required[str]
+
+
+Feedback: TypeAlias = "FeedbackRight | FeedbackAnswer | FeedbackMember"
+"""What became of a fusion, as the caller found out."""
+
+
 class Config(TypedDict, total=False):
     """Configuration of a client (TOML or JSON, or built in code)."""
 
@@ -788,6 +815,8 @@ class Config(TypedDict, total=False):
     """Backends by name: a catalogue id with changes, or an id of one's own with `base_url`."""
     pools: Mapping[str, FusionOptions]
     """Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none."""
+    fusion: FusionConfig
+    """What holds for all fusions."""
     prices: Mapping[str, Price]
     """Prices that outrank every list's, by `provider/model` as sent: rows as in the catalogue, decimal texts in USD per
     million tokens or, where the name says so, per thousand."""
@@ -891,6 +920,14 @@ class LimitConfig(TypedDict, total=False):
     """Tokens per minute, prompt and answer together, estimated before the call and corrected after it."""
     concurrency: int | None
     """Calls under way at once."""
+
+
+class FusionConfig(TypedDict, total=False):
+    """What holds for all fusions."""
+
+    memory: str | None
+    """A file that keeps what is learnt from feedback, shared by all clients and processes that name it: each adds to it under a
+    lock (a file beside it), so that none loses another's. Its folder must be there. Without one it is gone with the client."""
 
 
 class Price(TypedDict, total=False):

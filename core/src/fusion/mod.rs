@@ -49,6 +49,7 @@ mod fields;
 mod form;
 mod judge;
 mod memory;
+mod memory_file;
 mod merge;
 mod modality;
 mod parse;
@@ -83,7 +84,7 @@ use crate::error::Result;
 use crate::types::{Feedback, FuseRequest, Fused, FusionEvent};
 
 pub use calibrate::calibrate;
-pub use calibration_text::labelled;
+pub use calibration_text::{items, labelled};
 pub use chat_route::{chat, chat_stream};
 pub use drop_in::adopt;
 pub use estimate::{estimate, estimate_chat};
@@ -135,12 +136,13 @@ pub async fn fuse_stream(engine: &Engine, memory: &Arc<Memory>, request: FuseReq
 ///
 /// # Errors
 /// `not_found` for a run that is not among the client's last 1024, or had its feedback; `invalid_request` when the outcome
-/// names a member that gave no answer, or calls a merged answer right or wrong.
+/// names a member that gave no answer, or calls a merged answer right or wrong; `storage` when `fusion.memory` cannot be written.
 pub fn feedback(memory: &Memory, run_id: &str, outcome: &Feedback) -> Result<()> {
     memory.feedback(run_id, outcome)
 }
 
 fn run(engine: &Engine, memory: &Arc<Memory>, plan: Plan, listened: bool) -> Result<Run> {
+    memory.refresh();
     let mut run = Run::new(plan, Arc::new(engine.clone()), memory.clone(), listened);
     run.fit()?;
     Ok(run)

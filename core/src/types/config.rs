@@ -19,6 +19,9 @@ pub struct Config {
     /// Named fusion pools, with their options. The pool `default` serves `interfuse/...` models that name none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pools: BTreeMap<String, FusionOptions>,
+    /// What holds for all fusions.
+    #[serde(default)]
+    pub fusion: FusionConfig,
     /// Prices that outrank every list's, by `provider/model` as sent: rows as in the catalogue, decimal texts in USD per
     /// million tokens or, where the name says so, per thousand.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -96,6 +99,17 @@ impl Config {
         }
         super::from_value("configuration", &super::toml_value(text)?)
     }
+}
+
+/// What holds for all fusions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FusionConfig {
+    /// A file that keeps what is learnt from feedback, shared by all clients and processes that name it: each adds to it under a
+    /// lock (a file beside it), so that none loses another's. Its folder must be there. Without one it is gone with the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
 }
 
 /// One backend. A key is bound to this backend's origin and never sent elsewhere.

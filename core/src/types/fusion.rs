@@ -354,10 +354,13 @@ pub struct Fused {
 #[serde(rename_all = "snake_case")]
 pub enum Feedback {
     /// Whether the answer was right.
+    #[cfg_attr(feature = "schema", schemars(title = "FeedbackRight"))]
     Right(bool),
     /// The right answer.
+    #[cfg_attr(feature = "schema", schemars(title = "FeedbackAnswer"))]
     Answer(String),
     /// Id of the member whose answer was best.
+    #[cfg_attr(feature = "schema", schemars(title = "FeedbackMember"))]
     Member(String),
 }
 

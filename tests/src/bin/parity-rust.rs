@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use interfuse::types::{Estimable, EvaluationEvent, ExportRequest, UsageQuery, from_json};
+use interfuse::fusion;
+use interfuse::types::{Estimable, EvaluationEvent, ExportRequest, Feedback, FuseRequest, UsageQuery, from_json};
 use interfuse::{Client, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,8 +24,8 @@ async fn main() -> ExitCode {
     let made = async {
         let client = Client::from_document(config)?;
         match op.as_str() {
-            "calls" => calls(&client, request).await,
-            op => call(&client, op, request).await,
+            "calls" => calls(&client, request, config).await,
+            op => call(&client, op, request, config).await,
         }
     };
     match tell(unless_cancelled(cancel, made).await) {
@@ -42,13 +43,13 @@ struct Start {
 }
 
 /// Makes each call at its time, or when the one before it has ended; the result is what the ledger says of them all.
-async fn calls(client: &Client, list: &str) -> Result<Value> {
+async fn calls(client: &Client, list: &str, config: &str) -> Result<Value> {
     let list: Vec<Start> = from_json("calls", list)?;
     let start = Instant::now();
     for Start { at_ms, op, request } in list {
         tokio::time::sleep(Duration::from_millis(at_ms).saturating_sub(start.elapsed())).await;
         let started = start.elapsed();
-        let outcome = call(client, &op, &request.to_string()).await;
+        let outcome = call(client, &op, &request.to_string(), config).await;
         let ended = start.elapsed();
         tell(outcome)?;
         print(&json!({"made": {"started_ms": started.as_millis() as u64, "ended_ms": ended.as_millis() as u64}}))?;
@@ -56,7 +57,7 @@ async fn calls(client: &Client, list: &str) -> Result<Value> {
     value(client.usage(UsageQuery { by: vec!["provider".into()], ..UsageQuery::default() })?)
 }
 
-async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
+async fn call(client: &Client, op: &str, request: &str, config: &str) -> Result<Value> {
     match op {
         "chat" => value(client.chat(from_json("request", request)?).await?),
         "embeddings" => value(client.embeddings(from_json("request", request)?).await?),
@@ -94,6 +95,14 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
             drop(events);
             value(client.evaluate(from_json("request", request)?).await?)
         }
+        "feedback" => {
+            let asked: Told = from_json("request", request)?;
+            let fused = client.fuse(asked.fuse.clone()).await?;
+            let run = asked.run_id.unwrap_or(fused.id);
+            client.feedback(&run, &asked.outcome)?;
+            value(Client::from_document(config)?.fuse(asked.fuse).await?)
+        }
+        "calibrate" => value(fusion::calibrate(&fusion::items(from_json("items", request)?)?)),
         "explain" => value(client.explain(&from_json("request", request)?)?),
         "estimate" => value(client.estimate(Estimable::from_value(&from_json("request", request)?)?)?),
         "budgets" => {
@@ -106,6 +115,15 @@ async fn call(client: &Client, op: &str, request: &str) -> Result<Value> {
         "client" => Ok(Value::Null),
         other => Err(Error::new(ErrorKind::Misuse, format!("no operation `{other}`"))),
     }
+}
+
+/// A fusion, and what became of it.
+#[derive(Deserialize)]
+struct Told {
+    fuse: FuseRequest,
+    outcome: Feedback,
+    /// In place of the fusion's own.
+    run_id: Option<String>,
 }
 
 /// A chat, and questions to the ledger.

@@ -94,7 +94,10 @@ pub fn javascript() -> String {
 /// `index.mjs`: the names of `index.cjs` for `import`. One implementation, so that `instanceof` holds across both.
 pub fn esm() -> String {
     let mut out = format!("// {MARKER}\nimport interfuse from './index.cjs'\n\nexport const {{\n");
-    for name in ["Interfuse", "fusedHtml", "Stream", BASE].into_iter().chain(classes().iter().map(|class| class.name)) {
+    for name in ["Interfuse", "calibrate", "fusedHtml", "Stream", BASE]
+        .into_iter()
+        .chain(classes().iter().map(|class| class.name))
+    {
         out += &format!("  {name},\n");
     }
     out + "} = interfuse\n"

@@ -58,6 +58,10 @@ pub enum Op {
     EvaluateStream,
     /// An evaluation that is left once an item is done, and then made again.
     EvaluateAgain,
+    /// A fusion, what became of it, and the same fusion again by a client that is made anew.
+    Feedback,
+    /// What a calibration finds.
+    Calibrate,
     /// How the backend of a chat would be chosen.
     Explain,
     /// What a chat may cost.
@@ -85,6 +89,8 @@ impl Op {
             Op::Evaluate => "evaluate",
             Op::EvaluateStream => "evaluate_stream",
             Op::EvaluateAgain => "evaluate_again",
+            Op::Feedback => "feedback",
+            Op::Calibrate => "calibrate",
             Op::Explain => "explain",
             Op::Estimate => "estimate",
             Op::Budgets => "budgets",
