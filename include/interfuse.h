@@ -410,6 +410,41 @@ int32_t interfuse_evaluation_text(const char *evaluation,
                                   interfuse_error **err);
 
 /**
+ * Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors; waits
+ * for the result. `report` is the `report` of a result in JSON, `request` a fusion request in JSON with the question, whose
+ * `pool` may name some of the report's members; `*result` becomes the result in JSON (free it with interfuse_string_free). No
+ * member is asked.
+ *
+ * Returns 0 or the kind of failure; INTERFUSE_INVALID_REQUEST for a report that holds no usable answer, or a request that
+ * would ask members.
+ */
+int32_t interfuse_rejudge(const interfuse_client *client,
+                          const char *report,
+                          const char *request,
+                          char **result,
+                          interfuse_error **err);
+
+/**
+ * As interfuse_rejudge, without waiting: `*call` gives the result later (free it with interfuse_call_free).
+ */
+int32_t interfuse_rejudge_start(const interfuse_client *client,
+                                const char *report,
+                                const char *request,
+                                interfuse_call **call,
+                                interfuse_error **err);
+
+/**
+ * Makes a fusion's decision again from what its report holds; nobody is asked. `report` is the `report` of a result in JSON;
+ * `*result` becomes a result in JSON (free it with interfuse_string_free), whose `/report/earlier/differs` lists where it comes
+ * to something else than the report says, and is not there when it is the same.
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST for a report that does not hold enough.
+ */
+int32_t interfuse_replay(const char *report,
+                         char **result,
+                         interfuse_error **err);
+
+/**
  * Tells what became of a fusion of this client, which moves the chances to be right that its members and its judge are taken
  * to have in the fusions that follow. `run_id` is the result's `id`. `outcome` is JSON: {"right": true} (or false),
  * {"answer": "the right answer"} or {"member": "id of the member whose answer was best"}. With `fusion.memory` in the

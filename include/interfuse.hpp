@@ -136,6 +136,11 @@ inline std::string calibrate(const std::string &items) {
     return detail::give(interfuse_calibrate, detail::text(items));
 }
 
+/// Makes a fusion's decision again from what its report (JSON) holds; nobody is asked. See interfuse_replay.
+inline std::string replay(const std::string &report) {
+    return detail::give(interfuse_replay, detail::text(report));
+}
+
 /// A question in flight or answered. Destroying it cancels it.
 class Call {
 public:
@@ -308,6 +313,14 @@ public:
     /// As evaluate, told as it goes on: events in JSON, of which the last, `done`, carries the result.
     Stream evaluate_stream(const std::string &request) const {
         return Stream(detail::make<interfuse_stream>(interfuse_evaluate_stream, handle_.get(), detail::text(request)));
+    }
+    /// Combines the answers of a report once more, as the request says; both are JSON. See interfuse_rejudge.
+    std::string rejudge(const std::string &report, const std::string &request) const {
+        return detail::give(interfuse_rejudge, handle_.get(), detail::text(report), detail::text(request));
+    }
+    /// As rejudge, without waiting.
+    Call rejudge_start(const std::string &report, const std::string &request) const {
+        return Call(detail::make<interfuse_call>(interfuse_rejudge_start, handle_.get(), detail::text(report), detail::text(request)));
     }
     /// Tells what became of a fusion; `outcome` is JSON such as {"right": true}. See interfuse_feedback.
     void feedback(const std::string &run_id, const std::string &outcome) const {

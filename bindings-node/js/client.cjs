@@ -103,6 +103,12 @@ class Interfuse {
     return drawn(await this.#call((client, cancel) => client.evaluate(text, cancel), options?.signal))
   }
 
+  async rejudge(report, prompt, body, options) {
+    const [asked, rest] = fusion(prompt, body, options)
+    const texts = [JSON.stringify(report), JSON.stringify(deadline(this.#request(asked, rest)))]
+    return this.#call((client, cancel) => client.rejudge(...texts, cancel), rest?.signal)
+  }
+
   async feedback(runId, outcome) {
     await this.#call((client) => client.feedback(runId, JSON.stringify(outcome)))
   }
@@ -319,4 +325,9 @@ async function calibrate(items) {
   }
 }
 
-module.exports = { Interfuse, calibrate, fusedHtml }
+/** Makes a fusion's decision again from what its report holds. */
+function replay(report) {
+  return JSON.parse(told(() => addon().replay(JSON.stringify(report))))
+}
+
+module.exports = { Interfuse, calibrate, fusedHtml, replay }

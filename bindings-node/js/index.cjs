@@ -2,7 +2,7 @@
 'use strict'
 
 const { BY_KIND: _kinds, STATUS: _statuses, ...errors } = require('./errors.cjs')
-const { Interfuse, calibrate, fusedHtml } = require('./client.cjs')
+const { Interfuse, calibrate, fusedHtml, replay } = require('./client.cjs')
 const { Stream } = require('./stream.cjs')
 
-module.exports = { Interfuse, calibrate, fusedHtml, Stream, ...errors }
+module.exports = { Interfuse, calibrate, fusedHtml, replay, Stream, ...errors }

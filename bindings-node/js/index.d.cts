@@ -24,6 +24,7 @@ import type {
   FuseRequest,
   Fused,
   FusionEvent,
+  FusionReport,
   LedgerRecord,
   LoadedPrices,
   Message,
@@ -190,6 +191,12 @@ export interface Calibrated extends Calibration {
  */
 export function calibrate(items: readonly Labelled[] | string | URL): Promise<Calibrated>
 
+/**
+ * Makes a fusion's decision again from what its report holds; nobody is asked. `report.earlier.differs` tells where it comes to
+ * something else than the report says, and is not there when it is the same.
+ */
+export function replay(report: FusionReport): Fused
+
 /** A vendor's report. */
 export type VendorFile = URL | string | Uint8Array | { name: string; content: string | Uint8Array }
 
@@ -232,6 +239,14 @@ export class Interfuse {
    */
   evaluate(body: EvaluationBody & { stream?: false | null }, options?: CallOptions): Promise<Evaluated>
   evaluate(body: EvaluationBody & { stream: true }, options?: CallOptions): Promise<Stream<EvaluatingEvent>>
+
+  /**
+   * Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors. The body
+   * holds the question; its `pool` may name some of the report's members. No member is asked, so that only judges cost anything;
+   * a debate, which would ask them, is refused. `replay` makes the same decision again instead.
+   */
+  rejudge(report: FusionReport, body: FuseRequest, options?: CallOptions): Promise<Fused>
+  rejudge(report: FusionReport, prompt: string, body?: FuseRequest, options?: CallOptions): Promise<Fused>
 
   /**
    * Tells what became of a fusion (`runId` is the result's `id`), which moves the chances to be right that its members and its

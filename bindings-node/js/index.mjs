@@ -5,6 +5,7 @@ export const {
   Interfuse,
   calibrate,
   fusedHtml,
+  replay,
   Stream,
   InterfuseError,
   APIError,

@@ -1901,6 +1901,13 @@ export interface FusionReport {
   fields?: FieldReport[]
   /** Every second look of a debate. */
   debate?: DebateTurn[]
+  /**
+   * What the decision rested on beside answers and replies, for `replay`; absent in what an older version wrote, and where
+   * the answers' schema is larger than 65536 bytes.
+   */
+  grounds?: Grounds
+  /** Which run's answers were combined, when no member was asked: by `rejudge` or `replay`. */
+  earlier?: Earlier
   /** What it cost. */
   cost: CostReport
   /** How long it took. */
@@ -2106,6 +2113,10 @@ export interface JudgeReport {
   reason?: string
   /** How its output was read: `strict`, `stripped`, `extracted`, `repaired`, `label`; absent when it could not be. */
   parsed?: string
+  /** What it wrote, under the codes that it was shown, for `replay`; absent when it failed or wrote more than 65536 bytes. */
+  reply?: string
+  /** Why it stopped. */
+  finish_reason?: string
   /** Kind of failure. */
   error?: ErrorKind
   /** Its tokens, where reported. */
@@ -2153,6 +2164,10 @@ export interface DebateTurn {
   reason?: string
   /** Its answer after this round. */
   content?: string
+  /** The closed answer that was read out of a new answer. */
+  answer?: string
+  /** What it wrote, for `replay`; absent when it failed or wrote more than 65536 bytes. */
+  reply?: string
   /** Kind of failure; its earlier answer stands. */
   error?: ErrorKind
   /** Its tokens, where reported. */
@@ -2163,6 +2178,49 @@ export interface DebateTurn {
   start_ms?: number
   /** Milliseconds. */
   latency_ms: number
+}
+
+/** What a decision rested on beside the members' answers, their priors and the judge's replies. */
+export interface Grounds {
+  /** Model of who judges, asked or not. */
+  judge: string
+  /** The chance to be right that a verdict of it in both orders was taken to have. */
+  trust: number
+  /** It did not see what was asked about beside text, so that its word counted half. */
+  judge_blind?: boolean
+  /** Whether a merged answer was to be compared with the best single one. */
+  guard: boolean
+  /** What stood between comparison and answer, where one reply of the judge held both. */
+  code?: string
+  /** The form that answers were bound to. */
+  response_format?: ResponseFormat
+}
+
+/** The run whose stored answers a run combined. */
+export interface Earlier {
+  /** Its id. */
+  run_id: string
+  /** What was done with its answers. */
+  how: Again
+  /** Where a replay came to something else than its report says; empty when the decision is the same. */
+  differs?: Departure[]
+}
+
+/** What was done with stored answers. */
+export type Again =
+  /** They were decided on anew, as another request said. */
+  | 'rejudged'
+  /** The same decision was made again from the stored replies of the judge; nobody was asked. */
+  | 'replayed'
+
+/** A place of a report where a replay came to something else. */
+export interface Departure {
+  /** The place, as a JSON Pointer into the report. */
+  at: string
+  /** What the report says there; absent when nothing. */
+  was?: unknown
+  /** What the replay came to; absent when nothing. */
+  now?: unknown
 }
 
 /** What a fusion cost. */

@@ -144,6 +144,25 @@ impl NativeClient {
         })
     }
 
+    /// Combines the answers of a report once more.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn rejudge<'env>(
+        &self,
+        env: &'env Env,
+        report: String,
+        request: String,
+        cancel: Option<&Cancel>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.cloned(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async {
+                let report = from_json("report", &report)?;
+                json(&client.rejudge(&report, from_json("request", &request)?).await?)
+            };
+            run(work, cancel.as_ref(), &closing).await
+        })
+    }
+
     /// Tells what became of a run.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn feedback<'env>(
@@ -298,6 +317,13 @@ pub fn evaluation_text(evaluation: String, width: u32, color: bool) -> napi::Res
 pub fn evaluation_html(evaluation: String) -> napi::Result<String> {
     let evaluation = from_json::<Evaluation>("evaluation", &evaluation).map_err(|error| raise(&error))?;
     Ok(evaluation.to_html())
+}
+
+/// The decision of a report, given as JSON, made again.
+#[napi]
+pub fn replay(report: String) -> napi::Result<String> {
+    let again = from_json("report", &report).and_then(|report| fusion::replay(&report));
+    again.and_then(|again| json(&again)).map_err(|error| raise(&error))
 }
 
 /// What a calibration finds on labelled items, given as JSON: a list, or a file's path.

@@ -6,4 +6,4 @@ mod keys;
 mod stream;
 
 // A function that nothing here calls is alive only where it can be seen from outside.
-pub use client::{calibrate, calibration_text, evaluation_html, evaluation_text, fused_html, usage_csv};
+pub use client::{calibrate, calibration_text, evaluation_html, evaluation_text, fused_html, replay, usage_csv};

@@ -8,8 +8,8 @@ use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::ledger::reconcile::Report;
 use interfuse::types::{
     Calibration, ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Estimable, Evaluation,
-    EvaluationRequest, ExportRequest, Feedback, FuseRequest, Fused, LabelledItems, LedgerRecord, ReconcileOptions,
-    Reconciliation, UsageReport,
+    EvaluationRequest, ExportRequest, Feedback, FuseRequest, Fused, FusionReport, LabelledItems, LedgerRecord,
+    ReconcileOptions, Reconciliation, UsageReport,
 };
 use interfuse::{Client, Error, ErrorKind};
 use pyo3::prelude::*;
@@ -110,6 +110,15 @@ impl Native {
         let (client, request) = (self.client(py)?, from_python::<EvaluationRequest>("request", request)?);
         let stream = Stream::new(EventStream::start(async move { client.evaluate_stream(request) }));
         if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
+    }
+
+    /// Combines the answers of a report once more.
+    fn rejudge(&self, py: Python<'_>, report: &Bound<'_, PyAny>, request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        blocking(py, self.rejudge_call(report, request)?)
+    }
+
+    fn start_rejudge(&self, report: &Bound<'_, PyAny>, request: &Bound<'_, PyAny>) -> PyResult<Call> {
+        Ok(Call::new(host::Call::start(self.rejudge_call(report, request)?)))
     }
 
     /// Tells what became of a run.
@@ -268,6 +277,17 @@ impl Native {
         Ok(async move { client.fuse(request).await })
     }
 
+    fn rejudge_call(
+        &self,
+        report: &Bound<'_, PyAny>,
+        request: &Bound<'_, PyAny>,
+    ) -> PyResult<impl Future<Output = interfuse::Result<Fused>> + use<>> {
+        let client = self.client(request.py())?;
+        let report = from_python::<FusionReport>("report", report)?;
+        let request = from_python::<FuseRequest>("request", request)?;
+        Ok(async move { client.rejudge(&report, request).await })
+    }
+
     fn evaluate_call(
         &self,
         request: &Bound<'_, PyAny>,
@@ -325,6 +345,15 @@ pub fn before_fork() {
 #[pyfunction]
 pub fn after_fork() {
     interfuse::ledger::after_fork();
+}
+
+/// The decision of a report made again.
+#[pyfunction]
+pub fn replay<'py>(report: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = report.py();
+    let report: FusionReport = from_python("report", report)?;
+    let again = py.detach(|| fusion::replay(&report));
+    to_python(py, &again.map_err(|e| raise(py, &e))?)
 }
 
 /// What a calibration finds on labelled items: a list, or a file's path.

@@ -31,6 +31,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(client::calibrate, m)?)?;
     m.add_function(wrap_pyfunction!(client::calibration_text, m)?)?;
     m.add_function(wrap_pyfunction!(client::labelled, m)?)?;
+    m.add_function(wrap_pyfunction!(client::replay, m)?)?;
     m.add_function(wrap_pyfunction!(client::evaluation_text, m)?)?;
     m.add_function(wrap_pyfunction!(client::evaluation_html, m)?)?;
     m.add_function(wrap_pyfunction!(client::render_reconciliation, m)?)?;

@@ -153,6 +153,29 @@ def test_local_and_version(run: Any) -> None:
     assert run("nonsense").returncode == 2
 
 
+def test_rejudge_and_replay_of_what_fuse_printed(run: Any, start: Start, tmp_path: Path) -> None:
+    up = start(answers("m-a", "The answer is (A)."), answers("m-b", "The answer is (B)."))
+    config = tmp_path / "interfuse.json"
+    config.write_text(json.dumps(up.config))
+    shared = ("--config", str(config), "--json")
+    fused = run("fuse", "Which?\nA. Zurich\nB. Bern", "--pool", "up/m-a,up/m-b", "--mode", "vote", *shared)
+    assert fused.returncode == 0, fused.stderr
+    file = tmp_path / "fused.json"
+    file.write_text(fused.stdout)
+    again = json.loads(run("rejudge", str(file), "Which?\nA. Zurich\nB. Bern", "--mode", "vote", *shared).stdout)
+    assert (again["report"]["earlier"]["how"], again["report"]["cost"]["calls"]) == ("rejudged", 0)
+    assert len(up.settled()) == 2
+    done = run("replay", str(file))
+    assert (done.returncode, done.stderr) == (0, "") and "replayed: it is the same" in " ".join(done.stdout.split())
+    other = json.loads(fused.stdout)
+    other["report"]["decision"]["members"] = ["up/m-b"]
+    done = run("replay", "-", "--json", stdin=json.dumps(other["report"]))
+    assert done.returncode == 1 and json.loads(done.stdout)["text"] == "The answer is (A)."
+    assert 'differs at /decision/members/0: was "up/m-b", is "up/m-a"' in done.stderr
+    assert "is no JSON" in complaint(run("replay", "-", stdin="{"))
+    assert "cannot be read" in complaint(run("replay", str(tmp_path / "none.json")))
+
+
 def test_calibrate_says_whom_to_ask(run: Any, tmp_path: Path) -> None:
     right = [("a", "b"), ("b", "c"), ("a", "c")]
     items = tmp_path / "items.jsonl"

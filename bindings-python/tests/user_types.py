@@ -90,6 +90,8 @@ def evaluating(client: Client) -> None:
 
 def learning(client: Client) -> None:
     client.feedback(client.fuse("Which?").id, right=False)
+    assert_type(client.rejudge(client.fuse("Which?").report, "Which?", judge="up/b"), interfuse.Fused)
+    assert_type(interfuse.replay(client.fuse("Which?").report), interfuse.Fused)
     assert_type(interfuse.calibrate("answers.jsonl"), interfuse.Calibration)
     assert_type(interfuse.calibrate([{"gold": "4", "answers": {"up/a": "4"}}]).advice, str)
 

@@ -21,8 +21,8 @@ use crate::ledger::{self, Burn, Party, Surroundings};
 use crate::types::{
     BudgetState, ChatCompletion, ChatRequest, Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, Estimable,
     Evaluation, EvaluationRequest, Explanation, ExportFormat, ExportRequest, Exported, Feedback, FuseRequest, Fused,
-    LedgerRecord, ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation, UsageQuery,
-    UsageReport,
+    FusionReport, LedgerRecord, ModelInfo, ProviderInfo, Purpose, ReconcileOptions, ReconcileRequest, Reconciliation,
+    UsageQuery, UsageReport,
 };
 
 /// A client. Cheap to clone; all clones share connections and ledger. Needs an ambient tokio runtime for its calls.
@@ -153,6 +153,17 @@ impl Client {
     /// `invalid_request`; what fails later comes as the stream's last item.
     pub fn evaluate_stream(&self, request: EvaluationRequest) -> Result<EvaluationStream> {
         fusion::evaluate_stream(&self.0.engine, request)
+    }
+
+    /// Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors, as
+    /// the request says, which also holds the question. Its `pool` may name some of the report's members, with their priors. No
+    /// member is asked, so that only judges cost anything. See also [`fusion::replay`].
+    ///
+    /// # Errors
+    /// `invalid_request` for a report without a usable answer, for a `pool` or `preset` of others, for `debate`, which asks the
+    /// members again, and for `quorum` and `grace_ms`; as [`Client::fuse`] otherwise.
+    pub async fn rejudge(&self, report: &FusionReport, request: FuseRequest) -> Result<Fused> {
+        fusion::rejudge(&self.0.engine, &self.0.memory, report, request).await
     }
 
     /// Tells what became of a fusion, which moves the priors of its members and the trust in its judge for the runs that

@@ -1,11 +1,11 @@
-//! What is found out about models and fusions: evaluations, feedback, calibrations.
+//! What is found out about models and fusions: evaluations, stored answers judged anew or replayed, feedback, calibrations.
 
 use std::ffi::c_char;
 
 use futures_util::StreamExt as _;
 use interfuse_core::fusion;
 use interfuse_core::host::EventStream;
-use interfuse_core::types::{Evaluation, EvaluationRequest, LabelledItems, from_json};
+use interfuse_core::types::{Evaluation, EvaluationRequest, FuseRequest, FusionReport, LabelledItems, from_json};
 
 use crate::boundary::{Status, out, run};
 use crate::call::interfuse_call;
@@ -95,6 +95,72 @@ pub unsafe extern "C" fn interfuse_evaluation_text(
         // SAFETY: NULL or NUL-terminated, by contract.
         let evaluation: Evaluation = from_json("evaluation", unsafe { text::read(evaluation, "evaluation") }?)?;
         *place = text::plain(evaluation.to_text(width as usize, false))?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors; waits
+/// for the result. `report` is the `report` of a result in JSON, `request` a fusion request in JSON with the question, whose
+/// `pool` may name some of the report's members; `*result` becomes the result in JSON (free it with interfuse_string_free). No
+/// member is asked.
+///
+/// Returns 0 or the kind of failure; INTERFUSE_INVALID_REQUEST for a report that holds no usable answer, or a request that
+/// would ask members.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_rejudge(
+    client: *const interfuse_client,
+    report: *const c_char,
+    request: *const c_char,
+    result: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(result, "result")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask::<FuseRequest>(client, request) }?;
+        // SAFETY: NULL or NUL-terminated, by contract.
+        let report: FusionReport = from_json("report", unsafe { text::read(report, "report") }?)?;
+        *place = call(async move { client.rejudge(&report, request).await }).join()?.into_raw();
+        Ok(Status::Ok)
+    })
+}
+
+/// As interfuse_rejudge, without waiting: `*call` gives the result later (free it with interfuse_call_free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_rejudge_start(
+    client: *const interfuse_client,
+    report: *const c_char,
+    request: *const c_char,
+    call: *mut *mut interfuse_call,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(call, "call")?;
+        // SAFETY: the contract of this function is that of `ask`.
+        let (client, request) = unsafe { ask::<FuseRequest>(client, request) }?;
+        // SAFETY: NULL or NUL-terminated, by contract.
+        let report: FusionReport = from_json("report", unsafe { text::read(report, "report") }?)?;
+        *place = handle::give(self::call(async move { client.rejudge(&report, request).await }));
+        Ok(Status::Ok)
+    })
+}
+
+/// Makes a fusion's decision again from what its report holds; nobody is asked. `report` is the `report` of a result in JSON;
+/// `*result` becomes a result in JSON (free it with interfuse_string_free), whose `/report/earlier/differs` lists where it comes
+/// to something else than the report says, and is not there when it is the same.
+///
+/// Returns 0, or INTERFUSE_INVALID_REQUEST for a report that does not hold enough.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interfuse_replay(
+    report: *const c_char,
+    result: *mut *mut c_char,
+    err: *mut *mut interfuse_error,
+) -> i32 {
+    run(err, || {
+        let place = out(result, "result")?;
+        // SAFETY: NULL or NUL-terminated, by contract.
+        let report: FusionReport = from_json("report", unsafe { text::read(report, "report") }?)?;
+        *place = text::json(&fusion::replay(&report)?)?.into_raw();
         Ok(Status::Ok)
     })
 }

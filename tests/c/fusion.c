@@ -168,6 +168,41 @@ static void feedback_counts_once(void) {
     upstream_stop(&up);
 }
 
+static void stored_answers_are_judged_anew_and_replayed(void) {
+    struct upstream up;
+    interfuse_client *client = NULL;
+    interfuse_error *err = NULL;
+    interfuse_call *call = NULL;
+    char *result = NULL, *report = NULL, *again = NULL, *taken = NULL, *replayed = NULL;
+    const char *request = "{\"prompt\": \"Why?\", \"mode\": \"vote\", \"judge\": \"up/m-j\"}";
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_client_new(up.config, &client, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_fuse(client, FUSE, &result, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_json_get(result, "/report", &report, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_rejudge(client, report, request, &again, &err), err);
+    CHECK(json_is(again, "/report/earlier/how", "rejudged") && json_is(again, "/report/mode", "vote"));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_rejudge_start(client, report, request, &call, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_call_wait(call, -1, &err), err);
+    CHECK_STATUS(INTERFUSE_OK, interfuse_call_take(call, &taken, &err), err);
+    CHECK(json_is(taken, "/report/earlier/how", "rejudged"));
+    CHECK_STATUS(INTERFUSE_OK, interfuse_replay(report, &replayed, &err), err);
+    CHECK(json_is(replayed, "/report/earlier/how", "replayed") && json_is(replayed, "/report/cost/calls", "0"));
+    interfuse_string_free(replayed);
+    CHECK_STATUS(INTERFUSE_INVALID_REQUEST, interfuse_replay("{}", &replayed, &err), err);
+    CHECK(replayed == NULL);
+    interfuse_error_free(err);
+    err = NULL;
+    CHECK_STATUS(INTERFUSE_MISUSE, interfuse_rejudge(client, NULL, request, &replayed, &err), err);
+    interfuse_error_free(err);
+    interfuse_call_free(call);
+    interfuse_string_free(result);
+    interfuse_string_free(report);
+    interfuse_string_free(again);
+    interfuse_string_free(taken);
+    interfuse_client_free(client);
+    upstream_stop(&up);
+}
+
 static void a_calibration_says_whom_to_ask(void) {
     interfuse_error *err = NULL;
     char *found = NULL;
@@ -181,6 +216,7 @@ static void a_calibration_says_whom_to_ask(void) {
 
 int main(void) {
     RUN(feedback_counts_once);
+    RUN(stored_answers_are_judged_anew_and_replayed);
     RUN(a_calibration_says_whom_to_ask);
     RUN(an_evaluation_says_what_to_use);
     RUN(an_evaluation_tells_how_far_it_is);

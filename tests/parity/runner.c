@@ -131,6 +131,34 @@ static int32_t feedback(const interfuse_client *client, const char *asked, const
     return status;
 }
 
+/* A fusion, and its stored answers combined once more, or its decision made again. */
+static int32_t once_more(const interfuse_client *client, const char *asked, int replays, interfuse_error **err) {
+    char *fuse = NULL, *again = NULL, *report = NULL, *fused = NULL, *result = NULL;
+    int32_t status = INTERFUSE_OK;
+    if (interfuse_json_get(asked, "/report", &report, NULL) != INTERFUSE_OK) {
+        interfuse_json_get(asked, "/fuse", &fuse, NULL);
+        status = interfuse_fuse(client, fuse, &fused, err);
+        if (status == INTERFUSE_OK) {
+            status = interfuse_json_get(fused, "/report", &report, err);
+        }
+    }
+    if (status == INTERFUSE_OK && replays) {
+        status = interfuse_replay(report, &result, err);
+    } else if (status == INTERFUSE_OK) {
+        interfuse_json_get(asked, "/again", &again, NULL);
+        status = interfuse_rejudge(client, report, again, &result, err);
+    }
+    if (status == INTERFUSE_OK) {
+        line("result", result);
+    }
+    interfuse_string_free(fuse);
+    interfuse_string_free(again);
+    interfuse_string_free(report);
+    interfuse_string_free(fused);
+    interfuse_string_free(result);
+    return status;
+}
+
 static int32_t calibrate(const char *items, interfuse_error **err) {
     char *found = NULL;
     const int32_t status = interfuse_calibrate(items, &found, err);
@@ -272,6 +300,10 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
         return again(client, request, err);
     } else if (strcmp(op, "feedback") == 0) {
         return feedback(client, request, config, err);
+    } else if (strcmp(op, "rejudge") == 0) {
+        return once_more(client, request, 0, err);
+    } else if (strcmp(op, "replay") == 0) {
+        return once_more(client, request, 1, err);
     } else if (strcmp(op, "calibrate") == 0) {
         return calibrate(request, err);
     } else if (strcmp(op, "explain") == 0) {

@@ -2,7 +2,7 @@
 // `runner.mjs calls CONFIG_JSON CALLS_JSON` makes calls one after another through one client.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { Interfuse, InterfuseError, calibrate, fusedHtml } from '../../bindings-node/js/index.mjs'
+import { Interfuse, InterfuseError, calibrate, fusedHtml, replay } from '../../bindings-node/js/index.mjs'
 
 const [op, config, request, cancelAfter] = process.argv.slice(2)
 
@@ -38,6 +38,10 @@ async function run(client, op, body, options) {
       await client.feedback(body.run_id ?? id, body.outcome)
       return new Interfuse({ config: JSON.parse(config) }).fuse(body.fuse)
     }
+    case 'rejudge':
+      return client.rejudge(body.report ?? (await client.fuse(body.fuse)).report, body.again, options)
+    case 'replay':
+      return replay(body.report ?? (await client.fuse(body.fuse)).report)
     case 'calibrate':
       return calibrate(body)
     case 'explain':

@@ -66,6 +66,9 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
     if op == "feedback":
         client.feedback(request.get("run_id", client.fuse(**request["fuse"]).id), **request["outcome"])
         return interfuse.Client(json.loads(sys.argv[2])).fuse(**request["fuse"])
+    if op in ("rejudge", "replay"):
+        report = request.get("report") or client.fuse(**request["fuse"]).report
+        return interfuse.replay(report) if op == "replay" else client.rejudge(report, **request["again"])
     if op == "calibrate":
         return interfuse.calibrate(request)  # type: ignore[arg-type]
     if op == "evaluate_again":
@@ -121,6 +124,9 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
         fused = await client.fuse(**request["fuse"])
         await client.feedback(request.get("run_id", fused.id), **request["outcome"])
         return await interfuse.AsyncClient(json.loads(sys.argv[2])).fuse(**request["fuse"])
+    if op in ("rejudge", "replay"):
+        report = request.get("report") or (await client.fuse(**request["fuse"])).report
+        return interfuse.replay(report) if op == "replay" else await client.rejudge(report, **request["again"])
     if op == "calibrate":
         return interfuse.calibrate(request)  # type: ignore[arg-type]
     if op == "evaluate_again":

@@ -117,6 +117,15 @@ async fn python() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stored_report_is_decided_on_again() {
+    let python = Language::named("python").unwrap().prepare().unwrap().command.swap_remove(0);
+    let mut command = Command::new(python);
+    command.arg("-c").arg(block("again"));
+    let said = run(command).await;
+    assert!(said.trim_end().ends_with("decided the same again"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn evaluation() {
     let python = Language::named("python").unwrap().prepare().unwrap().command.swap_remove(0);
     let (up, config, folder) = vendors().await;

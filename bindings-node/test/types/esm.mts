@@ -1,5 +1,5 @@
 // What a user writes in TypeScript; checked, not run. Each `@ts-expect-error` is a mistake that must be found.
-import { Interfuse, InterfuseError, RateLimitError, Stream, calibrate } from 'interfuse'
+import { Interfuse, InterfuseError, RateLimitError, Stream, calibrate, replay } from 'interfuse'
 import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
 
 const config: Config = { providers: { own: { base_url: 'http://localhost:8000/v1' } }, pools: { default: { pool: ['a/b'] } } }
@@ -54,6 +54,9 @@ for await (const event of await client.evaluate({ items: [{ prompt: 'How many?',
 await client.evaluate({ items: 'items.jsonl' })
 
 await client.feedback(fused.id, { right: true })
+const differs: string[] = (replay((await client.rejudge(fused.report, 'Which?', { judge: 'a/c' })).report).report.earlier?.differs ?? []).map((d) => d.at)
+// @ts-expect-error a report, not an answer
+await client.rejudge(fused, 'Which?')
 const whom: string = (await calibrate([{ prompt: 'How many?', gold: '4', answers: { 'a/b': '4' } }])).advice + (await calibrate(new URL('file:///a.jsonl'))).toText()
 // @ts-expect-error an outcome says one of three things
 await client.feedback(fused.id, { wrong: true })
@@ -91,4 +94,4 @@ const missing: string = answer.choises
 // @ts-expect-error a fusion is no stream unless asked
 for await (const event of await client.fuse('Which?', { pool })) void event
 
-void [whom, advice, text, cost, vector, tokens, scores, missing]
+void [whom, differs, advice, text, cost, vector, tokens, scores, missing]

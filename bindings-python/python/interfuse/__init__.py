@@ -12,6 +12,7 @@ from __future__ import annotations
 from ._calibrate import calibrate as calibrate
 from ._native import __version__ as __version__
 from ._record import Record as Record
+from ._replay import replay as replay
 from .client import Client as Client
 from .client import Stream as Stream
 from .errors import *

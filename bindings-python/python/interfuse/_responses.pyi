@@ -13,6 +13,26 @@ class FunctionCall(Record):
     arguments: str
     """Arguments as JSON text, exactly as the model wrote them; may be invalid when cut off."""
 
+class ResponseFormat(Record):
+    """Form of the answer."""
+
+    type: str
+    """`text`, `json_object` or `json_schema`."""
+    json_schema: JsonSchemaFormat | None
+    """The schema, for `json_schema`."""
+
+class JsonSchemaFormat(Record):
+    """A schema the answer must obey."""
+
+    name: str
+    """Name of the schema, at most 64 characters."""
+    description: str | None
+    """What it is for."""
+    schema: Any
+    """The JSON Schema."""
+    strict: bool | None
+    """Whether the vendor enforces it exactly."""
+
 ProviderChoice: TypeAlias = str | ProviderPreferences
 """A backend by name, or preferences over backends."""
 
@@ -551,6 +571,11 @@ class FusionReport(Record):
     """How each field was decided, where answers under a JSON schema were put together."""
     debate: list[DebateTurn] | None
     """Every second look of a debate."""
+    grounds: Grounds | None
+    """What the decision rested on beside answers and replies, for `replay`; absent in what an older version wrote, and where
+    the answers' schema is larger than 65536 bytes."""
+    earlier: Earlier | None
+    """Which run's answers were combined, when no member was asked: by `rejudge` or `replay`."""
     cost: CostReport
     """What it cost."""
     latency: LatencyReport
@@ -736,6 +761,10 @@ class JudgeReport(Record):
     """Its reason."""
     parsed: str | None
     """How its output was read: `strict`, `stripped`, `extracted`, `repaired`, `label`; absent when it could not be."""
+    reply: str | None
+    """What it wrote, under the codes that it was shown, for `replay`; absent when it failed or wrote more than 65536 bytes."""
+    finish_reason: str | None
+    """Why it stopped."""
     error: ErrorKind | None
     """Kind of failure."""
     usage: Usage | None
@@ -781,6 +810,10 @@ class DebateTurn(Record):
     """The error it named as its reason."""
     content: str | None
     """Its answer after this round."""
+    answer: str | None
+    """The closed answer that was read out of a new answer."""
+    reply: str | None
+    """What it wrote, for `replay`; absent when it failed or wrote more than 65536 bytes."""
     error: ErrorKind | None
     """Kind of failure; its earlier answer stands."""
     usage: Usage | None
@@ -791,6 +824,45 @@ class DebateTurn(Record):
     """When it was asked, milliseconds after the run's start."""
     latency_ms: int
     """Milliseconds."""
+
+class Grounds(Record):
+    """What a decision rested on beside the members' answers, their priors and the judge's replies."""
+
+    judge: str
+    """Model of who judges, asked or not."""
+    trust: float
+    """The chance to be right that a verdict of it in both orders was taken to have."""
+    judge_blind: bool | None
+    """It did not see what was asked about beside text, so that its word counted half."""
+    guard: bool
+    """Whether a merged answer was to be compared with the best single one."""
+    code: str | None
+    """What stood between comparison and answer, where one reply of the judge held both."""
+    response_format: ResponseFormat | None
+    """The form that answers were bound to."""
+
+class Earlier(Record):
+    """The run whose stored answers a run combined."""
+
+    run_id: str
+    """Its id."""
+    how: Again
+    """What was done with its answers."""
+    differs: list[Departure] | None
+    """Where a replay came to something else than its report says; empty when the decision is the same."""
+
+Again: TypeAlias = Literal["rejudged", "replayed"]
+"""What was done with stored answers."""
+
+class Departure(Record):
+    """A place of a report where a replay came to something else."""
+
+    at: str
+    """The place, as a JSON Pointer into the report."""
+    was: Any
+    """What the report says there; absent when nothing."""
+    now: Any
+    """What the replay came to; absent when nothing."""
 
 class CostReport(Record):
     """What a fusion cost."""

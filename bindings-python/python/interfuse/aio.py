@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         EvaluationEvent,
         Fused,
         FusionEvent,
+        FusionReport,
     )
 
 
@@ -259,6 +260,19 @@ class AsyncClient(BaseClient):
         if stream:
             return await _opened(self._native.evaluate_stream(request, False))
         return await _result(self._native.start_evaluate(request))
+
+    async def rejudge(
+        self,
+        report: FusionReport,
+        prompt: str | None = None,
+        *,
+        timeout: float | None = None,
+        **request: Unpack[types.FuseParams],
+    ) -> Fused:
+        """Combines the answers that a fusion's report holds once more; as ``Client.rejudge``."""
+        call = self._native.start_rejudge(report, self._fusion(prompt, request, timeout))  # type: ignore[arg-type]
+        fused: Fused = await _result(call)
+        return fused
 
     async def feedback(
         self, run_id: str, *, right: bool | None = None, answer: str | None = None, member: str | None = None

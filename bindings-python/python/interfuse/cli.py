@@ -16,10 +16,11 @@ from ._calibrate import calibrate
 from ._evaluating import MODES, Bar, fusions, usd
 from ._files import whole
 from ._native import labelled, render_fused, render_reconciliation
+from ._replay import replay
 from .client import Client
 
 if TYPE_CHECKING:
-    from ._responses import Evaluation, ExplainedCandidate, Fused, FusionEvent
+    from ._responses import Evaluation, ExplainedCandidate, Fused, FusionEvent, FusionReport
 
 EPILOG = """keys are taken from every vendor's usual variable (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...); `interfuse doctor` says
 which were found. No key at hand: `interfuse local install`, then `interfuse fuse --local "your question"`. What is asked
@@ -84,6 +85,16 @@ def _parser() -> argparse.ArgumentParser:
     fuse.add_argument("--max-cost", metavar="USD", help="most the whole may cost, for example 0.05")
     fuse.add_argument("--html", metavar="FILE", help="also write the story of the answer as a page for a browser")
     fuse.add_argument("--local", action="store_true", help="three members and a judge of a small model on this machine")
+
+    again = command("rejudge", _rejudge, "Judge the answers of a stored fusion anew; no member is asked.")
+    again.add_argument("file", help="what `interfuse fuse --json` printed, or its report; - for standard input")
+    asking(again)
+    again.add_argument("--judge", metavar="MODEL", help="the model that judges; the first member's by default")
+    again.add_argument("--mode", choices=MODES, help="auto by default")
+    again.add_argument("--max-cost", metavar="USD", help="most that judging may cost, for example 0.05")
+    replayed = command("replay", _replay, "Make the decision of a stored fusion again; nobody is asked. Status 1 where it differs.")
+    replayed.add_argument("file", help="what `interfuse fuse --json` printed, or its report; - for standard input")
+    replayed.add_argument("--json", action="store_true", help="print the whole result as JSON")
 
     judged = command("eval", _eval, "Ask models and fusions the same questions, and tell what each is worth and which to use.")
     judged.add_argument("items", metavar="ITEMS.jsonl", help="one JSON object a line: prompt, and gold where the right answer is known")
@@ -326,11 +337,7 @@ def _print_fusion(client: Client, request: dict[str, Any], arguments: argparse.N
     if arguments.html:
         with whole(arguments.html) as part:
             Path(part).write_text(fused.to_html(), encoding="utf-8")
-    if arguments.json:
-        print(fused.to_json())
-        return 0
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(render_fused(fused, shutil.get_terminal_size((100, 24)).columns, color).rstrip())
+    _print_fused(fused, arguments.json)
     return 0
 
 
@@ -430,6 +437,52 @@ def _eval(arguments: argparse.Namespace) -> int:
     if arguments.html:
         print(f"page: {arguments.html}", file=sys.stderr)
     return 0
+
+
+def _report(file: str) -> FusionReport:
+    """The report in a file, which holds it alone or in its answer."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        found = json.loads(text)
+    except OSError as e:
+        raise ValueError(f"{file} cannot be read: {e.strerror}") from e
+    except ValueError as e:
+        raise ValueError(f"{file} is no JSON: {e}") from e
+    report: FusionReport = found.get("report", found) if isinstance(found, dict) else found
+    return report
+
+
+def _rejudge(arguments: argparse.Namespace) -> int:
+    report = _report(arguments.file)
+    request = {**_shared(arguments), "messages": _messages(arguments)}
+    for name, value in (("mode", arguments.mode), ("max_cost_usd", arguments.max_cost), ("judge", arguments.judge)):
+        if value is not None:
+            request[name] = value
+    client = _client(arguments, asks=True)
+    try:
+        fused = client.rejudge(report, **request)
+    finally:
+        _close(client)
+    _print_fused(fused, arguments.json)
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    fused = replay(_report(arguments.file))
+    _print_fused(fused, arguments.json)
+    earlier = fused.report.earlier
+    differs = list(earlier.differs or []) if earlier else []
+    for place in differs:
+        print(_printable(f"differs at {place.at}: was {json.dumps(place.was)}, is {json.dumps(place.now)}"), file=sys.stderr)
+    return 1 if differs else 0
+
+
+def _print_fused(fused: Fused, as_json: bool) -> None:
+    if as_json:
+        print(fused.to_json())
+        return
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(render_fused(fused, shutil.get_terminal_size((100, 24)).columns, color).rstrip())
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         EvaluationEvent,
         Fused,
         FusionEvent,
+        FusionReport,
     )
 
 
@@ -229,6 +230,25 @@ class Client(BaseClient):
         if stream:
             return Stream(self._native.evaluate_stream(request, True))
         return self._native.evaluate(request)
+
+    def rejudge(
+        self,
+        report: FusionReport,
+        prompt: str | None = None,
+        *,
+        timeout: float | None = None,
+        **request: Unpack[types.FuseParams],
+    ) -> Fused:
+        """Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors.
+        No member is asked, so that only judges cost anything. ``interfuse.replay`` makes the same decision again instead.
+
+        report: ``fused.report``, also one that was stored as JSON.
+        prompt: the question; or ``messages=[...]``.
+        pool: some of the report's members, with a ``prior`` each where one is wanted; all of them by default.
+
+        The rest is as in ``fuse``; a debate would ask the members again and is refused.
+        """
+        return self._native.rejudge(report, self._fusion(prompt, request, timeout))  # type: ignore[arg-type]
 
     def feedback(self, run_id: str, *, right: bool | None = None, answer: str | None = None, member: str | None = None) -> None:
         """Tells what became of a fusion, which moves the chances to be right that its members and its judge are taken to have

@@ -86,13 +86,13 @@ pub(crate) async fn verdicts(
     let second = verdict_request(run, candidates, &labels, &reversed);
     let end = run.deadline();
     let read = |text: &str| verdict::read(text, &labels);
-    let (a, b) = match run.unaffordable(&[&first, &second]) {
+    let (a, b) = match run.unaffordable("verdict", &[&first, &second]) {
         None => {
             let both = join(run.ask_judge("verdict", first, end, read), run.ask_judge("verdict", second, end, read));
             let (a, b) = both.await;
             (a, Some(b))
         }
-        Some(why) if alone && run.unaffordable(&[&first]).is_none() => {
+        Some(why) if alone && run.unaffordable("verdict", &[&first]).is_none() => {
             run.degrade("budget", format!("one verdict instead of two in opposite orders: {why}"), None);
             (run.ask_judge("verdict", first, end, read).await, None)
         }

@@ -57,10 +57,14 @@ impl Candidate {
     }
 
     /// Takes the closed answer in its text as its key, if there is one.
-    pub fn read(mut self, reader: &Reader) -> Self {
-        if self.tool_calls().is_empty()
-            && let Some(answer) = reader.read(self.text())
-        {
+    pub fn read(self, reader: &Reader) -> Self {
+        let answer = if self.tool_calls().is_empty() { reader.read(self.text()) } else { None };
+        self.reads(answer.as_deref())
+    }
+
+    /// Takes the closed answer that was once read out of its text as its key, if there was one.
+    pub fn reads(mut self, answer: Option<&str>) -> Self {
+        if let Some(answer) = answer {
             (self.key, self.closed) = (format!("answer:{answer}"), true);
         }
         self

@@ -254,7 +254,7 @@ fn affordable(run: &mut Run, i: usize, open: &[usize], first: bool) -> Result<bo
         return Ok(true);
     }
     let requests: Vec<_> = open.iter().chain([&i]).map(|i| run.plan.member_request(*i)).collect();
-    let Some(why) = run.unaffordable(&requests.iter().collect::<Vec<_>>()) else { return Ok(true) };
+    let Some(why) = run.unaffordable("members", &requests.iter().collect::<Vec<_>>()) else { return Ok(true) };
     if first {
         let message = format!("the first member cannot be asked: {why}");
         return Err(Error::new(ErrorKind::BudgetExceeded, message).with_param("max_cost_usd"));

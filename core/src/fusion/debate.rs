@@ -14,7 +14,7 @@ use super::judge::{self, Asked};
 use super::parse::{self, Object, Step};
 use super::run::{Answer, Run};
 use super::strategy::Strategy;
-use super::{prompts, shield};
+use super::{prompts, replies, shield};
 
 /// The mode `debate`.
 pub(crate) struct Debate;
@@ -51,26 +51,18 @@ struct SecondLook {
 async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     let saw: Vec<Vec<usize>> = (0..candidates.len()).map(|i| peers(&candidates, i)).collect();
     let requests: Vec<ChatRequest> = (0..candidates.len()).map(|i| request(run, &candidates, i, &saw[i])).collect();
-    if let Some(why) = run.unaffordable(&requests.iter().collect::<Vec<_>>()) {
+    if let Some(why) = run.unaffordable("debate", &requests.iter().collect::<Vec<_>>()) {
         run.degrade("budget", format!("no debate was held: {why}"), None);
         return candidates;
     }
     run.events.emit(FusionStep::DebateRound { round: 1 });
-    let limit = run.at_share(0.7);
-    let mut calls = FuturesUnordered::new();
-    for (i, request) in requests.into_iter().enumerate() {
-        let (ask, cx) = (run.ask.clone(), run.context(Purpose::Debate));
-        let own = run.plan.members[candidates[i].member].member.timeout_ms;
-        let limit = own.map_or(limit, |t| limit.min(tokio::time::Instant::now() + std::time::Duration::from_millis(t)));
-        // The round was affordable as it is; nobody is asked something dearer.
-        let spare = run.plan.cap.map(|_| 0);
-        calls.push(async move { (i, judge::ask_until_read(ask, request, cx, limit, 0, spare, read).await) });
-    }
-    let mut looks: Vec<Option<Asked<SecondLook>>> = candidates.iter().map(|_| None).collect();
-    while let Some((i, asked)) = calls.next().await {
-        looks[i] = Some(asked);
-    }
-    drop(calls);
+    let looks = match &run.replies {
+        Some(replies) => {
+            let ids = candidates.iter().map(|c| run.plan.members[c.member].id.as_str());
+            ids.map(|id| Some(replies.look(id, read))).collect()
+        }
+        None => second_looks(run, &candidates, requests).await,
+    };
 
     let firsts = candidates.clone();
     for (i, asked) in looks.into_iter().enumerate() {
@@ -87,6 +79,29 @@ async fn debate(run: &mut Run, mut candidates: Vec<Candidate>) -> Vec<Candidate>
         }
     }
     candidates
+}
+
+/// Asks all of them at once, what they have read so far.
+async fn second_looks(
+    run: &Run,
+    candidates: &[Candidate],
+    requests: Vec<ChatRequest>,
+) -> Vec<Option<Asked<SecondLook>>> {
+    let limit = run.at_share(0.7);
+    let mut calls = FuturesUnordered::new();
+    for (i, request) in requests.into_iter().enumerate() {
+        let (ask, cx) = (run.ask.clone(), run.context(Purpose::Debate));
+        let own = run.plan.members[candidates[i].member].member.timeout_ms;
+        let limit = own.map_or(limit, |t| limit.min(tokio::time::Instant::now() + std::time::Duration::from_millis(t)));
+        // The round was affordable as it is; nobody is asked something dearer.
+        let spare = run.plan.cap.map(|_| 0);
+        calls.push(async move { (i, judge::ask_until_read(ask, request, cx, limit, 0, spare, read).await) });
+    }
+    let mut looks: Vec<Option<Asked<SecondLook>>> = candidates.iter().map(|_| None).collect();
+    while let Some((i, asked)) = calls.next().await {
+        looks[i] = Some(asked);
+    }
+    looks
 }
 
 /// What the members would be asked in the second round, for an estimate.
@@ -151,6 +166,7 @@ fn settle(run: &mut Run, first: &Candidate, asked: Asked<SecondLook>, saw: Vec<S
         turn.start_ms = turn.start_ms.or(Some(run.at(heard.reply.started)));
         known = known.zip(cost).map(|(a, b)| a + b);
         turn.latency_ms += heard.reply.latency_ms;
+        turn.reply = replies::kept(&heard.reply);
         turn.usage = heard.reply.usage().cloned().or(turn.usage);
         turn.error = heard.reply.error().map(Error::kind);
     }
@@ -165,9 +181,12 @@ fn settle(run: &mut Run, first: &Candidate, asked: Asked<SecondLook>, saw: Vec<S
             turn.reason = Some(look.reason.clone()).filter(|r| !r.is_empty());
             if look.changed {
                 match revise(run, first, look) {
-                    Ok(candidate) if candidate.key == first.key => {}
+                    Ok(candidate) if candidate.key == first.key => {
+                        turn.answer = candidate.answer().map(str::to_owned);
+                    }
                     Ok(candidate) => {
                         turn.changed = true;
+                        turn.answer = candidate.answer().map(str::to_owned);
                         turn.content = candidate.message.content.clone();
                         revised = Some(candidate);
                     }
@@ -189,6 +208,10 @@ fn revise(run: &Run, first: &Candidate, look: &SecondLook) -> Result<Candidate, 
     }
     let text = run.plan.form.held(&look.answer, true)?.unwrap_or_else(|| look.answer.clone());
     let message = AssistantMessage { role: first.message.role.clone(), content: Some(text), ..Default::default() };
-    let candidate = Candidate::new(first.member, message, Some("stop".to_owned())).read(&run.plan.reader);
+    let candidate = Candidate::new(first.member, message, Some("stop".to_owned()));
+    let candidate = match &run.replies {
+        Some(replies) => candidate.reads(replies.new_answer(&run.plan.members[first.member].id)),
+        None => candidate.read(&run.plan.reader),
+    };
     Ok(Candidate { revised: true, ..candidate })
 }

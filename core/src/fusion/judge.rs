@@ -12,7 +12,7 @@ use super::ask::{self, Ask, Reply};
 use super::events::Events;
 use super::parse::Step;
 use super::run::Run;
-use super::{modality, prompts};
+use super::{modality, prompts, replies};
 
 /// One reply of a judge, read or not.
 pub(crate) struct Heard {
@@ -141,7 +141,7 @@ impl Run {
 
     /// Asks the judge; nothing is booked yet, so that two can be asked at once.
     pub fn ask_judge<T, R>(
-        &self,
+        &mut self,
         purpose: &'static str,
         request: ChatRequest,
         end: Instant,
@@ -150,6 +150,7 @@ impl Run {
     where
         R: Fn(&str) -> Result<(T, Step), String>,
     {
+        let again = self.replies.as_mut().map(|replies| replies.next(purpose, &read));
         let (ask, cx, limit) = (self.ask.clone(), self.context(Purpose::Judge), self.judge_limit(end));
         let events: Events = self.events.clone();
         // Two verdicts, which are alike but for the order, share what is left beside their own cost.
@@ -158,6 +159,9 @@ impl Run {
             rest.saturating_sub(self.ask.estimate(&request, self.plan.within.as_deref()).unwrap_or(0))
         });
         async move {
+            if let Some(asked) = again {
+                return asked;
+            }
             events.emit(FusionStep::JudgeStarted { purpose: purpose.to_owned() });
             let asked = ask_until_read(ask, request, cx, limit, 1, spare, read).await;
             let latency_ms = asked.heard.iter().map(|h| h.reply.latency_ms).sum();
@@ -198,6 +202,8 @@ impl Run {
             purpose: purpose.to_owned(),
             model: self.plan.judge.model.clone(),
             provider: reply.provider(),
+            reply: replies::kept(reply),
+            finish_reason: reply.finish_reason().map(str::to_owned),
             error: reply.error().map(Error::kind),
             usage: reply.usage().cloned(),
             start_ms: Some(self.at(reply.started)),

@@ -18,8 +18,9 @@ use crate::types::{
     Purpose,
 };
 
-use super::ask::{self, Live, Reply};
+use super::ask::{self, Listener as _, Live, Reply};
 use super::candidate::{self, Candidate};
+use super::replies::Replies;
 use super::run::{Answer, Run};
 use super::single_pass::{Parts, SinglePass};
 use super::strategy::Strategy;
@@ -52,30 +53,28 @@ const SHORT_QUESTION: usize = 400;
 pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
     if run.plan.form.schema().is_some() {
         let merged = fields::merge(run, candidates).await;
-        // Every value of it was a member's, and was compared where it mattered: only who asks for it pays for more.
-        let compared = run.plan.guard == Some(true) && merged.source == FinalSource::Fields;
+        let compared = run.guards() && merged.source == FinalSource::Fields;
         return if compared { guarded(run, candidates, merged).await } else { merged };
     }
     let shown = Shown::new(run, candidates);
-    // In `auto` nobody counts on a text that comes as it is written: most of its answers are a member's.
-    let streams = run.events.listened() && run.plan.mode == FusionMode::Merge;
-    let guard = run.plan.guard.unwrap_or(!streams);
+    let guard = run.guards();
     let live = run.events.listened() && !guard;
     let (request, told) = if live && one_reply_will_do(run) {
-        let code = run.nonce().split_off(24);
+        let code = run.plan.code.clone().unwrap_or_else(|| run.nonce().split_off(24));
         let request = shown.single_pass_request(run, &code);
-        if let Some(why) = run.unaffordable(&[&request]) {
+        if let Some(why) = run.unaffordable("synthesis", &[&request]) {
             return chosen_instead(run, candidates, &why).await;
         }
+        run.plan.code = Some(code.clone());
         (request, Told::After(code))
     } else {
         let analysis = shown.analysis_request(run);
-        if let Some(why) = run.unaffordable(&[&analysis, &shown.synthesis_request(run, None)]) {
+        if let Some(why) = run.unaffordable("analysis", &[&analysis, &shown.synthesis_request(run, None)]) {
             return chosen_instead(run, candidates, &why).await;
         }
         let seen = analyse(run, &shown, analysis).await;
         let request = shown.synthesis_request(run, seen.as_ref());
-        if let Some(why) = run.unaffordable(&[&request]) {
+        if let Some(why) = run.unaffordable("synthesis", &[&request]) {
             return chosen_instead(run, candidates, &why).await;
         }
         (request, if live { Told::AsItComes } else { Told::AtItsEnd })
@@ -118,6 +117,16 @@ pub(crate) async fn merge(run: &mut Run, candidates: &[Candidate]) -> Answer {
 async fn chosen_instead(run: &mut Run, candidates: &[Candidate], why: &str) -> Answer {
     run.degrade("budget", format!("one answer is chosen instead of a merged one: {why}"), None);
     best_of::choose(run, candidates).await
+}
+
+impl Run {
+    /// Whether a merged answer is compared with the best single one. In `auto` nobody counts on a text that comes as it is
+    /// written: most of its answers are a member's.
+    pub fn guards(&self) -> bool {
+        let streams = self.events.listened() && self.plan.mode == FusionMode::Merge;
+        // Every value of what is put together was a member's, and was compared where it mattered.
+        self.plan.guard.unwrap_or(!streams && self.plan.form.schema().is_none())
+    }
 }
 
 /// Whether one reply may both compare and write: not where the caller's form, limit of tokens or stop texts would fall upon
@@ -293,6 +302,7 @@ async fn synthesise(
         run.events.emit(FusionStep::JudgeStarted { purpose: "synthesis".to_owned() });
         let (ask, cx, request_now) = (run.ask.clone(), run.context(Purpose::Synthesis), request.clone());
         let (reply, streamed, parts) = match &told {
+            _ if run.replies.is_some() => written_before(run, &told),
             Told::AtItsEnd => (ask::call(ask, request_now, cx, limit).await, false, None),
             Told::AsItComes => {
                 let mut live = Live { events: &run.events, sent: false };
@@ -332,6 +342,20 @@ async fn synthesise(
         Ok((message, finish_reason)) => Ok((message, finish_reason, streamed)),
         Err((cause, kind)) => fault(cause, kind),
     }
+}
+
+/// What a replay knows to have been written.
+fn written_before(run: &mut Run, told: &Told) -> (Reply, bool, Option<Parts>) {
+    let reply = run.replies.get_or_insert_with(Replies::default).written();
+    let parts = match told {
+        Told::After(code) => {
+            let mut pass = SinglePass::new(code, &run.events);
+            pass.text(reply.text());
+            Some(pass.finish())
+        }
+        _ => None,
+    };
+    (reply, false, parts)
 }
 
 /// Reads the comparison of a reply that holds one, into the report; how it was read.

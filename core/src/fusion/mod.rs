@@ -59,11 +59,13 @@ mod prompts;
 pub mod recorded;
 mod render;
 mod repair;
+mod replies;
 mod run;
 #[cfg(test)]
 mod scripted;
 mod shield;
 mod single_pass;
+mod stored;
 mod strategy;
 mod thrift;
 mod tools;
@@ -90,6 +92,7 @@ pub use drop_in::adopt;
 pub use estimate::{estimate, estimate_chat};
 pub use evaluate::{EvaluationStream, evaluate, evaluate_stream};
 pub use memory::Memory;
+pub use stored::{rejudge, replay};
 
 use events::RunStream;
 use plan::Plan;

@@ -59,6 +59,10 @@ impl Run {
         let held: Vec<&str> = media.iter().filter_map(|part| kind(part)).collect();
         let parts: Vec<ContentPart> = media.into_iter().cloned().collect();
         let lacks = |model: &str, provider: Option<&ProviderChoice>| {
+            // Who is not asked need not take it.
+            if self.stored.is_some() {
+                return None;
+            }
             let known = self.ask.takes(model, provider.or(self.plan.base.provider.as_ref()))?;
             DECIDING.iter().copied().find(|kind| held.contains(kind) && !known.iter().any(|k| k == kind))
         };

@@ -21,7 +21,7 @@ use super::{drop_in, family, preset, shield, thrift};
 /// Most members of a pool.
 pub(crate) const MAX_MEMBERS: usize = 16;
 const DEFAULT_POOL: &str = "default";
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Everything a run needs to know, checked.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     /// From the conversation, the pool and the caller's seed; decides labels and orders.
     pub seed: u64,
     pub warnings: Vec<String>,
+    /// What stands between comparison and answer where one reply holds both, once one was asked for.
+    pub code: Option<String>,
     /// What the request said in another vendor's words.
     pub foreign: Option<Box<Foreign>>,
 }
@@ -222,6 +224,7 @@ fn resolve(given: FusionOptions, mut base: ChatRequest, config: &Config) -> Resu
         tags,
         seed,
         warnings,
+        code: None,
         foreign,
     })
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, MemberFailure, Result};
 use crate::money::NanoUsd;
 use crate::types::{
     AssistantMessage, ChatRequest, CostReport, Decision, Degraded, Evidence, FinalSource, Fused, FusionMode,
-    FusionReport, FusionStep, MemberReport, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
+    FusionReport, FusionStep, Grounds, MemberReport, MemberStatus, Purpose, REPORT_SCHEMA, Usage,
 };
 
 use super::ask::{Ask, Cost, Reply, ms};
@@ -22,6 +22,7 @@ use super::evidence::{self, Weights};
 use super::memory::{Memory, Remembered, Said};
 use super::plan::{Plan, Seat};
 use super::prompts::PROMPT_VERSION;
+use super::replies::{self, Replies};
 use super::verdict::Choice;
 use super::{agreement, collect, strategy, tools, vote};
 
@@ -39,6 +40,10 @@ pub(crate) struct Run {
     pub continued: Option<usize>,
     /// Rows of members that cannot take what the conversation holds, and their places in the pool.
     pub left_out: Vec<(usize, MemberReport)>,
+    /// Answers that were given before, in place of asking.
+    pub stored: Option<Vec<MemberReport>>,
+    /// What the judge replied before, in place of asking.
+    pub replies: Option<Replies>,
     memory: Arc<Memory>,
     pub started: Instant,
     run_id: String,
@@ -108,6 +113,8 @@ impl Run {
             judged: None,
             continued: None,
             left_out: Vec::new(),
+            stored: None,
+            replies: None,
             memory,
             run_id: cx.run_id,
             usage: Usage::default(),
@@ -121,6 +128,8 @@ impl Run {
     /// The whole run.
     pub async fn execute(mut self) -> Result<Fused> {
         self.fit()?;
+        // What is learnt meanwhile counts for the runs that follow.
+        self.plan.judge.trust = Some(self.trust());
         let strategy = strategy::of(self.plan.mode);
         self.events.emit(FusionStep::RunStarted {
             mode: self.plan.mode,
@@ -131,14 +140,17 @@ impl Run {
             let cause = format!("{} was {}", row.id, row.reason.unwrap_or_default());
             self.degrade("member", cause, row.error);
         }
-        let mut candidates = collect::first_answers(&mut self, strategy).await?;
+        let mut candidates = match self.stored.take() {
+            Some(rows) => self.stored_answers(strategy, rows)?,
+            None => collect::first_answers(&mut self, strategy).await?,
+        };
         agreement::group_alike(&mut candidates);
         self.tell_unread(&candidates);
         self.report.latency.members_ms = ms(self.started.elapsed());
         self.report.agreement = agreement::report(&candidates, &self.plan.ids());
         let priors: Vec<f64> = self.priors(&candidates).collect();
-        for (member, prior) in self.report.members.iter_mut().zip(priors) {
-            member.prior = Some(prior);
+        for ((row, seat), prior) in self.report.members.iter_mut().zip(&mut self.plan.members).zip(priors) {
+            (row.prior, seat.member.prior) = (Some(prior), Some(prior));
         }
         let seen = candidates.clone();
         let answer = match candidates.as_slice() {
@@ -165,14 +177,32 @@ impl Run {
     /// evenly, unless priors were given or learnt.
     pub fn weights(&self, candidates: &[Candidate]) -> Weights {
         let models: Vec<&str> = self.plan.members.iter().map(|s| bare(&s.member.model)).collect();
-        let judge = &self.plan.judge;
-        let trust = judge.trust.unwrap_or_else(|| self.memory.trust(&judge.model, evidence::TRUST));
         Weights {
             members: self.priors(candidates).map(evidence::weight).collect(),
             kin: models.iter().map(|m| models.iter().position(|o| o == m).unwrap_or(0)).collect(),
             // Who does not see what was asked about is half a witness.
-            judge: evidence::log_odds(trust).max(0.0) * if self.plan.blind { 0.5 } else { 1.0 },
+            judge: evidence::log_odds(self.trust()).max(0.0) * if self.plan.blind { 0.5 } else { 1.0 },
         }
+    }
+
+    /// The chance to be right that the judge is taken to have.
+    fn trust(&self) -> f64 {
+        let judge = &self.plan.judge;
+        judge.trust.unwrap_or_else(|| self.memory.trust(&judge.model, evidence::TRUST))
+    }
+
+    /// What the decision rests on beside answers and replies, unless that is too much for a report.
+    fn grounds(&self) -> Option<Grounds> {
+        let response_format = self.plan.base.response_format.clone();
+        let held = response_format.as_ref().is_none_or(replies::small);
+        held.then(|| Grounds {
+            judge: self.plan.judge.model.clone(),
+            trust: self.trust(),
+            judge_blind: self.plan.blind,
+            guard: self.guards(),
+            code: self.plan.code.clone(),
+            response_format,
+        })
     }
 
     /// The chance to be right that each member is taken to have.
@@ -253,6 +283,7 @@ impl Run {
     }
 
     fn finish(mut self, answer: Answer) -> Fused {
+        self.report.grounds = self.grounds();
         let text = answer.message.content.clone().unwrap_or_default();
         if !answer.streamed && !text.is_empty() {
             self.replay(&text, &answer.pieces);
@@ -271,6 +302,10 @@ impl Run {
         report.mode_used = mode_used(report);
         report.cost.anchor_nanos =
             report.members.first().filter(|m| m.status == MemberStatus::Ok).and_then(|m| m.cost_nanos);
+        if report.earlier.is_some() {
+            // What is stored costs nothing now, which is not the price of not fusing.
+            report.cost.anchor_nanos = None;
+        }
         self.tell_left_out();
         self.tell_unpriced();
         self.settle();
@@ -387,7 +422,7 @@ impl Run {
 
     /// Books a call under a stage: `members`, `judge`, `synthesis` or `debate`.
     pub fn book(&mut self, stage: &str, reply: &Reply) -> Option<u64> {
-        if reply.refused() {
+        if reply.refused() || self.replies.is_some() {
             return Some(0);
         }
         for over in reply.meta().map(|meta| meta.budget_warnings.as_slice()).unwrap_or_default() {
@@ -437,8 +472,12 @@ impl Run {
         }
     }
 
-    /// Why these calls may not start under the caller's cap. A call without a known price passes, with a warning.
-    pub fn unaffordable(&mut self, requests: &[&ChatRequest]) -> Option<String> {
+    /// Why these calls may not start under the caller's cap. A call without a known price passes, with a warning. In a replay,
+    /// calls start that once did.
+    pub fn unaffordable(&mut self, purpose: &str, requests: &[&ChatRequest]) -> Option<String> {
+        if let Some(replies) = &self.replies {
+            return replies.lack(purpose);
+        }
         let cap = self.plan.cap?.nanos();
         let spent = self.report.cost.known_nanos;
         let usd = |nanos| NanoUsd::from_nanos(nanos).map_or_else(|| format!("{nanos} nano-"), |n| n.to_string());

@@ -79,8 +79,16 @@ impl Ask for Scripted {
         .boxed()
     }
 
-    fn stream<'a>(&'a self, _: &'a ChatRequest, _: &'a CallContext) -> BoxFuture<'a, Result<ChatStream>> {
-        async { Err(Error::new(ErrorKind::Unsupported, "scripted models do not stream")) }.boxed()
+    /// The whole answer in one chunk.
+    fn stream<'a>(&'a self, request: &'a ChatRequest, cx: &'a CallContext) -> BoxFuture<'a, Result<ChatStream>> {
+        async move {
+            let mut answer = serde_json::to_value(self.chat(request, cx).await?).unwrap();
+            answer["object"] = json!("chat.completion.chunk");
+            answer["choices"][0]["delta"] = answer["choices"][0]["message"].take();
+            let chunk = serde_json::from_value(answer).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()));
+            Ok(ChatStream::new(futures_util::stream::iter([chunk])))
+        }
+        .boxed()
     }
 
     fn unix_ms(&self) -> u64 {

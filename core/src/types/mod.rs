@@ -4,6 +4,7 @@
 //! in a request they go to the vendor untouched, in a response they reach the caller. Configuration and fusion options
 //! refuse unknown fields instead, naming the JSON path.
 
+pub mod again;
 pub mod bounds;
 pub mod budget;
 pub mod calibration;
@@ -31,6 +32,7 @@ mod shorthand;
 pub mod timeouts;
 pub mod usage;
 
+pub use again::*;
 pub use bounds::*;
 pub use budget::*;
 pub use calibration::*;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorKind, Explanation, FusionMode, Tags, ToolCall, Usage};
+use super::{Earlier, ErrorKind, Explanation, FusionMode, Grounds, Tags, ToolCall, Usage};
 
 /// The version of [`FusionReport`]; fields are only added within it.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -52,6 +52,13 @@ pub struct FusionReport {
     /// Every second look of a debate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debate: Vec<DebateTurn>,
+    /// What the decision rested on beside answers and replies, for `replay`; absent in what an older version wrote, and where
+    /// the answers' schema is larger than 65536 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounds: Option<Grounds>,
+    /// Which run's answers were combined, when no member was asked: by `rejudge` or `replay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
     /// What it cost.
     pub cost: CostReport,
     /// How long it took.
@@ -323,6 +330,12 @@ pub struct JudgeReport {
     /// How its output was read: `strict`, `stripped`, `extracted`, `repaired`, `label`; absent when it could not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parsed: Option<String>,
+    /// What it wrote, under the codes that it was shown, for `replay`; absent when it failed or wrote more than 65536 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// Why it stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
     /// Kind of failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorKind>,
@@ -381,6 +394,12 @@ pub struct DebateTurn {
     /// Its answer after this round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// The closed answer that was read out of a new answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// What it wrote, for `replay`; absent when it failed or wrote more than 65536 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
     /// Kind of failure; its earlier answer stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorKind>,

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use interfuse::fusion;
-use interfuse::types::{Estimable, EvaluationEvent, ExportRequest, Feedback, FuseRequest, UsageQuery, from_json};
+use interfuse::types::{
+    Estimable, EvaluationEvent, ExportRequest, Feedback, FuseRequest, FusionReport, UsageQuery, from_json,
+};
 use interfuse::{Client, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -102,6 +104,17 @@ async fn call(client: &Client, op: &str, request: &str, config: &str) -> Result<
             client.feedback(&run, &asked.outcome)?;
             value(Client::from_document(config)?.fuse(asked.fuse).await?)
         }
+        "rejudge" | "replay" => {
+            let asked: Stored = from_json("request", request)?;
+            let report = match asked.report {
+                Some(report) => report,
+                None => client.fuse(asked.fuse).await?.report,
+            };
+            match op {
+                "replay" => value(fusion::replay(&report)?),
+                _ => value(client.rejudge(&report, asked.again).await?),
+            }
+        }
         "calibrate" => value(fusion::calibrate(&fusion::items(from_json("items", request)?)?)),
         "explain" => value(client.explain(&from_json("request", request)?)?),
         "estimate" => value(client.estimate(Estimable::from_value(&from_json("request", request)?)?)?),
@@ -124,6 +137,15 @@ struct Told {
     outcome: Feedback,
     /// In place of the fusion's own.
     run_id: Option<String>,
+}
+
+/// A fusion or its report, and how its answers are combined once more.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Stored {
+    fuse: FuseRequest,
+    report: Option<FusionReport>,
+    again: FuseRequest,
 }
 
 /// A chat, and questions to the ledger.

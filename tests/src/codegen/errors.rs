@@ -94,7 +94,7 @@ pub fn javascript() -> String {
 /// `index.mjs`: the names of `index.cjs` for `import`. One implementation, so that `instanceof` holds across both.
 pub fn esm() -> String {
     let mut out = format!("// {MARKER}\nimport interfuse from './index.cjs'\n\nexport const {{\n");
-    for name in ["Interfuse", "calibrate", "fusedHtml", "Stream", BASE]
+    for name in ["Interfuse", "calibrate", "fusedHtml", "replay", "Stream", BASE]
         .into_iter()
         .chain(classes().iter().map(|class| class.name))
     {

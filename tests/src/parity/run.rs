@@ -100,7 +100,7 @@ impl Outcome {
         let at = |pointer: &str| self.result.as_ref()?.pointer(pointer)?.as_str().map(str::to_owned);
         match op {
             Op::Chat => at("/choices/0/message/content"),
-            Op::Fuse | Op::Feedback => at("/text"),
+            Op::Fuse | Op::Feedback | Op::Rejudge | Op::Replay => at("/text"),
             Op::ChatStream => Some(joined(&self.chunks, "/choices/0/delta/content")),
             Op::FuseStream => {
                 let deltas: Vec<Value> =

@@ -60,6 +60,10 @@ pub enum Op {
     EvaluateAgain,
     /// A fusion, what became of it, and the same fusion again by a client that is made anew.
     Feedback,
+    /// A fusion's stored answers, combined once more.
+    Rejudge,
+    /// A fusion's decision, made again from its report.
+    Replay,
     /// What a calibration finds.
     Calibrate,
     /// How the backend of a chat would be chosen.
@@ -90,6 +94,8 @@ impl Op {
             Op::EvaluateStream => "evaluate_stream",
             Op::EvaluateAgain => "evaluate_again",
             Op::Feedback => "feedback",
+            Op::Rejudge => "rejudge",
+            Op::Replay => "replay",
             Op::Calibrate => "calibrate",
             Op::Explain => "explain",
             Op::Estimate => "estimate",

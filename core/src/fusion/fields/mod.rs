@@ -113,7 +113,7 @@ async fn ask(run: &mut Run, candidates: &[Candidate], open: &[&Decision]) -> Vec
         )
     };
     let (first, second) = (request(&order), request(&reversed));
-    if let Some(why) = run.unaffordable(&[&first, &second]) {
+    if let Some(why) = run.unaffordable("fields", &[&first, &second]) {
         run.degrade("budget", format!("no judge was asked about the fields that differ: {why}"), None);
         return Vec::new();
     }

@@ -6,10 +6,22 @@ mod columns;
 mod text;
 
 use crate::figures::seconds;
-use crate::types::{CostReport, Evidence, FinalSource, FusionReport, MemberReport, MemberStatus};
+use crate::types::{Again, CostReport, Evidence, FinalSource, FusionReport, MemberReport, MemberStatus};
 
-/// The decision in one sentence.
+/// The decision in one sentence, and in another whose answers these are where they were stored.
 fn decision(report: &FusionReport) -> String {
+    let decided = decided(report);
+    let Some(earlier) = &report.earlier else { return decided };
+    let of = &earlier.run_id;
+    match (earlier.how, earlier.differs.len()) {
+        (Again::Rejudged, _) => format!("{decided} The stored answers of the run {of}, judged anew."),
+        (Again::Replayed, 0) => format!("{decided} The run {of} replayed: it is the same."),
+        (Again::Replayed, 1) => format!("{decided} The run {of} replayed: it differs in one place."),
+        (Again::Replayed, places) => format!("{decided} The run {of} replayed: it differs in {places} places."),
+    }
+}
+
+fn decided(report: &FusionReport) -> String {
     let decision = &report.decision;
     let from = all(&decision.members);
     let order = match (decision.source, decision.swap_consistent) {

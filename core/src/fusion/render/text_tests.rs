@@ -128,3 +128,14 @@ fn who_agrees_with_whom_what_was_weighed_and_when() {
     assert_eq!(at(judge), at(member) + bar(member), "and one after the other\n{text}");
     assert!(text.contains("about $0.000002 saved"));
 }
+
+#[test]
+fn stored_answers_are_told_to_be_so() {
+    let mut fused = fused();
+    let earlier = crate::types::Earlier { run_id: "run-1".to_owned(), ..Default::default() };
+    fused.report.earlier = Some(earlier.clone());
+    assert!(fused.to_text(2000, false).contains("The stored answers of the run run-1, judged anew."));
+    fused.report.earlier = Some(crate::types::Earlier { how: crate::types::Again::Replayed, ..earlier });
+    assert!(fused.to_text(2000, false).contains("The run run-1 replayed: it is the same."));
+    assert!(fused.to_html().contains("it is the same"));
+}
