@@ -843,3 +843,35 @@ async fn a_pools_options_are_defaults() {
     let fused = fuse(&client, request(json!({"prompt": "?", "max_cost_usd": "1"}))).await.unwrap();
     assert_eq!((fused.text.as_str(), fused.report.mode.as_str()), (BERN, "best_of"));
 }
+
+/// A member whose backend takes long is asked at a second one, where the fusion's request says `hedge`.
+#[tokio::test(flavor = "multi_thread")]
+async fn hedge_reaches_the_members() {
+    let routes = |then: Value| {
+        json!([{"when": {"path": "/one/chat/completions"}, "then": then},
+               {"when": {"path": "/two/chat/completions"}, "then": {"answer": BERN}}])
+    };
+    let quick = json!({"answer": ZURICH});
+    let mut then = vec![quick; 20];
+    then.push(json!({"delay_ms": 3_600_000, "answer": ZURICH}));
+    let up = upstream(routes(then.into())).await;
+    let at = |place: &str| json!({"base_url": format!("{}/{place}", up.base_url()), "api_key": "k-1"});
+    let client = client(&up, json!({"providers": {"groq": at("one"), "cerebras": at("two")}}));
+    let both = json!({"order": ["groq", "cerebras"], "allow_fallbacks": true});
+    // A second attempt is made once twenty calls show how long a first one takes, and for one call of twenty.
+    for _ in 0..20 {
+        let chat = json!({"model": "openai/gpt-oss-120b", "provider": both, "hedge": true,
+            "messages": [{"role": "user", "content": "Which city is it?"}]});
+        let mut answer = client.chat_stream(serde_json::from_value(chat).unwrap()).await.unwrap();
+        while let Some(chunk) = answer.next().await {
+            chunk.unwrap();
+        }
+    }
+    let pool = json!([{"model": "openai/gpt-oss-120b", "provider": both}]);
+    let asked = client.fuse(ask("vote", json!({"pool": pool, "hedge": true})));
+    let fused = tokio::time::timeout(GUARD, asked).await.expect("the second backend answers").unwrap();
+    assert_eq!(fused.text, BERN);
+    let member = &fused.report.members[0];
+    assert!(member.hedged, "{member:?}");
+    assert_eq!(member.provider.as_deref(), Some("cerebras"));
+}

@@ -451,6 +451,7 @@ const FIELDS: &[&str] = &[
     "provider",
     "session_id",
     "explain",
+    "hedge",
     "tags",
     "timeout_ms",
     "timeouts",
