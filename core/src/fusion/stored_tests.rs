@@ -121,8 +121,8 @@ async fn a_merged_answer_is_written_again() {
 #[tokio::test]
 async fn so_is_one_that_was_compared_and_written_in_one_reply() {
     let judge = |shown: &str| {
-        let code = shown.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()));
-        let code = code.filter(|w| w.len() == 8 && w.chars().all(|c| c.is_ascii_hexdigit())).next_back().unwrap();
+        let mut words = shown.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()));
+        let code = words.rfind(|w| w.len() == 8 && w.chars().all(|c| c.is_ascii_hexdigit())).unwrap();
         Said::now(format!("{{\"consensus\": [\"so\"]}}\nANSWER {code}\nBecause both are so."))
     };
     let asked: FuseRequest = serde_json::from_value(request("merge")).unwrap();
