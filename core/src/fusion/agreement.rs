@@ -1,6 +1,6 @@
 //! Whether answers say the same, and which of free texts is the most typical, found without asking anyone.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -69,13 +69,12 @@ pub(crate) fn report(candidates: &[Candidate], ids: &[String]) -> Option<Agreeme
     if candidates.len() < 2 {
         return None;
     }
-    let texts: Vec<_> = candidates.iter().map(|c| pieces(start(c.text()))).collect();
     let alike = |a: usize, b: usize| match (&candidates[a], &candidates[b]) {
         (one, other) if one.key == other.key => 1.0,
         (one, other) if one.closed || other.closed => 0.0,
         (one, other) if !one.tool_calls().is_empty() || !other.tool_calls().is_empty() => 0.0,
         // Three decimals are more than such a measure knows; what is not the same is never all.
-        _ => (shared(&texts[a], &texts[b]) * 1000.0).round().min(999.0) / 1000.0,
+        (one, other) => (one.gist().similarity(other.gist()) * 1000.0).round().min(999.0) / 1000.0,
     };
     let places = 0..candidates.len();
     let matrix = places.clone().map(|a| places.clone().map(|b| alike(a, b)).collect()).collect();
@@ -91,32 +90,43 @@ pub(crate) fn report(candidates: &[Candidate], ids: &[String]) -> Option<Agreeme
     Some(Agreement { members: candidates.iter().map(id).collect(), matrix, groups })
 }
 
-/// So many characters of a text are compared for the report.
-const COMPARED: usize = 16_384;
-
-fn start(text: &str) -> &str {
-    text.char_indices().nth(COMPARED).map_or(text, |(end, _)| &text[..end])
+/// What of a text is compared with others.
+#[derive(Debug)]
+pub(crate) struct Gist {
+    /// Its three-letter pieces, sorted, each once; a character takes 21 bits.
+    trigrams: Vec<u64>,
+    /// Texts that differ in their figures do not say the same, however alike they are.
+    figures: BTreeSet<String>,
 }
 
-/// Similarity of two texts, 0 to 1: the share of three-letter pieces they have in common (Jaccard).
-pub(crate) fn similarity(a: &str, b: &str) -> f64 {
-    shared(&pieces(a), &pieces(b))
-}
+impl Gist {
+    pub fn new(text: &str) -> Gist {
+        let folded: Vec<char> = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|w| !w.is_empty())
+            .flat_map(|w| std::iter::once(' ').chain(w.chars().flat_map(char::to_lowercase)))
+            .chain([' '])
+            .collect();
+        let packed = |w: &[char]| w.iter().fold(0, |packed, c| packed << 21 | u64::from(*c));
+        let mut trigrams: Vec<u64> = folded.windows(3).map(packed).collect();
+        trigrams.sort_unstable();
+        trigrams.dedup();
+        let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+        Gist { trigrams, figures: runs.map(str::to_owned).collect() }
+    }
 
-fn shared(a: &HashSet<[char; 3]>, b: &HashSet<[char; 3]>) -> f64 {
-    let both = a.intersection(b).count();
-    let either = a.len() + b.len() - both;
-    if either == 0 { 1.0 } else { both as f64 / either as f64 }
-}
-
-fn pieces(text: &str) -> HashSet<[char; 3]> {
-    let folded: Vec<char> = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .flat_map(|w| std::iter::once(' ').chain(w.chars().flat_map(char::to_lowercase)))
-        .chain([' '])
-        .collect();
-    folded.windows(3).map(|w| [w[0], w[1], w[2]]).collect()
+    /// Similarity to another text, 0 to 1: the share of three-letter pieces that both have (Jaccard).
+    pub fn similarity(&self, other: &Gist) -> f64 {
+        let (mut a, mut b) = (&self.trigrams[..], &other.trigrams[..]);
+        let (mut both, all) = (0, a.len() + b.len());
+        while let (Some(one), Some(two)) = (a.first(), b.first()) {
+            both += usize::from(one == two);
+            let (next, other) = (usize::from(one <= two), usize::from(two <= one));
+            (a, b) = (&a[next..], &b[other..]);
+        }
+        let either = all - both;
+        if either == 0 { 1.0 } else { both as f64 / either as f64 }
+    }
 }
 
 /// Texts of so great a likeness say the same.
@@ -129,8 +139,8 @@ pub(crate) fn group_alike(candidates: &mut [Candidate]) {
         let free = |c: &Candidate| !c.is_exact();
         let (before, rest) = candidates.split_at_mut(i);
         let Some(own) = rest.first_mut().filter(|c| free(c)) else { continue };
-        let others = before.iter().filter(|c| free(c) && figures(c.text()) == figures(own.text()));
-        let alike = others.map(|c| (similarity(c.text(), own.text()), &c.key));
+        let others = before.iter().filter(|c| free(c) && c.gist().figures == own.gist().figures);
+        let alike = others.map(|c| (c.gist().similarity(own.gist()), &c.key));
         // The first of equals wins, so the pool's order decides.
         let best = alike.fold(None, |best: Option<(f64, &String)>, this| match best {
             Some(best) if best.0 >= this.0 => Some(best),
@@ -140,11 +150,6 @@ pub(crate) fn group_alike(candidates: &mut [Candidate]) {
             own.key = key.clone();
         }
     }
-}
-
-/// The figures in a text: texts that differ in them do not say the same, however alike they are.
-fn figures(text: &str) -> BTreeSet<&str> {
-    text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).collect()
 }
 
 /// How much closer to the others an answer must be than the one in the lead to be taken instead of it.
@@ -157,7 +162,7 @@ pub(crate) fn medoid(candidates: &[Candidate], leader: usize) -> Option<usize> {
     }
     let mean = |i: usize| {
         let others = (0..candidates.len()).filter(|j| *j != i);
-        others.map(|j| similarity(candidates[i].text(), candidates[j].text())).sum::<f64>()
+        others.map(|j| candidates[i].gist().similarity(candidates[j].gist())).sum::<f64>()
             / (candidates.len() - 1) as f64
     };
     let means: Vec<f64> = (0..candidates.len()).map(mean).collect();
@@ -264,6 +269,7 @@ mod tests {
 
     #[test]
     fn similarity_is_symmetric_and_bounded() {
+        let similarity = |a: &str, b: &str| Gist::new(a).similarity(&Gist::new(b));
         assert_eq!(similarity("", ""), 1.0);
         assert_eq!(similarity("abc def", "abc def"), 1.0);
         assert_eq!(similarity("aaa", "zzz"), 0.0);

@@ -1,9 +1,10 @@
 //! One usable answer, and what makes an answer usable.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::types::{AssistantMessage, ChatCompletion, ToolCall};
 
+use super::agreement::Gist;
 use super::extract::Reader;
 use super::form::Form;
 use super::{agreement, parse, shield};
@@ -34,6 +35,8 @@ pub(crate) struct Candidate {
     pub repaired: bool,
     /// The pieces in which its text came, where it was streamed.
     pub pieces: Arc<[String]>,
+    /// See [`Candidate::gist`].
+    pub gist: Arc<OnceLock<Gist>>,
 }
 
 impl Candidate {
@@ -53,7 +56,13 @@ impl Candidate {
             instructs_judge,
             repaired: false,
             pieces: Arc::default(),
+            gist: Arc::default(),
         }
+    }
+
+    /// What of its text is compared with others' texts; worked out once, for its copies too.
+    pub fn gist(&self) -> &Gist {
+        self.gist.get_or_init(|| Gist::new(self.text()))
     }
 
     /// Takes the closed answer in its text as its key, if there is one.

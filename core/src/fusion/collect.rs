@@ -46,10 +46,10 @@ pub(crate) async fn first_answers(run: &mut Run, strategy: &dyn Strategy) -> Res
     // Answers at whose number the grace last ran out.
     let mut expired = 0;
     loop {
-        if enough(run, strategy, &candidates, &panel) {
+        let (enough, more) = look(run, strategy, &candidates, &panel);
+        if enough {
             break;
         }
-        let more = standing(run, strategy, &candidates, &panel);
         if more > 0 {
             panel.ask(run, more)?;
         }
@@ -212,34 +212,33 @@ impl Panel {
     }
 }
 
-fn enough(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &Panel) -> bool {
-    !candidates.is_empty() && look(run, candidates, panel, |standing| strategy.enough(standing))
-}
-
-fn standing(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &Panel) -> usize {
-    if panel.unasked() == 0 {
-        return 0;
+/// Whether the answers so far are enough, and else how many more members to ask.
+fn look(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &Panel) -> (bool, usize) {
+    if candidates.is_empty() && panel.unasked() == 0 {
+        return (false, 0);
     }
-    let more = look(run, candidates, panel, |standing| strategy.more(standing));
-    // Somebody must be asked when nobody is.
-    if panel.open.is_empty() { more.max(1) } else { more }
-}
-
-fn look<T>(run: &Run, candidates: &[Candidate], panel: &Panel, see: impl FnOnce(&Standing<'_>) -> T) -> T {
     let mut candidates = candidates.to_vec();
     agreement::group_alike(&mut candidates);
-    let seats = run.plan.members.len();
     // The slowest answer so far is what each further one may take.
     let slowest = run.report.members.iter().map(|m| m.latency_ms).max().unwrap_or(0);
     let one_by_one = Duration::from_millis(slowest) * panel.unasked() as u32;
-    see(&Standing {
+    let standing = Standing {
         weights: &run.weights(&candidates),
         candidates: &candidates,
-        seats,
+        seats: run.plan.members.len(),
         open: &panel.open,
         unasked: panel.unasked(),
         patient: Instant::now() + one_by_one <= panel.end,
-    })
+    };
+    if !candidates.is_empty() && strategy.enough(&standing) {
+        return (true, 0);
+    }
+    if panel.unasked() == 0 {
+        return (false, 0);
+    }
+    let more = strategy.more(&standing);
+    // Somebody must be asked when nobody is.
+    (false, if panel.open.is_empty() { more.max(1) } else { more })
 }
 
 fn blank(run: &Run, i: usize) -> MemberReport {

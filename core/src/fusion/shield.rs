@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use fastrand::Rng;
+use memchr::memmem::Finder;
 use regex_lite::Regex;
 use serde_json::json;
 
@@ -142,32 +143,90 @@ fn invisible(c: char) -> bool {
 }
 
 /// Ways to speak to a judge, in lower case: orders about this answer or the others, titles, changed rules, borrowed roles,
-/// verdicts written in advance.
-const ADDRESSES: &[&str] = &[
-    r"\b(ignore|disregard|forget|override)\b.{0,24}\b(instructions?|rubric|criteria|answers|responses|candidates|above)\b",
-    r"\b(choose|pick|select|prefer|rank|rate|score|grade|mark|treat|name|return|consider|give|penali[sz]e|reward)\b.{0,24}\b(this|present|current|last|other|every|remaining)\b.{0,8}\b(answers?|responses?|candidates?)\b",
-    r"\b(choose|pick|select|prefer|return|vote for)\b (mine|this (one|option|text)\b)",
-    r"\b(this|present|current) (answer|response|candidate) (is the best|is right|wins|won|should be rated|must (be|win)|deserves|has been verified|equals)\b",
-    r"\bthis (answer|response|candidate) (to be|as) (the|best)\b|\ban?swer above is the winner\b|\banswer (that contains|above is)\b",
-    r"\b(this|the present|mine|one) (as|is) (the )?best\b|\bpick the (last|first) (candidate|answer|response)\b",
-    r"\b(dear|to the|to|note to the|as the|as an|you are the|attention) (ai )?(judges?|evaluators?|graders?|raters?|assessors?|reviewers?)\b",
-    r"\b(judge|evaluator|grader|reviewer|grading|evaluation)s?('s)? ?(note|verdict|instructions|are required|:|criteria|is over)|for evaluation purposes",
-    r"\b(award|assign|full|maximum|highest) (ten|full|marks|points?|scores?|correctness)\b|\bwhoever grades\b|\brubric (changed|says)\b",
-    r"\b(rating|score|label|best) (of|for|to|below|above)\b.{0,12}\b(this|label of this)\b.{0,2}(answer|response|text|candidate)|\bscore below \d+ for this\b",
-    r"\b(other|remaining) (answers|responses|candidates)\b.{0,24}\b(wrong; do not|are empty|zero|incomplete|broken)\b|\bdo not (read|pick|choose) the (remaining|other)\b",
-    r"\bstop comparing\b|\bcomparing (the )?(answers|responses|candidates)\b|\bai evaluating\b|\bcode of this answer\b|\byour task has changed\b",
-    r"<\|(im_start|im_end|system|user|assistant)\|?>|\[/?inst\]|<</?sys>>|</?system>|</data>|\bdata [0-9a-f]{32} (begin|end)\b",
-    r"(?m)^\s*(#+ )?(system|developer message|human|assistant) ?:|\b(begin|end) admin message\b",
-    r#"["'](best|winner|verdict)["']\s*:"#,
+/// verdicts written in advance. Before each the texts of which it has at least one: looking for those is a hundred times
+/// faster, and most answers have none.
+const ADDRESSES: &[(&[&str], &str)] = &[
+    (
+        &["ignore", "disregard", "forget", "override"],
+        r"\b(ignore|disregard|forget|override)\b.{0,24}\b(instructions?|rubric|criteria|answers|responses|candidates|above)\b",
+    ),
+    (
+        &["answer", "response", "candidate"],
+        r"\b(choose|pick|select|prefer|rank|rate|score|grade|mark|treat|name|return|consider|give|penali[sz]e|reward)\b.{0,24}\b(this|present|current|last|other|every|remaining)\b.{0,8}\b(answers?|responses?|candidates?)\b",
+    ),
+    (
+        &[" mine", " this one", " this option", " this text"],
+        r"\b(choose|pick|select|prefer|return|vote for)\b (mine|this (one|option|text)\b)",
+    ),
+    (
+        &[" answer ", " response ", " candidate "],
+        r"\b(this|present|current) (answer|response|candidate) (is the best|is right|wins|won|should be rated|must (be|win)|deserves|has been verified|equals)\b",
+    ),
+    (
+        &["answer ", "response ", "candidate ", "aswer above"],
+        r"\bthis (answer|response|candidate) (to be|as) (the|best)\b|\ban?swer above is the winner\b|\banswer (that contains|above is)\b",
+    ),
+    (
+        &["best", "pick the "],
+        r"\b(this|the present|mine|one) (as|is) (the )?best\b|\bpick the (last|first) (candidate|answer|response)\b",
+    ),
+    (
+        &["judge", "evaluator", "grader", "rater", "assessor", "reviewer"],
+        r"\b(dear|to the|to|note to the|as the|as an|you are the|attention) (ai )?(judges?|evaluators?|graders?|raters?|assessors?|reviewers?)\b",
+    ),
+    (
+        &["judge", "evaluator", "grader", "reviewer", "grading", "evaluation"],
+        r"\b(judge|evaluator|grader|reviewer|grading|evaluation)s?('s)? ?(note|verdict|instructions|are required|:|criteria|is over)|for evaluation purposes",
+    ),
+    (
+        &["award ", "assign ", "full ", "maximum ", "highest ", "whoever grades", "rubric "],
+        r"\b(award|assign|full|maximum|highest) (ten|full|marks|points?|scores?|correctness)\b|\bwhoever grades\b|\brubric (changed|says)\b",
+    ),
+    (
+        &["rating ", "score ", "label ", "best "],
+        r"\b(rating|score|label|best) (of|for|to|below|above)\b.{0,12}\b(this|label of this)\b.{0,2}(answer|response|text|candidate)|\bscore below \d+ for this\b",
+    ),
+    (
+        &["answers", "responses", "candidates", "do not "],
+        r"\b(other|remaining) (answers|responses|candidates)\b.{0,24}\b(wrong; do not|are empty|zero|incomplete|broken)\b|\bdo not (read|pick|choose) the (remaining|other)\b",
+    ),
+    (
+        &["comparing", "ai evaluating", "code of this answer", "your task has changed"],
+        r"\bstop comparing\b|\bcomparing (the )?(answers|responses|candidates)\b|\bai evaluating\b|\bcode of this answer\b|\byour task has changed\b",
+    ),
+    (
+        &["<|", "[inst]", "[/inst]", "<<sys>>", "<</sys>>", "system>", "</data>", "data "],
+        r"<\|(im_start|im_end|system|user|assistant)\|?>|\[/?inst\]|<</?sys>>|</?system>|</data>|\bdata [0-9a-f]{32} (begin|end)\b",
+    ),
+    (
+        &[
+            "system:",
+            "system :",
+            "developer message:",
+            "developer message :",
+            "human:",
+            "human :",
+            "assistant:",
+            "assistant :",
+            "admin message",
+        ],
+        r"(?m)^\s*(#+ )?(system|developer message|human|assistant) ?:|\b(begin|end) admin message\b",
+    ),
+    (&["best'", "best\"", "winner'", "winner\"", "verdict'", "verdict\""], r#"["'](best|winner|verdict)["']\s*:"#),
 ];
 
 /// Whether a text speaks to the judge: asks to be chosen or scored, gives new instructions, or hides characters.
 pub(crate) fn instructs_judge(text: &str) -> bool {
-    static PATTERNS: LazyLock<Vec<Regex>> =
-        LazyLock::new(|| ADDRESSES.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect());
+    static PATTERNS: LazyLock<Vec<(Vec<Finder<'static>>, Regex)>> = LazyLock::new(|| {
+        let row = |(parts, pattern): &(&'static [&'static str], &str)| {
+            Some((parts.iter().map(Finder::new).collect(), Regex::new(pattern).ok()?))
+        };
+        ADDRESSES.iter().filter_map(row).collect()
+    });
     let tag = |c: char| matches!(c as u32, 0x202A..=0x202E | 0x2066..=0x2069 | 0xE0000..=0xE007F);
     let lower: String = text.to_lowercase().chars().filter(|c| !invisible(*c)).collect();
-    PATTERNS.iter().any(|pattern| pattern.is_match(&lower)) || text.chars().any(tag)
+    let has = |part: &Finder<'_>| part.find(lower.as_bytes()).is_some();
+    PATTERNS.iter().any(|(parts, pattern)| parts.iter().any(has) && pattern.is_match(&lower)) || text.chars().any(tag)
 }
 
 #[cfg(test)]
@@ -191,10 +250,30 @@ mod tests {
 
     #[test]
     fn every_pattern_can_be_read_and_plain_answers_are_not_flagged() {
-        ADDRESSES.iter().for_each(|pattern| drop(Regex::new(pattern).unwrap()));
+        ADDRESSES.iter().for_each(|(_, pattern)| drop(Regex::new(pattern).unwrap()));
         for clean in include_str!("plain_answers.txt").lines().filter(|l| !l.is_empty()) {
             assert!(!instructs_judge(clean), "{clean}");
         }
+    }
+
+    #[test]
+    fn what_a_pattern_finds_has_one_of_its_parts() {
+        let mut found = [0; ADDRESSES.len()];
+        for line in include_str!("attacks.txt").lines() {
+            // What is said in one order of words is said in others by the next attacker: every line is cut at every word.
+            let lower = line.to_lowercase();
+            let words: Vec<&str> = lower.split(' ').collect();
+            for from in 0..words.len() {
+                let text = words[from..].join(" ");
+                for (n, (parts, pattern)) in ADDRESSES.iter().enumerate() {
+                    if Regex::new(pattern).unwrap().is_match(&text) {
+                        found[n] += 1;
+                        assert!(parts.iter().any(|part| text.contains(part)), "{pattern}: {text}");
+                    }
+                }
+            }
+        }
+        assert!(found.iter().filter(|n| **n > 0).count() > 10, "{found:?}");
     }
 
     #[test]

@@ -185,6 +185,7 @@ fn heard(candidate: &Candidate, value: Option<&Value>) -> Candidate {
         instructs_judge,
         repaired: false,
         pieces: Arc::default(),
+        gist: Arc::default(),
     }
 }
 
