@@ -162,9 +162,14 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        # Closed without being shut down first, which would end a connection in order that is to be reset.
         with self.running:
             self._open.discard(request)
+        # To close it is not enough where a thread waits for its client; one that is to be reset must not end in order first.
+        if not request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER):
+            try:
+                request.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
         self.close_request(request)
 
     def cut_all(self) -> None:
