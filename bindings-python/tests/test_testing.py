@@ -329,6 +329,44 @@ def test_a_fusion_is_replayed(tmp_path: Path) -> None:
     assert tape.unexpected == []
 
 
+SHARED = ROOT / "tests" / "cassettes" / "talk.json"
+"""What both languages write and read."""
+
+
+def shared_talk(options: testing.ClientOptions) -> list[Any]:
+    client = interfuse.Client(**options, max_retries=0)
+    made: list[Any] = [said(client, "lab/m"), streamed(client, "lab/m")]
+    with pytest.raises(interfuse.RateLimitError, match="slow down") as caught:
+        said(client, "lab/busy")
+    made.append(client.embeddings.create(model="lab/e", input=["a"]).data[0].embedding)
+    return [*made, caught.value.retry_after]
+
+
+def test_a_cassette_of_another_language_is_replayed_and_recorded_alike(tmp_path: Path) -> None:
+    """The same file is replayed and recorded in the other languages' tests."""
+    expected = ["In Zürich.", ["In ", "Zürich."], [0.25], 7.0]
+    tape = testing.cassette(SHARED, mode="replay")
+    with tape as options:
+        assert shared_talk(options) == expected
+    assert tape.unexpected == []
+
+    kept = json.loads(SHARED.read_text("utf-8"))
+    busy = error(429, "slow down", retry_after=7, headers={"x-request-id": "r-1", "x-account": "mine"})
+    whole, stream, _, vectors = [one["response"] for one in kept["interactions"]]
+    by_hand: testing.Response = {"headers": {"content-type": "application/json"}, "body": vectors["body"]}
+    routes = (
+        when(path_ends="/embeddings").then(by_hand),
+        when(model="busy").then(busy),
+        when(body={"stream": True}).then({"headers": stream["headers"], "body": "".join(stream["pieces"])}),
+    )
+    file = tmp_path / "talk.json"
+    with testing.Upstream(*routes, {"json": whole["json"]}) as up, testing.cassette(file, config=lab(up)) as options:
+        assert shared_talk(options) == expected
+    made = json.loads(file.read_text("utf-8"))
+    kept["providers"]["lab"]["base_url"] = made["providers"]["lab"]["base_url"]
+    assert made == kept
+
+
 def auth_headers() -> set[str]:
     """Every header in which a provider of the catalogue takes a credential."""
     found = {"authorization", "proxy-authorization", "cookie", "x-amz-security-token", "x-goog-user-project-token"}

@@ -306,10 +306,17 @@ def _kept(answer: http.client.HTTPResponse, pieces: list[bytes], ends: str | Non
             return {**made, "body": text}
         except ValueError:
             pass
-    made["pieces"] = [_piece(piece) for piece in pieces]
+    made["pieces"] = [_piece(part) for piece in pieces for part in _events(piece, kind) if part]
     if ends is not None:
         made["ends"] = ends
     return made
+
+
+def _events(piece: bytes, kind: str) -> list[bytes]:
+    """What came at once, but was written one after the other: events, or lines."""
+    if kind.startswith("text/event-stream"):
+        return re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", piece)
+    return re.split(rb"(?<=\n)", piece) if kind.startswith("application/x-ndjson") else [piece]
 
 
 def _piece(piece: bytes) -> str | dict[str, str]:

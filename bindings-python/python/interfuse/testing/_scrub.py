@@ -16,7 +16,7 @@ _SHORTEST = 8
 
 # All that is kept of an answer's headers: what a client reads, nothing that names an account or a session.
 _KEPT = re.compile(
-    r"content-type|retry-after(-ms)?|date|(x-|openai-|anthropic-|apim-|x-goog-|x-amzn-)?request-?id|x-should-retry|x-inference-provider"
+    r"content-type|retry-after(-ms)?|(x-|openai-|anthropic-|apim-|x-goog-|x-amzn-)?request-?id|x-should-retry|x-inference-provider"
     r"|(x-|anthropic-)ratelimit-[a-z-]+|openai-processing-ms|x-amzn-errortype"
 )
 
