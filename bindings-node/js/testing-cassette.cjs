@@ -34,6 +34,7 @@ class Cassette {
   #ca
   #targets = {}
   #variables = {}
+  #keyless = []
   #tape = []
 
   /** Private: `cassette`. */
@@ -47,6 +48,7 @@ class Cassette {
     if (mode === 'replay' && !there) throw wrong(`there is no cassette ${this.#path} to replay; record it with mode: 'record'`, 'path')
     this.mode = mode === 'record' || !there ? 'record' : 'replay'
     this.unexpected = []
+    if (config === null || typeof config !== 'object') throw wrong('the configuration of a cassette is an object, not a path', 'config')
   }
 
   static async open(path, options) {
@@ -56,8 +58,8 @@ class Cassette {
     } else {
       const folder = dirname(tape.#path)
       if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw wrong(`there is no folder ${folder} for a cassette`, 'path')
-      await tape.#look()
     }
+    await tape.#look()
     tape.#server = await loopback((exchange) => (tape.mode === 'record' ? tape.#record(exchange) : tape.#replay(exchange)))
     tape.options = { config: tape.#led(tape.#server.url) }
     return tape
@@ -85,22 +87,24 @@ class Cassette {
     await server?.close()
   }
 
-  /** Finds out where the providers really are. */
+  /** Finds out where the providers really are; for a replay, which ones would be reached without a key. */
   async #look() {
+    const named = this.#given.providers ?? {}
+    const own = ({ id, aliases = [] }) => [id, ...aliases].find((name) => Object.hasOwn(named, name))
+    if (this.mode === 'replay') {
+      const found = await providers({ use_environment: false })
+      this.#keyless = found.filter((one) => one.ready && !own(one)).map(({ id }) => id)
+      return
+    }
     const network = this.#given.network ?? {}
     if (network.proxy) throw wrong('a cassette is recorded without a proxy', 'network.proxy')
     if (network.ca_file) this.#ca = [...rootCertificates, readFileSync(network.ca_file, 'utf8')]
-    const named = this.#given.providers ?? {}
-    const client = new Interfuse({ config: this.#given })
-    const found = await client.providers()
-    client.close()
-    for (const one of found) {
-      const own = [one.id, ...(one.aliases ?? [])].find((name) => Object.hasOwn(named, name))
-      if (own === undefined && !(one.ready && one.key_from)) continue
-      const name = own ?? one.id
+    for (const one of await providers(this.#given)) {
+      if (own(one) === undefined && !one.ready) continue
+      const name = own(one) ?? one.id
       const host = /^[^:]*:\/\/([^/]*)/.exec(one.base_url)?.[1] ?? ''
       if (host.includes('{')) {
-        if (one.ready) throw wrong(`where ${name} is must be known to record it: give its \`base_url\``, `providers.${name}`)
+        if (own(one)) throw wrong(`where ${name} is must be known to record it: give its \`base_url\``, `providers.${name}`)
         continue
       }
       if (host.includes('@')) throw wrong('an address with a password in it cannot be recorded', `providers.${name}.base_url`)
@@ -108,19 +112,18 @@ class Cassette {
       const [source, variable] = (one.key_from ?? '').split(' ')
       if (source === 'variable') this.#variables[name] = variable
     }
-    if (Object.keys(this.#targets).length === 0) throw wrong('there is no provider to record: no key was found', 'providers')
   }
 
   /** The configuration in which every provider is here. The whole path goes behind its name, as some go up in it. */
   #led(url) {
     const given = this.#given.providers ?? {}
     const providers = {}
-    for (const name of new Set([...Object.keys(this.#targets), ...Object.keys(given)])) {
+    for (const name of new Set([...Object.keys(this.#targets), ...Object.keys(given), ...this.#keyless])) {
       const path = /^[^:]*:\/\/[^/]*(.*?)\/*$/.exec(this.#targets[name] ?? '')?.[1] ?? '/unknown'
       const { baseURL: _, ...led } = { ...given[name], base_url: `${url}/${encodeURIComponent(name)}${path}` }
       if (this.mode === 'replay') {
         for (const key of KEYS) delete led[key]
-        led.api_key = 'replayed'
+        if (this.#targets[name] || given[name]) led.api_key = 'replayed'
       } else if (this.#variables[name]) {
         // A vendor's usual variable is only for its own address; here it is named.
         led.api_key_env ??= this.#variables[name]
@@ -255,6 +258,16 @@ class Cassette {
       if (existsSync(made)) unlinkSync(made)
       throw error
     }
+  }
+}
+
+/** The backends of such a client. */
+async function providers(config) {
+  const client = new Interfuse({ config })
+  try {
+    return await client.providers()
+  } finally {
+    client.close()
   }
 }
 

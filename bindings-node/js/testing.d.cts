@@ -181,8 +181,8 @@ export interface CassetteOptions {
    */
   mode?: 'auto' | 'record' | 'replay'
   /**
-   * The client's configuration. Recorded are its providers, and those of the catalogue whose key is in the environment. By default
-   * only the latter; `INTERFUSE_CONFIG` is not read.
+   * The client's configuration. Recorded are its providers, and those of the catalogue that need no key or have one in the
+   * environment. By default only the latter; `INTERFUSE_CONFIG` is not read.
    */
   config?: ClientConfig
 }

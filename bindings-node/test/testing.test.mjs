@@ -222,7 +222,8 @@ test('a replay is strict', async (t) => {
   assert.equal(await said(client, 'lab/m'), 'One.')
   await assert.rejects(said(client, 'lab/m'), /came once more/)
   assert.ok((await caught(said(client, 'openai/gpt-5-mini'))) instanceof AuthenticationError)
-  assert.equal(tape.unexpected.length, 2)
+  await assert.rejects(said(client, 'ollama/a-server-of-this-machine'), /is not among/)
+  assert.equal(tape.unexpected.length, 3)
 })
 
 test('modes, and files that are no cassettes', async (t) => {
@@ -236,6 +237,7 @@ test('modes, and files that are no cassettes', async (t) => {
   await refused(/no cassette/, file, { mode: 'replay' })
   await refused(/no folder/, join(place, 'not', 'there.json'))
   await refused(/is `auto`/, file, { mode: 'play' })
+  await refused(/not a path/, file, { config: 'interfuse.toml' })
   for (const text of ['{', '[]', '{"interfuse_cassette": 2}', '{"interfuse_cassette": 1, "providers": {}, "interactions": [{}]}']) {
     writeFileSync(file, text)
     await refused(/is no cassette/, file)
@@ -394,7 +396,7 @@ test('keys of the environment are found', (t) => {
     import { cassette } from 'interfuse/testing'
     const tape = await cassette(process.argv[1])
     const led = Object.entries(tape.options.config.providers)
-    console.log(JSON.stringify(led.map(([name, each]) => [name, new URL(each.base_url).pathname, each.api_key_env])))
+    console.log(JSON.stringify(led.map(([name, each]) => [name, new URL(each.base_url).pathname, ...(each.api_key_env ? [each.api_key_env] : [])])))
     await tape.discard()`
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/_(KEY|TOKEN)$/.test(name)))
   const file = join(folder(t), 'talk.json')
@@ -403,7 +405,9 @@ test('keys of the environment are found', (t) => {
     return spawnSync(process.execPath, ['--input-type=module', '-e', script, '--', file], options)
   }
   const { stdout, stderr } = run({ MISTRAL_API_KEY: KEY, GROQ_API_KEY: KEY })
-  assert.deepEqual(JSON.parse(stdout || stderr), [['mistral', '/mistral/v1', 'MISTRAL_API_KEY'], ['groq', '/groq/openai/v1', 'GROQ_API_KEY']])
-  assert.match(run({}).stderr, /no key was found/)
+  const led = JSON.parse(stdout || stderr)
+  assert.deepEqual(led.filter(([, , variable]) => variable), [['mistral', '/mistral/v1', 'MISTRAL_API_KEY'], ['groq', '/groq/openai/v1', 'GROQ_API_KEY']])
+  assert.deepEqual(led.find(([name]) => name === 'ollama'), ['ollama', '/ollama/v1'], 'it needs no key, and is recorded too')
+  assert.ok(!led.some(([name]) => name === 'openai'))
   assert.ok(!existsSync(file))
 })

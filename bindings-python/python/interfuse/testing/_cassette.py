@@ -63,11 +63,15 @@ class Cassette:
             raise ConfigError(f"there is no cassette {self.path} to replay; record it with mode='record'", {"param": "path"})
         self.mode = "record" if mode == "record" or not there else "replay"
         self.unexpected = []
+        if config is not None and not isinstance(config, Mapping):
+            raise ConfigError("the configuration of a cassette is a dict, not a path", {"param": "config"})
         self._given: dict[str, Any] = dict(config or {})
         self._lock = threading.Lock()
         self._interactions: list[dict[str, Any] | None] = []
         self._server: Loopback | None = None
         self._targets: dict[str, str] = {}
+        self._variables: dict[str, str] = {}
+        self._keyless: list[str] = []
         self._tls: ssl.SSLContext | None = None
         if self.mode == "replay":
             self._targets, self._tape = _read(self.path)
@@ -78,12 +82,11 @@ class Cassette:
     @property
     def options(self) -> ClientOptions:
         """Arguments of a client: ``interfuse.Client(**tape.options)``. Starts the server."""
-        if self.mode == "record" and not self._targets:
-            self._look()
         if self._server is None:
+            self._look()
             self._server = Loopback(self._record if self.mode == "record" else self._replay)
         given = self._given.get("providers") or {}
-        names = [*self._targets, *(name for name in given if name not in self._targets)]
+        names = dict.fromkeys((*self._targets, *given, *self._keyless))
         providers = {name: self._led(name, given.get(name) or {}, self._server.url) for name in names}
         config = {**self._given, "providers": providers}
         config.pop("network", None)
@@ -92,26 +95,29 @@ class Cassette:
         return {"config": cast("Config", config)}
 
     def _look(self) -> None:
-        """Finds out where the providers really are."""
+        """Finds out where the providers really are; for a replay, which ones would be reached without a key."""
         from .. import Client
 
+        named = self._given.get("providers") or {}
+        if self.mode == "replay":
+            with Client({"use_environment": False}) as client:
+                self._keyless = [one.id for one in client.providers() if one.ready and not {one.id, *(one.aliases or ())} & {*named}]
+            return
         network = self._given.get("network") or {}
         if network.get("proxy"):
             raise ConfigError("a cassette is recorded without a proxy", {"param": "network.proxy"})
         self._tls = ssl.create_default_context()
         if network.get("ca_file"):
             self._tls.load_verify_locations(network["ca_file"])
-        named = self._given.get("providers") or {}
         with Client(self._given) as client:
             found = client.providers()
-        self._variables: dict[str, str] = {}
         for one in found:
             names = [name for name in (one.id, *(one.aliases or ())) if name in named]
-            if not names and not (one.ready and one.key_from):
+            if not names and not one.ready:
                 continue
             name = names[0] if names else one.id
             if "{" in urlsplit(one.base_url).netloc:
-                if one.ready:
+                if names:
                     raise ConfigError(f"where {name} is must be known to record it: give its `base_url`", {"param": f"providers.{name}"})
                 continue
             if "@" in urlsplit(one.base_url).netloc:
@@ -120,8 +126,6 @@ class Cassette:
             source, _, variable = (one.key_from or "").partition(" ")
             if source == "variable":
                 self._variables[name] = variable
-        if not self._targets:
-            raise ConfigError("there is no provider to record: no key was found", {"param": "providers"})
 
     def _led(self, name: str, given: Mapping[str, Any], url: str) -> dict[str, Any]:
         """A provider's configuration in which it is here. The whole path goes behind its name, as some go up in it."""
@@ -130,7 +134,8 @@ class Cassette:
         if self.mode == "replay":
             for key in _KEYS:
                 led.pop(key, None)
-            led["api_key"] = "replayed"
+            if name in self._targets or given:
+                led["api_key"] = "replayed"
         elif variable := self._variables.get(name):
             # A vendor's usual variable is only for its own address; here it is named.
             led.setdefault("api_key_env", variable)
@@ -283,8 +288,8 @@ def cassette(
     mode: ``auto`` records where there is no file and replays it where there is one; ``record`` replaces it; ``replay`` needs it.
         A replay is strict: every request is answered once per recording, whatever the order; one that is not there fails with
         NotFoundError, whose ``code`` is ``not_in_cassette``.
-    config: the client's configuration. Recorded are its providers, and those of the catalogue whose key is in the environment. By
-        default only the latter; ``INTERFUSE_CONFIG`` is not read. Requests signed for an address (AWS keys) cannot be recorded;
+    config: the client's configuration. Recorded are its providers, and those of the catalogue that need no key or have one in the
+        environment. By default only the latter; ``INTERFUSE_CONFIG`` is not read. Requests signed for an address (AWS keys) cannot be recorded;
         bearer tokens can.
 
     Raises ConfigError for a file that is no cassette, or cannot be found or made.
