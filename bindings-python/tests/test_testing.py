@@ -338,9 +338,10 @@ SHARED = ROOT / "tests" / "cassettes" / "talk.json"
 def shared_talk(options: testing.ClientOptions) -> list[Any]:
     client = interfuse.Client(**options, max_retries=0)
     made: list[Any] = [said(client, "lab/m"), streamed(client, "lab/m")]
+    made.append(client.embeddings.create(model="lab/e", input=["a"]).data[0].embedding)
+    # The last, as the client then leaves the provider alone for so long.
     with pytest.raises(interfuse.RateLimitError, match="slow down") as caught:
         said(client, "lab/busy")
-    made.append(client.embeddings.create(model="lab/e", input=["a"]).data[0].embedding)
     return [*made, caught.value.retry_after]
 
 
@@ -354,7 +355,7 @@ def test_a_cassette_of_another_language_is_replayed_and_recorded_alike(tmp_path:
 
     kept = json.loads(SHARED.read_text("utf-8"))
     busy = error(429, "slow down", retry_after=7, headers={"x-request-id": "r-1", "x-account": "mine"})
-    whole, stream, _, vectors = [one["response"] for one in kept["interactions"]]
+    whole, stream, vectors, _ = [one["response"] for one in kept["interactions"]]
     by_hand: testing.Response = {"headers": {"content-type": "application/json"}, "body": vectors["body"]}
     routes = (
         when(path_ends="/embeddings").then(by_hand),
