@@ -183,6 +183,11 @@ class Cassette {
       }
       return refuse(exchange, `cassette: ${origin} cannot be reached: ${error.message}`, 'cannot_record', 502)
     }
+    const encoding = answer.headers['content-encoding'] ?? 'identity'
+    if (encoding !== 'identity') {
+      answer.destroy()
+      return refuse(exchange, `cassette: the answer is compressed (${encoding}), which was not asked for`, 'cannot_record', 502)
+    }
     const pieces = []
     let ends = 'cut'
     try {

@@ -50,31 +50,34 @@ function secrets(headers, path) {
       values.push(pair, pair.slice(pair.indexOf(':') + 1))
     }
   }
-  const spelt = new Set()
-  for (const value of values.filter(({ length }) => length >= SHORTEST)) {
-    const inBase64 = Buffer.from(value).toString('base64').replace(/=+$/, '')
-    for (const each of [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1), value.replaceAll('/', '\\/'), inBase64]) {
-      spelt.add(each)
-    }
-  }
-  return [...spelt].sort((a, b) => b.length - a.length)
+  const found = new Set(values.filter(({ length }) => length >= SHORTEST))
+  for (const value of [...found]) found.add(Buffer.from(value).toString('base64').replace(/=+$/, ''))
+  return [...found].sort((a, b) => b.length - a.length).map(spelt)
+}
+
+/** A text, each sign of which may be escaped as in JSON or in an address. */
+function spelt(value) {
+  const signs = [...value].map((sign) => {
+    const hex = sign.charCodeAt(0).toString(16).padStart(2, '0').replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`)
+    return `\\\\?(?:${sign.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&')}|[uU]00${hex}|%${hex})`
+  })
+  return new RegExp(signs.join(''), 'g')
 }
 
 /** The same text without them. */
-const text = (given, secrets) => secrets.reduce((rest, one) => rest.replaceAll(one, SCRUBBED), given)
+const text = (given, secrets) => secrets.reduce((rest, one) => rest.replace(one, SCRUBBED), given)
 
 /** The same pieces without them; those over which one was spread become one. Latin-1 stands for bytes. */
 function pieces(given, secrets) {
   const joined = Buffer.concat(given).toString('latin1')
-  const found = secrets.map((one) => Buffer.from(one).toString('latin1')).filter((one) => joined.includes(one))
-  if (found.length === 0) return given
-  // Where pieces may still be divided: nowhere within a credential.
+  // Where pieces may not be divided: within a credential.
   const inside = new Set()
-  for (const one of found) {
-    for (let at = joined.indexOf(one); at >= 0; at = joined.indexOf(one, at + 1)) {
-      for (let within = at + 1; within < at + one.length; within++) inside.add(within)
+  for (const one of secrets) {
+    for (const { 0: found, index } of joined.matchAll(one)) {
+      for (let at = index + 1; at < index + found.length; at++) inside.add(at)
     }
   }
+  if (inside.size === 0) return given
   const merged = []
   let start = 0
   let at = 0
@@ -84,8 +87,8 @@ function pieces(given, secrets) {
     merged.push(joined.slice(start, at))
     start = at
   }
-  if (start < joined.length) merged.push(joined.slice(start))
-  return merged.map((piece) => Buffer.from(text(piece, found), 'latin1'))
+  merged.push(joined.slice(start))
+  return merged.filter(Boolean).map((piece) => Buffer.from(text(piece, secrets), 'latin1'))
 }
 
 module.exports = { kept, pieces, scrubbedPath, secrets, shown, text }

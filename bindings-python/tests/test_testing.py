@@ -229,7 +229,8 @@ def test_a_cassette_is_recorded_once_and_replayed_without_the_provider(tmp_path:
     assert len(next(one["response"]["pieces"] for one in document["interactions"] if "pieces" in one["response"])) > 1
 
 
-def test_a_replay_is_strict(tmp_path: Path) -> None:
+def test_a_replay_is_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of no use here")
     file = tmp_path / "talk.json"
     with testing.Upstream(answer("One.")) as up, testing.cassette(file, config=lab(up)) as options:
         said(interfuse.Client(**options), "lab/m")
@@ -400,7 +401,11 @@ def test_no_key_reaches_the_file_whatever_its_header(tmp_path: Path) -> None:
     spread: testing.Response = {"steps": [{"send": f"data: {KEY[:9]}"}, {"delay_ms": 20}, {"send": f"{KEY[9:]}\n\n"}, {"send": "data: rest\n\n"}]}
     spread["headers"] = {"content-type": "text/event-stream"}
     plain: testing.Response = {"status": 401, "headers": leaky, "json": echo}
-    with testing.Upstream(when(body_contains="stream").then(spread), plain) as up:
+    escaped = '{"error": {"message": "bad key sk-canary\\/4f1d\\u002B0c9e8b7a"}}'
+    odd: testing.Response = {"status": 401, "headers": {"content-type": "application/json"}, "body": escaped}
+    packed: testing.Response = {"headers": {"content-encoding": "gzip"}, "body": "who knows what is in it"}
+    routes = when(body_contains="stream").then(spread), when(model="odd").then(odd), when(model="packed").then(packed)
+    with testing.Upstream(*routes, plain) as up:
         with testing.cassette(file, config=lab(up)) as options:
             url = options["config"]["providers"]["lab"]["base_url"]
             assert url
@@ -410,11 +415,15 @@ def test_no_key_reaches_the_file_whatever_its_header(tmp_path: Path) -> None:
                     assert KEY.encode() in post(f"{url}/chat/completions", {name: value}, {"stream": name})
             with pytest.raises(interfuse.AuthenticationError):
                 said(interfuse.Client(**options), "lab/m")
+            with pytest.raises(interfuse.AuthenticationError):
+                said(interfuse.Client(**options), "lab/odd")
+            with pytest.raises(interfuse.InternalServerError, match="compressed"):
+                said(interfuse.Client(**options), "lab/packed")
     text = file.read_text("utf-8")
-    for spelling in (KEY, KEY[9:], "4f1d%2B0c9e8b7a", "org-of-mine", "session"):
+    for spelling in (KEY, KEY[9:], "0c9e8b7a", "org-of-mine", "session"):
         assert spelling not in text
     interactions = json.loads(text)["interactions"]
-    assert len(interactions) == 4 * len(names) + 1
+    assert len(interactions) == 4 * len(names) + 2
     for one in interactions:
         assert set(one["request"]) == {"method", "path", "body"}
         assert set(one["response"]["headers"]) <= {"content-type", "x-request-id"}
@@ -422,7 +431,7 @@ def test_no_key_reaches_the_file_whatever_its_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("provider", "model"), [("anthropic", "claude-haiku-4.5"), ("gemini", "gemini-2.5-flash"), ("openai", "gpt-5-mini")])
-def test_other_protocols_are_recorded_with_a_key_of_the_environment(tmp_path: Path, monkeypatch: Any, provider: str, model: str) -> None:
+def test_other_protocols_are_recorded_with_a_key_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str, model: str) -> None:
     file = tmp_path / "talk.json"
     monkeypatch.setenv("A_KEY_OF_MINE", KEY)
     with testing.Upstream(error(400, f"not today, {KEY}")) as up:

@@ -226,6 +226,9 @@ class Cassette:
                 where = urlsplit(target)
                 refuse(exchange, f"cassette: {where.scheme}://{where.netloc} cannot be reached: {problem}", "cannot_record", 502)
                 return
+            if (encoding := answer.getheader("content-encoding", "identity")) != "identity":
+                refuse(exchange, f"cassette: the answer is compressed ({encoding}), which was not asked for", "cannot_record", 502)
+                return
             pieces: list[bytes] = []
             ends: str | None = "left"
             try:
@@ -297,7 +300,7 @@ def cassette(
     return Cassette(path, mode, config)
 
 
-def _kept(answer: http.client.HTTPResponse, pieces: list[bytes], ends: str | None, secrets: list[str]) -> dict[str, Any]:
+def _kept(answer: http.client.HTTPResponse, pieces: list[bytes], ends: str | None, secrets: list[re.Pattern[str]]) -> dict[str, Any]:
     headers = {name: _scrub.text(value, secrets) for name, value in _scrub.kept(answer.getheaders()).items()}
     made: dict[str, Any] = {"status": answer.status, "headers": headers}
     whole = b"".join(pieces)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 SCRUBBED = "[scrubbed]"
 _WORDS = ("auth", "key", "token", "secret", "cookie", "credential", "password", "signature")
@@ -46,7 +45,7 @@ def path(given: str) -> str:
     return before + mark + urlencode([(name, "scrubbed" if secret(name) else value) for name, value in pairs])
 
 
-def secrets(headers: Mapping[str, str], path: str) -> list[str]:
+def secrets(headers: Mapping[str, str], path: str) -> list[re.Pattern[str]]:
     """The credentials of a request, in every spelling in which an answer may repeat them; longest first."""
     values = [value for name, value in parse_qsl(path.partition("?")[2]) if secret(name)]
     for name, value in headers.items():
@@ -61,44 +60,36 @@ def secrets(headers: Mapping[str, str], path: str) -> list[str]:
                 values += [pair, pair.partition(":")[2]]
             except (binascii.Error, UnicodeDecodeError):
                 pass
-    spelt = set()
-    for value in values:
-        if len(value) >= _SHORTEST:
-            spelt |= {value, quote(value, safe=""), json.dumps(value)[1:-1], value.replace("/", "\\/")}
-            spelt.add(base64.b64encode(value.encode()).decode().rstrip("="))
-    return sorted(spelt, key=len, reverse=True)
+    found = {value for value in values if len(value) >= _SHORTEST}
+    found |= {base64.b64encode(value.encode()).decode().rstrip("=") for value in found}
+    return [_spelt(value) for value in sorted(found, key=len, reverse=True)]
 
 
-def text(given: str, secrets: Iterable[str]) -> str:
+def _spelt(value: str) -> re.Pattern[str]:
+    """A text, each sign of which may be escaped as in JSON or in an address."""
+    return re.compile("".join(rf"\\?(?:{re.escape(c)}|(?i:u00{ord(c):02x}|%{ord(c):02x}))" for c in value))
+
+
+def text(given: str, secrets: Iterable[re.Pattern[str]]) -> str:
     """The same text without them."""
     for one in secrets:
-        given = given.replace(one, SCRUBBED)
+        given = one.sub(SCRUBBED, given)
     return given
 
 
-def pieces(given: list[bytes], secrets: list[str]) -> list[bytes]:
-    """The same pieces without them; those over which one was spread become one."""
-    joined = b"".join(given)
-    found = [one.encode() for one in secrets if one.encode() in joined]
-    if not found:
+def pieces(given: list[bytes], secrets: Iterable[re.Pattern[str]]) -> list[bytes]:
+    """The same pieces without them; those over which one was spread become one. Latin-1 stands for bytes."""
+    joined = b"".join(given).decode("latin-1")
+    # Where pieces may not be divided: within a credential.
+    inside = {at for one in secrets for found in one.finditer(joined) for at in range(found.start() + 1, found.end())}
+    if not inside:
         return given
-    # Where pieces may still be divided: nowhere within a credential.
-    inside: set[int] = set()
-    for one in found:
-        at = joined.find(one)
-        while at >= 0:
-            inside.update(range(at + 1, at + len(one)))
-            at = joined.find(one, at + 1)
-    merged: list[bytes] = []
+    merged: list[str] = []
     start = at = 0
     for piece in given:
         at += len(piece)
         if at not in inside:
             merged.append(joined[start:at])
             start = at
-    if start < len(joined):
-        merged.append(joined[start:])
-    mark = SCRUBBED.encode()
-    for one in found:
-        merged = [piece.replace(one, mark) for piece in merged]
-    return merged
+    merged.append(joined[start:])
+    return [text(piece, secrets).encode("latin-1") for piece in merged if piece]
