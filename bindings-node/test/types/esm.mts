@@ -8,6 +8,7 @@ import { Interfuse, InterfuseError, RateLimitError, Stream, calibrate, replay } 
 import { createInterfuse, interfuse } from 'interfuse/ai'
 import type { InterfuseMetadata, InterfuseOptions } from 'interfuse/ai'
 import { handler, nodeHandler } from 'interfuse/serve'
+import { answer as scripted, cassette, embeddings, error as failing, Upstream, when } from 'interfuse/testing'
 import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
 
 const config: Config = { providers: { own: { base_url: 'http://localhost:8000/v1' } }, pools: { default: { pool: ['a/b'] } } }
@@ -114,6 +115,20 @@ void [provider, spoken, seven.text, paid]
 void ({ fusion: { mode: 'vote-twice' } } satisfies InterfuseOptions)
 // @ts-expect-error a misspelt option
 createInterfuse({ timeOut: 5 })
+
+{
+  const late = when({ model: 'm-a', last_role: 'user' }).then(failing(429, 'slow down', { retryAfter: 0 }), scripted('Bern.', { delay_ms: 5 }))
+  await using up = await Upstream.start([late, embeddings([[0.5]])], { providers: ['a', 'b'], prices: { 'a/m-a': { input: '1' } } })
+  const came: string | undefined = up.client({ maxRetries: 0, config: { pools: {} } }) && up.requests[0]?.model
+  await using tape = await cassette('talk.json', { mode: 'replay', config: { providers: { openai: { apiKey: 'k' } } } })
+  void [came, new Interfuse(tape.options), tape.unexpected.length]
+  // @ts-expect-error a misspelt condition
+  when({ modle: 'm' })
+  // @ts-expect-error a step that there is not
+  await Upstream.start({ steps: [{ sleep: 1 }] })
+  // @ts-expect-error no such mode
+  await cassette('talk.json', { mode: 'play' })
+}
 
 // @ts-expect-error a misspelt option
 handler(client, { autorize: () => true })

@@ -1,0 +1,3 @@
+import testing from './testing.cjs'
+
+export const { Upstream, answer, cassette, embeddings, error, reset, when } = testing
