@@ -55,9 +55,9 @@ unset LD_LIBRARY_PATH
 # answered PROGRAM: asks its question and hears the answer.
 answered() {
     local said
-    said=$(timeout 60 "$1" 2>&1) ; echo "$1 said: $said"
+    said=$(timeout 60 "$1" 2>&1 <<<"Where?") ; echo "$1 said: $said"
     case $1 in
-        *fuse*) grep -F 'Rhine and Moselle.' <<<"$said" ;;
+        */fuse* | */budget*) grep -F 'Rhine and Moselle.' <<<"$said" ;;
         *) grep -F 'In Bern.' <<<"$said" ;;
     esac
 }
@@ -109,7 +109,7 @@ examples() {
     local link program
     for link in shared static; do
         cmake -S "$tree/examples" -B "examples $link" -DINTERFUSE_LINK=$link && cmake --build "examples $link" || return 1
-        for program in chat stream fuse fuse_cpp; do answered "./examples $link/$program" || return 1; done
+        for program in chat stream loop fuse fuse_cpp budget_cpp batch_cpp; do answered "./examples $link/$program" || return 1; done
     done
 }
 check dist_examples_build_where_they_lie_and_run examples

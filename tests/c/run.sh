@@ -69,10 +69,12 @@ for program in "${programs[@]}" examples; do
 done
 check C++ compile_wrapper $cxx -std=c++17 -g "${strict[@]}" "$here/wrapper.cpp" check.o -o wrapper "${link[@]}"
 check C link_header $cc -std=c99 "${strict[@]}" "$here/header.c" -o header "${link[@]}"
-for example in chat stream fuse; do
+for example in chat stream loop fuse; do
     check C "compile_example_$example" $cc -std=c99 "${strict[@]}" "$root/ffi/examples/$example.c" -o $example "${link[@]}"
 done
-check C++ compile_example_fuse $cxx -std=c++17 "${strict[@]}" "$root/ffi/examples/fuse.cpp" -o fuse-cpp "${link[@]}"
+for example in fuse budget batch; do
+    check C++ "compile_example_$example" $cxx -std=c++17 "${strict[@]}" "$root/ffi/examples/$example.cpp" -o $example-cpp "${link[@]}"
+done
 check C loaded_library_fits_the_header ./header
 # What a program that links statically needs besides, as `--print native-static-libs` says.
 check C link_statically $cc -std=c99 "${strict[@]}" "$here/header.c" "$built/libinterfuse.a" -lgcc_s -lutil -lrt -lpthread -lm -ldl -o header-static

@@ -80,9 +80,12 @@ LICENSE-MIT
 README.md
 THIRD-PARTY.md
 examples/CMakeLists.txt
+examples/batch.cpp
+examples/budget.cpp
 examples/chat.c
 examples/fuse.c
 examples/fuse.cpp
+examples/loop.c
 examples/stream.c
 include/interfuse.h
 include/interfuse.hpp
