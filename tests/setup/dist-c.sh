@@ -5,6 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
+bash "$SETUP/machine.sh" dist-c
 profile=${PROFILE:-release}
 target=$(rustc -vV | awk '/^host:/ { print $2 }')
 case $target in
