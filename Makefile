@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny clean
+.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny dist-c clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench-ledger    what booking and asking a ledger costs, in a file and in memory, beside its goals'
 	@echo 'make lint    formatting, and clippy with warnings denied'
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
+	@echo 'make dist-c  the archive for C and C++ in target/dist: headers, both libraries, CMake and pkg-config files (PROFILE=dev is quick)'
 	@echo 'make models  bring the prices of core/data/models.json up to date from the packages that carry lists (ARGS="--litellm 1.109.1"; --write writes)'
 	@echo 'make setup   what `cargo test`, pytest and node --test need to be there: tools, the Python package, the Node addon'
 	@echo 'make clean   remove everything the above made inside this checkout'
@@ -86,6 +87,9 @@ lint:
 
 deny:
 	@bash tests/setup/deny.sh build
+
+dist-c:
+	@bash tests/setup/dist-c.sh
 
 clean:
 	rm -rf target .venv .venv-compat .venv-vendors .venv-focus .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts

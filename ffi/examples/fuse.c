@@ -10,7 +10,7 @@ int main(void) {
     if (status == INTERFUSE_OK)
         status = interfuse_fuse(client,
                                 "{\"prompt\": \"Which rivers meet in Koblenz?\", \"mode\": \"merge\","
-                                " \"pool\": [\"openai/gpt-5-mini\", \"groq/llama-3.3-70b-versatile\","
+                                " \"pool\": [\"openai/gpt-5-mini\", \"groq/openai/gpt-oss-120b\","
                                 " \"mistral/mistral-small-latest\"], \"judge\": \"mistral/mistral-large-latest\"}",
                                 &result, &err);
     if (status == INTERFUSE_OK)

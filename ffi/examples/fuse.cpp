@@ -6,7 +6,7 @@ int main() try {
     const interfuse::Client client;
     const std::string result = client.fuse(R"({
         "prompt": "Which rivers meet in Koblenz?",
-        "pool": ["openai/gpt-5-mini", "groq/llama-3.3-70b-versatile", "mistral/mistral-small-latest"],
+        "pool": ["openai/gpt-5-mini", "groq/openai/gpt-oss-120b", "mistral/mistral-small-latest"],
         "judge": "mistral/mistral-large-latest",
         "mode": "merge"
     })");

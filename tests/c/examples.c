@@ -1,8 +1,11 @@
-/* The examples that the README shows, run as they are. */
+/* The examples of ffi/examples, run as they are. */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -10,6 +13,8 @@ static const char ROUTES[] =
     "[{\"when\": {\"body\": {\"response_format\": {\"type\": \"json_schema\"}}},"
     "  \"then\": {\"answer\": \"{\\\"consensus\\\": [], \\\"contradictions\\\": [], \\\"partial_coverage\\\": [],"
     " \\\"unique_insights\\\": [], \\\"blind_spots\\\": []}\"}},"
+    " {\"when\": {\"body_contains\": \"a \\\\\\\"slow\\\\\\\" one\"}, \"then\": {\"answer\": \"At last.\", \"delay_ms\": 30}},"
+    " {\"when\": {\"body_contains\": \"a wrong one\"}, \"then\": {\"status\": 400, \"json\": {\"error\": {\"message\": \"no\"}}}},"
     " {\"when\": {\"model\": \"mistral-large-latest\"}, \"then\": {\"answer\": \"Rhine and Moselle.\"}},"
     " {\"when\": {\"model\": \"gpt-5-mini\"}, \"then\": {\"answer\": \"In Bern.\"}},"
     " {\"then\": {\"answer\": \"Rhine and Aare.\"}}]";
@@ -35,20 +40,29 @@ static int says(const char *example, const char *config, const char *part, int w
     return 1;
 }
 
-static void example(const char *name, const char *part) {
-    const char path[] = "interfuse-example.toml";
-    struct upstream up;
-    FILE *file;
-    CHECK(upstream_start(&up, ROUTES));
-    file = fopen(path, "w");
-    CHECK(file != NULL);
+static const char CONFIG[] = "interfuse-example.toml";
+
+/* Leads the vendors of the examples to the upstream. */
+static int configure(const struct upstream *up) {
+    static const char *const providers[] = {"openai", "groq", "mistral"};
+    size_t i;
+    FILE *file = fopen(CONFIG, "w");
+    if (file == NULL) {
+        return 0;
+    }
     fputs("use_environment = false\n", file);
-    fprintf(file, "[providers.openai]\nbase_url = \"http://127.0.0.1:%d/v1\"\napi_key = \"k\"\n", up.port);
-    fprintf(file, "[providers.groq]\nbase_url = \"http://127.0.0.1:%d/v1\"\napi_key = \"k\"\n", up.port);
-    fprintf(file, "[providers.mistral]\nbase_url = \"http://127.0.0.1:%d/v1\"\napi_key = \"k\"\n", up.port);
-    fclose(file);
-    CHECK(says(name, path, part, 1));
-    remove(path);
+    for (i = 0; i < sizeof providers / sizeof *providers; i++) {
+        fprintf(file, "[providers.%s]\nbase_url = \"http://127.0.0.1:%d/v1\"\napi_key = \"k\"\n", providers[i], up->port);
+    }
+    return fclose(file) == 0;
+}
+
+static void example(const char *name, const char *part) {
+    struct upstream up;
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK(configure(&up));
+    CHECK(says(name, CONFIG, part, 1));
+    remove(CONFIG);
     CHECK(says(name, "/no/such/file.toml", "invalid_config: ", 0));
     upstream_stop(&up);
 }
@@ -56,12 +70,75 @@ static void example(const char *name, const char *part) {
 static void example_chat(void) { example("chat", "In Bern."); }
 static void example_stream(void) { example("stream", "In Bern."); }
 static void example_fuse(void) { example("fuse", "Rhine and Moselle."); }
+static void example_loop(void) { example("loop", "In Bern."); }
+
+/* Ctrl-C while nothing comes stops the answer, and the program ends well. */
+static void example_loop_is_interrupted(void) {
+    struct upstream up;
+    char command[1024], said[256];
+    size_t used = 0;
+    ssize_t n;
+    int ends[2], code = -1;
+    pid_t pid;
+    CHECK(upstream_start(&up, "[{\"then\": {\"steps\": [{\"stall\": true}]}}]"));
+    CHECK(configure(&up) && pipe(ends) == 0);
+    snprintf(command, sizeof command, "%s/loop", getenv("INTERFUSE_EXAMPLES"));
+    pid = fork();
+    if (pid == 0) {
+        setenv("INTERFUSE_CONFIG", CONFIG, 1);
+        dup2(ends[1], 1);
+        execl(command, command, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    /* Once the request is there, so is the handler of the signal. */
+    CHECK(upstream_saw(&up, 1));
+    CHECK(kill(pid, SIGINT) == 0);
+    while ((n = read(ends[0], said + used, sizeof said - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    said[used] = '\0';
+    close(ends[0]);
+    CHECK(waitpid(pid, &code, 0) == pid && code == 0);
+    CHECK(strstr(said, "(stopped)") != NULL);
+    remove(CONFIG);
+    upstream_stop(&up);
+}
+
+/* Writes the questions that the batch reads. */
+static int ask(const char *lines) {
+    FILE *file = fopen("questions.txt", "w");
+    return file != NULL && fputs(lines, file) >= 0 && fclose(file) == 0;
+}
+
+static void cpp_example_batch_keeps_the_order(void) {
+    CHECK(ask("a \"slow\" one\nWhere?\n"));
+    example("batch-cpp <questions.txt", "At last.\nIn Bern.\n");
+}
+
+static void cpp_example_batch_goes_on_after_a_failure(void) {
+    struct upstream up;
+    CHECK(ask("a wrong one\nWhere?\n"));
+    CHECK(upstream_start(&up, ROUTES));
+    CHECK(configure(&up));
+    CHECK(says("batch-cpp <questions.txt", CONFIG, "(invalid_request)\n", 0));
+    CHECK(says("batch-cpp <questions.txt", CONFIG, "\nIn Bern.\n", 0));
+    remove(CONFIG);
+    upstream_stop(&up);
+}
+
+static void cpp_example_budget(void) { example("budget-cpp", "Rhine and Moselle."); }
 static void cpp_example_fuse(void) { example("fuse-cpp", "Rhine and Moselle."); }
 
 int main(void) {
     RUN(example_chat);
     RUN(example_stream);
+    RUN(example_loop);
+    RUN(example_loop_is_interrupted);
     RUN(example_fuse);
+    RUN(cpp_example_batch_keeps_the_order);
+    RUN(cpp_example_batch_goes_on_after_a_failure);
+    RUN(cpp_example_budget);
     RUN(cpp_example_fuse);
     return check_result();
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every test of the C ABI and the C++ wrapper: one line each, and at the end "C: N passed, M failed" and the same for C++.
 # Compiles with every compiler and language version promised, compares the exported symbols with the header and with
-# symbols.txt, runs the programs as they are and under valgrind. PROFILE=release tests the release library.
+# symbols.txt, runs the programs as they are and under valgrind, and meets the archive as others will (dist.sh).
+# PROFILE=release tests the release library.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -68,25 +69,22 @@ for program in "${programs[@]}" examples; do
 done
 check C++ compile_wrapper $cxx -std=c++17 -g "${strict[@]}" "$here/wrapper.cpp" check.o -o wrapper "${link[@]}"
 check C link_header $cc -std=c99 "${strict[@]}" "$here/header.c" -o header "${link[@]}"
-for example in chat stream fuse; do
+for example in chat stream loop fuse; do
     check C "compile_example_$example" $cc -std=c99 "${strict[@]}" "$root/ffi/examples/$example.c" -o $example "${link[@]}"
 done
-if has cmake; then
-    with_cmake() {
-        cmake -S "$root/ffi/examples" -B cmake -DINTERFUSE_LIBRARY="$built/libinterfuse.so" && cmake --build cmake
-    }
-    check C examples_build_with_cmake with_cmake
-fi
-check C++ compile_example_fuse $cxx -std=c++17 "${strict[@]}" "$root/ffi/examples/fuse.cpp" -o fuse-cpp "${link[@]}"
+for example in fuse budget batch; do
+    check C++ "compile_example_$example" $cxx -std=c++17 "${strict[@]}" "$root/ffi/examples/$example.cpp" -o $example-cpp "${link[@]}"
+done
 check C loaded_library_fits_the_header ./header
 # What a program that links statically needs besides, as `--print native-static-libs` says.
 check C link_statically $cc -std=c99 "${strict[@]}" "$here/header.c" "$built/libinterfuse.a" -lgcc_s -lutil -lrt -lpthread -lm -ldl -o header-static
 check C static_library_runs ./header-static
 
-# run LANGUAGE PROGRAM: its own lines are the tests; one that ends early or leaks is a failure more.
+# run LANGUAGE PROGRAM [COMMAND...]: its own lines are the tests; one that ends early or leaks is a failure more.
 run() {
     local name=$2 text status line
-    text=$(timeout 600 "./$name" 2>&1) ; status=$?
+    [ $# -gt 2 ] || set -- "$1" "$2" "./$2"
+    text=$(timeout 1800 "${@:3}" 2>&1) ; status=$?
     while IFS= read -r line; do
         case $line in
             "ok cpp_"*) say C++ 0 "$name: ${line#ok }" ;;
@@ -116,6 +114,7 @@ printf '%s\n' "${programs[@]}" wrapper | xargs -P 2 -I NAME bash -c 'leaks NAME;
 watched() { cat "$1.valgrind" && [ -f "$1.clean" ]; }
 for program in "${programs[@]}"; do check C "valgrind_$program" watched "$program"; done
 check C++ valgrind_wrapper watched wrapper
+run C dist bash "$here/dist.sh"
 
 for language in C C++; do echo "$language: ${passed[$language]} passed, ${failed[$language]} failed"; done
 [ $((failed[C] + failed[C++])) -eq 0 ]

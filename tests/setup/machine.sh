@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that this machine has what a command needs; installs what Debian's packages or pip can give, and otherwise says
-# exactly what to install and exits with 1. Usage: machine.sh demo|test|focus|faults|bench|lint|fuzz
+# exactly what to install and exits with 1. Usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -13,6 +13,7 @@ have_python()     { bash "$SETUP/python.sh" --find >/dev/null 2>&1; }
 have_node()       { at_least 20 "$(node --version 2>/dev/null)" && npm --version >/dev/null 2>&1; }
 have_cmake()      { command -v cmake >/dev/null && { command -v make || command -v ninja; } >/dev/null; }
 have_clang()      { command -v clang++ >/dev/null; }
+have_pkgconfig()  { command -v pkg-config >/dev/null; }
 have_valgrind()   { command -v valgrind >/dev/null; }
 have_browser()    { [ -n "${CHROMIUM:-}" ] || command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
 have_curlheader() { echo '#include <curl/curl.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
@@ -20,7 +21,7 @@ have_curlheader() { echo '#include <curl/curl.h>' | cc -xc -fsyntax-only - 2>/de
 declare -A packages=(
     [rust]='cargo rustc' [cc]='gcc libc6-dev' [cxx]='g++' [python]='python3 python3-venv' [node]='nodejs npm'
     [cmake]='cmake make' [clang]='clang' [valgrind]='valgrind' [curlheader]='libcurl4-openssl-dev'
-    [browser]='chromium'
+    [browser]='chromium' [pkgconfig]='pkg-config'
 )
 declare -A advice=(
     [rust]='Rust 1.89 or newer: rustup from https://rustup.rs (on Debian 13: apt-get install rustup && rustup default stable). Debian 12 and 13 package an older rustc.'
@@ -30,6 +31,7 @@ declare -A advice=(
     [python]='Python 3.11 or newer with venv: python3 and python3-venv'
     [node]='Node.js 20 or newer with npm: https://nodejs.org (Debian 13: nodejs and npm; Debian 12 packages Node 18)'
     [cmake]='CMake (it builds the C examples as a C project would)'
+    [pkgconfig]='pkg-config (the tests find the packed library with it)'
     [valgrind]='valgrind (it checks that the C tests leak nothing)'
    
     [browser]='Chromium or Chrome, which looks at the page of a ledger: the package chromium, or its path in CHROMIUM'
@@ -43,12 +45,13 @@ declare -A optional=( [clang]=yes )
 case "${1:-}" in
     demo)  needs=(rust cc python) ;;
     lint)  needs=(rust lint cc python) ;;
-    test)  needs=(rust cc cxx cmake clang python valgrind node) ;;
+    test)  needs=(rust cc cxx cmake pkgconfig clang python valgrind node) ;;
     focus) needs=(rust cc python browser) ;;
     faults) needs=(rust cc python node) ;;
     bench) needs=(rust cc cxx python node curlheader) ;;
     fuzz)  needs=(rust cc cxx) ;;
-    *) echo "usage: machine.sh demo|test|focus|faults|bench|lint|fuzz" >&2; exit 2 ;;
+    dist-c) needs=(rust cc python) ;;
+    *) echo "usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c" >&2; exit 2 ;;
 esac
 
 missing=()
