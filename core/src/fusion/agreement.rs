@@ -76,8 +76,11 @@ pub(crate) fn report(candidates: &[Candidate], ids: &[String]) -> Option<Agreeme
         // Three decimals are more than such a measure knows; what is not the same is never all.
         (one, other) => (one.gist().similarity(other.gist()) * 1000.0).round().min(999.0) / 1000.0,
     };
-    let places = 0..candidates.len();
-    let matrix = places.clone().map(|a| places.clone().map(|b| alike(a, b)).collect()).collect();
+    let mut matrix: Vec<Vec<f64>> = Vec::with_capacity(candidates.len());
+    for a in 0..candidates.len() {
+        let row = (0..candidates.len()).map(|b| if b < a { matrix[b][a] } else { alike(a, b) }).collect();
+        matrix.push(row);
+    }
     let id = |c: &Candidate| ids[c.member].clone();
     let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
     for candidate in candidates {
@@ -117,15 +120,26 @@ impl Gist {
 
     /// Similarity to another text, 0 to 1: the share of three-letter pieces that both have (Jaccard).
     pub fn similarity(&self, other: &Gist) -> f64 {
+        self.similar(other, 0.0).unwrap_or(0.0)
+    }
+
+    /// The same where it is so great; it is given up as soon as that cannot be.
+    fn similar(&self, other: &Gist, least: f64) -> Option<f64> {
         let (mut a, mut b) = (&self.trigrams[..], &other.trigrams[..]);
-        let (mut both, all) = (0, a.len() + b.len());
+        let all = a.len() + b.len();
+        let share = |both: usize| if all == 0 { 1.0 } else { both as f64 / (all - both) as f64 };
+        // both / (all - both) >= least; half a piece less, for what a fraction cannot hold.
+        let needed = (least * all as f64 / (1.0 + least) - 0.5).ceil().max(0.0) as usize;
+        let mut both = 0;
         while let (Some(one), Some(two)) = (a.first(), b.first()) {
+            if both + a.len().min(b.len()) < needed {
+                return None;
+            }
             both += usize::from(one == two);
             let (next, other) = (usize::from(one <= two), usize::from(two <= one));
             (a, b) = (&a[next..], &b[other..]);
         }
-        let either = all - both;
-        if either == 0 { 1.0 } else { both as f64 / either as f64 }
+        Some(share(both)).filter(|share| *share >= least)
     }
 }
 
@@ -140,13 +154,13 @@ pub(crate) fn group_alike(candidates: &mut [Candidate]) {
         let (before, rest) = candidates.split_at_mut(i);
         let Some(own) = rest.first_mut().filter(|c| free(c)) else { continue };
         let others = before.iter().filter(|c| free(c) && c.gist().figures == own.gist().figures);
-        let alike = others.map(|c| (c.gist().similarity(own.gist()), &c.key));
+        let alike = others.filter_map(|c| Some((c.gist().similar(own.gist(), ALIKE)?, &c.key)));
         // The first of equals wins, so the pool's order decides.
         let best = alike.fold(None, |best: Option<(f64, &String)>, this| match best {
             Some(best) if best.0 >= this.0 => Some(best),
             _ => Some(this),
         });
-        if let Some((_, key)) = best.filter(|b| b.0 >= ALIKE) {
+        if let Some((_, key)) = best {
             own.key = key.clone();
         }
     }
@@ -273,6 +287,10 @@ mod tests {
         assert_eq!(similarity("", ""), 1.0);
         assert_eq!(similarity("abc def", "abc def"), 1.0);
         assert_eq!(similarity("aaa", "zzz"), 0.0);
+        let (one, two) = (Gist::new("water boils at sea level"), Gist::new("water boils at see level"));
+        let is = one.similarity(&two);
+        assert_eq!(one.similar(&two, is), Some(is));
+        assert_eq!(one.similar(&two, is + 0.01), None);
         assert_eq!(similarity("one two", "two three"), similarity("two three", "one two"));
     }
 }
