@@ -174,12 +174,14 @@ pub(crate) fn medoid(candidates: &[Candidate], leader: usize) -> Option<usize> {
     if candidates.len() < 3 || candidates.iter().any(|c| c.closed || !c.tool_calls().is_empty()) {
         return None;
     }
-    let mean = |i: usize| {
-        let others = (0..candidates.len()).filter(|j| *j != i);
-        others.map(|j| candidates[i].gist().similarity(candidates[j].gist())).sum::<f64>()
-            / (candidates.len() - 1) as f64
-    };
-    let means: Vec<f64> = (0..candidates.len()).map(mean).collect();
+    let mut means = vec![0.0; candidates.len()];
+    for (a, one) in candidates.iter().enumerate() {
+        for (b, other) in candidates.iter().enumerate().skip(a + 1) {
+            let alike = one.gist().similarity(other.gist()) / (candidates.len() - 1) as f64;
+            means[a] += alike;
+            means[b] += alike;
+        }
+    }
     let best = (0..means.len()).fold(leader, |best, i| if means[i] > means[best] { i } else { best });
     (means[best] > means[leader] + MEDOID_MARGIN).then_some(best)
 }

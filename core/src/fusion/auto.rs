@@ -38,6 +38,10 @@ impl Strategy for Auto {
         2
     }
 
+    fn watches(&self) -> bool {
+        true
+    }
+
     fn more(&self, standing: &Standing<'_>) -> usize {
         let one_by_one = standing.patient && exact(&electorate(standing.candidates));
         match standing.open.is_empty() {

@@ -25,6 +25,10 @@ impl Strategy for Cascade {
         seats - 1
     }
 
+    fn watches(&self) -> bool {
+        true
+    }
+
     /// The strong one, as soon as the others cannot all agree any more.
     fn more(&self, standing: &Standing<'_>) -> usize {
         let cheap = standing.seats - 1;

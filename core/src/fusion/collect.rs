@@ -214,8 +214,8 @@ impl Panel {
 
 /// Whether the answers so far are enough, and else how many more members to ask.
 fn look(run: &Run, strategy: &dyn Strategy, candidates: &[Candidate], panel: &Panel) -> (bool, usize) {
-    if candidates.is_empty() && panel.unasked() == 0 {
-        return (false, 0);
+    if !strategy.watches() || (candidates.is_empty() && panel.unasked() == 0) {
+        return (false, panel.unasked());
     }
     let mut candidates = candidates.to_vec();
     agreement::group_alike(&mut candidates);

@@ -45,6 +45,11 @@ pub(crate) trait Strategy: Sync {
         seats
     }
 
+    /// Whether answers are looked at as they come: they may be enough, or call for more members.
+    fn watches(&self) -> bool {
+        false
+    }
+
     /// How many more are asked now.
     fn more(&self, standing: &Standing<'_>) -> usize {
         standing.unasked

@@ -21,6 +21,10 @@ impl Strategy for Vote {
         FusionMode::Vote
     }
 
+    fn watches(&self) -> bool {
+        true
+    }
+
     /// Only for answers that are equal or not: of texts that are alike, one more can draw the others together.
     fn enough(&self, standing: &Standing<'_>) -> bool {
         let voting = electorate(standing.candidates);
