@@ -163,13 +163,13 @@ impl Spending {
     ///
     /// # Errors
     /// `storage` where the ledger cannot hold it and a budget is enforced.
-    pub async fn hold(&self, engine: &Engine, route: &Route, left: Duration) -> Result<Leave> {
+    pub async fn hold(&self, engine: &Engine, route: Route<'_>, left: Duration) -> Result<Leave> {
         let now = engine.clock().unix_ms();
         let end = now.saturating_add((left + LEASE_MORE).as_millis() as u64);
         let bound = Bound::of(&self.extent, route, (now, end));
-        let (claims, mut refused) = self.claims(engine, &route.target, &bound, now);
+        let (claims, mut refused) = self.claims(engine, route.target, &bound, now);
         if let (Some(purse), Err(why)) = (&self.purse, &bound) {
-            refused.push(unpriced(OF_CALL, purse.limit, &route.target, why));
+            refused.push(unpriced(OF_CALL, purse.limit, route.target, why));
         }
         if !refused.is_empty() {
             return Ok(Leave::Refused(refused));
@@ -179,7 +179,7 @@ impl Spending {
         if let (Some(purse), Ok(bound)) = (&self.purse, &bound) {
             let nanos = bound.nanos(None);
             if let Err((spent, under_way)) = purse.hold(nanos) {
-                let over = of_call(purse.limit, &route.target, spent, under_way, nanos);
+                let over = of_call(purse.limit, route.target, spent, under_way, nanos);
                 return Ok(Leave::Refused(vec![over]));
             }
             held.purse = Some((purse.clone(), nanos));
@@ -197,11 +197,11 @@ impl Spending {
         match engine.ledger().reserve(hold).outcome().await {
             Ok(Reserved::Held(over)) => {
                 held.stored = true;
-                self.note(engine, &route.target, &claims, &over);
+                self.note(engine, route.target, &claims, &over);
                 Ok(Leave::Granted(Some(held)))
             }
             Ok(Reserved::Refused(over)) => {
-                let tell = |over: &Over| Some(over_budget(claims.get(over.claim)?, over, &route.target));
+                let tell = |over: &Over| Some(over_budget(claims.get(over.claim)?, over, route.target));
                 Ok(Leave::Refused(over.iter().filter_map(tell).collect()))
             }
             Err(error) if claims.iter().any(|claim| claim.budget.mode == BudgetMode::Enforce) => Err(error),

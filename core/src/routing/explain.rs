@@ -15,13 +15,13 @@ impl Router {
     /// A decision as told to users.
     pub(super) fn explanation(&self, decision: &Decision<'_>) -> Explanation {
         let mut told = Explanation { policy: decision.policy.name.to_owned(), ..Explanation::default() };
-        for at in &decision.order {
-            let (candidate, on) = (&decision.candidates[*at], decision.on[*at]);
+        for at in decision.order() {
+            let (candidate, on) = (&decision.candidates[at], decision.on[at]);
             let row = row(candidate.offered, on, &candidate.observed, candidate.cost);
             if on == RouteOn::Any {
                 told.order.push(format!("{}/{}", row.provider, row.model));
             }
-            let score = Some(decision.scores[*at]).filter(|score| *score != UNKNOWN);
+            let score = Some(decision.scores[at]).filter(|score| *score != UNKNOWN);
             told.candidates.push(ExplainedCandidate { score, ..row });
         }
         for (offered, on, filter) in &decision.left_out {
