@@ -9,7 +9,7 @@ use super::need::Need;
 use super::offered::Offered;
 use super::policy::{self, Asked, Candidate, Policy};
 use super::routes::{Later, Place};
-use super::{Group, Health, Observed, RouteOn, Router};
+use super::{Group, Health, RouteOn, Router, Spread};
 use crate::error::{Error, Result};
 use crate::types::{Partition, ProviderChoice, ProviderPreferences, Terms, Threshold};
 
@@ -169,7 +169,10 @@ impl Router {
             let rank_group = if together { 0 } else { number };
             for (at, place) in places.iter().enumerate().skip(start) {
                 let candidate = &decision.candidates[at];
-                let (health, slow) = (candidate.observed.health, own.is_some_and(|p| slow(p, &candidate.observed)));
+                let (health, slow) = (
+                    candidate.observed.health,
+                    own.is_some_and(|p| wishes(p) && slow(p, candidate.offered.track.spread(now))),
+                );
                 ranks.push(Rank::new(group.on, health, rank_group, slow, *place, decision.scores[at], at));
             }
             start = decision.candidates.len();
@@ -226,23 +229,28 @@ fn chosen(preferences: &ProviderPreferences) -> Result<Option<&'static Policy>> 
     Ok(preferences.sort.map(|sort| policy::sort(sort.by())))
 }
 
+/// Whether speed is wished for at all.
+fn wishes(preferences: &ProviderPreferences) -> bool {
+    preferences.preferred_min_throughput.is_some() || preferences.preferred_max_latency.is_some()
+}
+
 /// Whether a candidate is measured to be slower than wished. One that was not measured is not.
-fn slow(preferences: &ProviderPreferences, observed: &Observed) -> bool {
-    let Some(speed) = observed.speed else { return false };
+fn slow(preferences: &ProviderPreferences, measured: Option<Spread>) -> bool {
+    let Some(measured) = measured else { return false };
     let beyond = |wish: Option<Threshold>, measured: [f64; 4], beyond: fn(f64, f64) -> bool| {
         wish.is_some_and(|wish| {
             wish.bounds().iter().zip(measured).any(|(bound, is)| bound.is_some_and(|bound| beyond(is, bound)))
         })
     };
     let of = |p: super::Percentiles| [p.p50, p.p75, p.p90, p.p99].map(f64::from);
-    beyond(preferences.preferred_min_throughput, of(speed.throughput), |is, least| is < least)
-        || beyond(preferences.preferred_max_latency, of(speed.ttft), |is, most| is > most)
+    beyond(preferences.preferred_min_throughput, of(measured.throughput), |is, least| is < least)
+        || beyond(preferences.preferred_max_latency, of(measured.ttft), |is, most| is > most)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{Percentiles, Speed};
+    use crate::routing::Percentiles;
     use crate::types::ThresholdAt;
     use std::time::Duration;
 
@@ -272,8 +280,7 @@ mod tests {
     #[test]
     fn who_is_measured_to_be_slower_than_wished() {
         let at = |p50: f32, p90: f32| Percentiles { p50, p75: p50, p90, p95: p90, p99: p90 };
-        let speed = Speed { ttft: at(0.5, 2.0), throughput: at(80.0, 20.0), ..Speed::default() };
-        let measured = Observed { speed: Some(speed), ..Observed::default() };
+        let measured = Some(Spread { ttft: at(0.5, 2.0), throughput: at(80.0, 20.0) });
         let p90 = |n| Some(Threshold::At(ThresholdAt { p90: Some(n), ..ThresholdAt::default() }));
         let p50 = |n| Some(Threshold::Median(n));
         for (least, most, want) in [
@@ -290,8 +297,8 @@ mod tests {
                 preferred_max_latency: most,
                 ..ProviderPreferences::default()
             };
-            assert_eq!(slow(&wish, &measured), want, "{least:?} {most:?}");
-            assert!(!slow(&wish, &Observed::default()), "who was not measured gets its chance");
+            assert_eq!(slow(&wish, measured), want, "{least:?} {most:?}");
+            assert!(!slow(&wish, None), "who was not measured gets its chance");
         }
     }
 }

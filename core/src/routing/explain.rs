@@ -125,8 +125,8 @@ fn row(offered: &Offered, on: RouteOn, observed: &Observed, cost: Option<u64>) -
         expected_cost_usd: cost.and_then(|pico| NanoUsd::from_pico(pico.into())).map(|usd| usd.to_string()),
         health: health(observed.health).to_owned(),
         pending: observed.pending,
-        ttft_ms: observed.speed.map(|speed| (f64::from(speed.ttft.p50) * 1e3) as u64),
-        tokens_per_second: observed.speed.map(|speed| speed.throughput.p50.into()),
+        ttft_ms: observed.speed.map(|speed| (f64::from(speed.ttft_p50) * 1e3) as u64),
+        tokens_per_second: observed.speed.map(|speed| speed.throughput_p50.into()),
         ..ExplainedCandidate::default()
     }
 }

@@ -37,7 +37,7 @@ pub use offered::Offered;
 pub use policy::{POLICIES, Policy};
 pub use routes::{Route, Routes};
 pub use speed::Sample;
-pub use track::{Flight, Health, Observed, Percentiles, Speed, Track};
+pub use track::{Flight, Health, Observed, Percentiles, Speed, Spread, Track};
 
 /// One place a request may go to.
 #[derive(Clone)]
