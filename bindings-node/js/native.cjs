@@ -24,10 +24,10 @@ function isMusl() {
   }
 }
 
-/** Where a checkout keeps the addon of a machine, in this folder. */
+/** The addon's file, which a checkout has in this folder. */
 const fileName = (name = machine()) => `interfuse.${name}.node`
 
-/** The package of a machine and its addon. Each name in full and within `try`: bundlers follow no others, and forgive. */
+/** A machine's package and its addon. The names stand in full, for bundlers follow no others, and in `try`, where they may miss. */
 function installed(name) {
   try {
     switch (name) {
