@@ -13,7 +13,7 @@ export class InterfuseError extends Error {
   readonly model?: string
   /** The vendor's HTTP status, when one arrived. */
   readonly status?: number
-  /** The vendor's own code or type; `ABORT_ERR` of a call that was aborted. */
+  /** The vendor's own code or type; `ABORT_ERR` of a call that was aborted, Node's of an addon that is missing or does not load. */
   readonly code?: string
   /** The parameter the vendor complained about, or the JSON path in a request or configuration. */
   readonly param?: string
