@@ -6,6 +6,8 @@ export const {
   calibrate,
   fusedHtml,
   replay,
+  standardFunction,
+  standardResponseFormat,
   Stream,
   InterfuseError,
   APIError,
@@ -34,4 +36,9 @@ export const {
   OverloadedError,
   DeadlineExceededError,
   RecursionRefusedError,
+  AnswerFormatError,
+  ContentFilterFinishReasonError,
+  LengthFinishReasonError,
+  MaxStepsError,
+  SchemaError,
 } = interfuse

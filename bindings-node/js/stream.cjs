@@ -21,12 +21,20 @@ class Stream {
   #controller
   #made
 
-  /** Starts a stream: `start(cancel)` promises the native one, `made` makes of each item what users get. Not for users. */
-  static async open(start, cancel, signal, made) {
-    if (signal?.aborted) throw aborted(signal)
-    const state = { aborted: null, left: false }
+  /**
+   * Starts a stream: `start(cancel)` promises the native one, `made` makes of each item what users get, `watch` is told of items
+   * and the end (`interfuse/otel`). Not for users.
+   */
+  static async open(start, cancel, signal, made, watch) {
+    const failed = (error) => {
+      watch?.failed(error)
+      return error
+    }
+    if (signal?.aborted) throw failed(aborted(signal))
+    const state = { aborted: null, left: false, watch }
     const onAbort = () => {
       state.aborted = signal
+      failed(aborted(signal))
       end(cancel, state)
     }
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -35,7 +43,7 @@ class Stream {
       return new Stream(await start(cancel), cancel, state, settle, made)
     } catch (fault) {
       settle()
-      throw state.aborted ? aborted(signal) : fromNative(fault)
+      throw failed(state.aborted ? aborted(signal) : fromNative(fault))
     }
   }
 
@@ -69,6 +77,7 @@ class Stream {
     const [cancel, state] = [this.#cancel, this.#state]
     const leave = () => {
       state.left = true
+      state.watch?.left()
       end(cancel, state)
     }
     this.#controller = controller
@@ -101,13 +110,17 @@ class Stream {
       const quiet = this.#ended || this.#state.left
       this.#end()
       if (quiet) return { value: undefined, done: true }
-      throw this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
+      const error = this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
+      this.#state.watch?.failed(error)
+      throw error
     }
     if (batch === null || this.#ended) {
       this.#end()
+      this.#state.watch?.ended()
       return { value: undefined, done: true }
     }
     const items = typeof batch === 'string' ? JSON.parse(batch) : batch
+    if (this.#state.watch) for (const item of items) this.#state.watch.item(item)
     this.#batch = this.#made ? items.map(this.#made) : items
     this.#at = 1
     return { value: this.#batch[0], done: false }
@@ -124,6 +137,7 @@ class Stream {
   async return() {
     if (!this.#ended) {
       this.#end()
+      this.#state.watch?.left()
       this.#cancel.cancel()
       // The native stream lets go of its connection when it sees the cancellation.
       await this.#source.next().catch(() => null)
