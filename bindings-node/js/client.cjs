@@ -88,7 +88,11 @@ class Interfuse {
     }
     const request = this.#request(body, options)
     if (!request.stream) return this.#answered(request, options?.signal)
-    return this.#stream('chat', request, (client, text, cancel) => client.chatStream(text, cancel), options?.signal)
+    const start = (client, text, cancel) => client.chatStream(text, cancel)
+    if (!this.#begin || request.stream_options?.include_usage) return this.#stream('chat', request, start, options?.signal)
+    // Who watches wants the usage; who reads gets what was asked for.
+    const counted = { ...request, stream_options: { ...request.stream_options, include_usage: true } }
+    return this.#stream('chat', counted, start, options?.signal, withoutUsage())
   }
 
   async #parse(body, options) {
@@ -130,7 +134,8 @@ class Interfuse {
     const { stream, ...request } = this.#request({ ...body, items: file(body.items) }, options)
     for (const name of ['checkpoint', 'report']) if (request[name] != null) request[name] = file(request[name])
     if (stream) {
-      const made = (event) => (event.type === 'done' ? { ...event, result: drawn(event.result) } : event)
+      const whole = (event) => (event.type === 'done' ? { ...event, result: drawn(event.result) } : event)
+      const made = (events) => events?.map(whole)
       return this.#stream('evaluate', request, (client, text, cancel) => client.evaluateStream(text, cancel), options?.signal, made)
     }
     return drawn(await this.#call('evaluate', request, (client, text, cancel) => client.evaluate(text, cancel), options?.signal))
@@ -288,6 +293,22 @@ class Interfuse {
 /** A fused answer as one HTML page for people. */
 function fusedHtml(fused) {
   return told(() => addon().fusedHtml(JSON.stringify(fused)))
+}
+
+/** Chunks as they are without `include_usage`: no usage, and what interfuse adds on the last one that says something. */
+function withoutUsage() {
+  const isLast = (chunk) => chunk !== undefined && !chunk.interfuse && chunk.choices.some(({ finish_reason }) => finish_reason)
+  let kept = []
+  return (chunks) => {
+    const ready = kept
+    kept = []
+    for (const { usage, ...chunk } of chunks ?? []) {
+      if (usage && !chunk.choices.length && isLast(ready.at(-1))) ready.push({ ...ready.pop(), interfuse: chunk.interfuse })
+      else ready.push(chunk)
+    }
+    if (chunks && isLast(ready.at(-1))) kept = [ready.pop()]
+    return ready
+  }
 }
 
 /** A path, where the `URL` of a file is given. */

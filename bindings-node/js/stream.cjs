@@ -6,6 +6,9 @@ const { lines } = require('./lines.cjs')
 const { aborted, fromNative, misuse } = require('./raise.cjs')
 const { halves } = require('./tee.cjs')
 
+/** A stream that is forgotten ends, too. */
+const forgotten = new FinalizationRegistry((watch) => watch.left())
+
 /** Chunks or events as they come. Leaving the loop early closes the connection. */
 class Stream {
   #source
@@ -22,8 +25,8 @@ class Stream {
   #made
 
   /**
-   * Starts a stream: `start(cancel)` promises the native one, `made` makes of each item what users get, `watch` is told of items
-   * and the end (`interfuse/otel`). Not for users.
+   * Starts a stream: `start(cancel)` promises the native one, `made` makes of items what users get, and of null at the end what it
+   * has kept back; `watch` is told of items and the end (`interfuse/otel`). Not for users.
    */
   static async open(start, cancel, signal, made, watch) {
     const failed = (error) => {
@@ -65,6 +68,7 @@ class Stream {
     this.#state = state
     this.#settle = settle
     state.source = new WeakRef(source)
+    if (state.watch) forgotten.register(this, state.watch)
   }
 
   /** Aborting it ends the stream quietly, like `abort()`. */
@@ -103,27 +107,39 @@ class Stream {
   }
 
   async #read() {
-    let batch
-    try {
-      batch = await this.#source.next()
-    } catch (fault) {
-      const quiet = this.#ended || this.#state.left
-      this.#end()
-      if (quiet) return { value: undefined, done: true }
-      const error = this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
-      this.#state.watch?.failed(error)
-      throw error
+    for (;;) {
+      let batch
+      try {
+        batch = await this.#source.next()
+      } catch (fault) {
+        const quiet = this.#ended || this.#state.left
+        this.#end()
+        if (quiet) return { value: undefined, done: true }
+        const error = this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
+        this.#state.watch?.failed(error)
+        throw error
+      }
+      const isLeft = this.#ended
+      const isOver = batch === null || isLeft
+      if (isOver) {
+        this.#end()
+        this.#state.watch?.ended()
+      }
+      const items = isLeft ? [] : this.#items(batch)
+      if (items.length) {
+        this.#batch = items
+        this.#at = 1
+        return { value: items[0], done: false }
+      }
+      if (isOver) return { value: undefined, done: true }
     }
-    if (batch === null || this.#ended) {
-      this.#end()
-      this.#state.watch?.ended()
-      return { value: undefined, done: true }
-    }
+  }
+
+  /** What users get of a batch; of null what was kept back until the end. */
+  #items(batch) {
     const items = typeof batch === 'string' ? JSON.parse(batch) : batch
-    if (this.#state.watch) for (const item of items) this.#state.watch.item(item)
-    this.#batch = this.#made ? items.map(this.#made) : items
-    this.#at = 1
-    return { value: this.#batch[0], done: false }
+    if (this.#state.watch) for (const item of items ?? []) this.#state.watch.item(item)
+    return (this.#made ? this.#made(items) : items) ?? []
   }
 
   #end() {

@@ -2,12 +2,14 @@
 import { createServer } from 'node:http'
 
 import type { EmbeddingModelV3, LanguageModelV3, ProviderV3 } from '@ai-sdk/provider'
+import { trace } from '@opentelemetry/api'
 import { embed, generateText } from 'ai'
 import { generateText as generateText7 } from 'ai-7'
 import { type as ark } from 'arktype'
 import { AnswerFormatError, Interfuse, InterfuseError, RateLimitError, Stream, calibrate, replay, standardFunction, standardResponseFormat } from 'interfuse'
 import { createInterfuse, interfuse } from 'interfuse/ai'
 import type { InterfuseMetadata, InterfuseOptions } from 'interfuse/ai'
+import { instrument } from 'interfuse/otel'
 import { handler, nodeHandler } from 'interfuse/serve'
 import { answer as scripted, cassette, embeddings, error as failing, Upstream, when } from 'interfuse/testing'
 import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
@@ -167,6 +169,10 @@ createInterfuse({ timeOut: 5 })
   // @ts-expect-error no such mode
   await cassette('talk.json', { mode: 'play' })
 }
+
+const seen: Interfuse = instrument(new Interfuse(), { tracerProvider: trace })
+// @ts-expect-error a misspelt option
+instrument(seen, { traceProvider: trace })
 
 // @ts-expect-error a misspelt option
 handler(client, { autorize: () => true })
