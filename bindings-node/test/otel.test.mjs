@@ -163,14 +163,14 @@ test('the calls of a fusion are spans below it, in their own time', async (t) =>
     { then: { answer: 'Bern', usage: { prompt_tokens: 7, completion_tokens: 1 } } },
   ]
   const pool = ['up/m', 'up/n', 'up/bad']
-  const { client, spans } = await traced(t, routes, { pools: { default: { pool } } })
-  const fusion = { pool, mode: 'vote' }
+  const { client, spans } = await traced(t, routes, { pools: { default: { pool, judge: 'up/judge', grace_ms: 60_000 } } })
+  const fusion = { pool, judge: 'up/judge', mode: 'best_of', grace_ms: 60_000 }
   const asked = [
     () => client.fuse('Where?', fusion),
     async () => {
       for await (const _ of await client.fuse('Where?', { ...fusion, stream: true }));
     },
-    () => client.chat.completions.create({ model: 'interfuse/vote', messages }),
+    () => client.chat.completions.create({ model: 'interfuse/best-of', messages }),
   ]
   for (const [at, ask] of asked.entries()) {
     const before = new Set(spans())
@@ -178,15 +178,16 @@ test('the calls of a fusion are spans below it, in their own time', async (t) =>
     const made = spans().filter((span) => !before.has(span))
     const root = made.find(({ parentSpanContext }) => !parentSpanContext)
     const below = made.filter((span) => span !== root)
-    assert.equal(root.name, at < 2 ? 'invoke_workflow fuse' : 'chat interfuse/vote')
+    assert.equal(root.name, at < 2 ? 'invoke_workflow fuse' : 'chat interfuse/best-of')
     assert.equal(root.kind, at < 2 ? SpanKind.INTERNAL : SpanKind.CLIENT)
-    assert.equal(root.attributes['interfuse.fusion.mode'], 'vote')
+    assert.equal(root.attributes['interfuse.fusion.mode'], 'best_of')
     assert.match(root.attributes['interfuse.fusion.run_id'], /./)
-    assert.equal(root.attributes['gen_ai.usage.output_tokens'], 2)
-    assert.deepEqual(below.map(({ name }) => name).sort(), ['chat up/bad', 'chat up/m', 'chat up/n'])
+    assert.ok(root.attributes['gen_ai.usage.output_tokens'] > 2)
+    const [members, judges] = [true, false].map((is) => below.filter(({ attributes }) => (attributes['interfuse.fusion.role'] === 'member') === is))
+    assert.deepEqual(members.map(({ name }) => name).sort(), ['chat up/bad', 'chat up/m', 'chat up/n'])
+    assert.ok(judges.length && judges.every(({ name }) => name === 'chat up/judge'))
     for (const { name, attributes, parentSpanContext, status } of below) {
       assert.equal(parentSpanContext.spanId, root.spanContext().spanId)
-      assert.equal(attributes['interfuse.fusion.role'], 'member')
       assert.equal(attributes['error.type'], name === 'chat up/bad' ? 'invalid_request' : undefined)
       assert.equal(status.code, name === 'chat up/bad' ? SpanStatusCode.ERROR : SpanStatusCode.UNSET)
       assert.equal('gen_ai.usage.output_tokens' in attributes, false, 'a sum over spans counts tokens once')
