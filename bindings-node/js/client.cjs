@@ -6,7 +6,9 @@ const { readFile } = require('node:fs/promises')
 const { basename } = require('node:path')
 const { fileURLToPath } = require('node:url')
 
+const { ChatCompletionStream } = require('./chat-stream.cjs')
 const { answer } = require('./fetch.cjs')
+const { Gathered } = require('./gathering.cjs')
 const { answering, withoutSources } = require('./keys.cjs')
 const { load } = require('./native.cjs')
 const { aborted, badConfig, fromNative, misuse } = require('./raise.cjs')
@@ -69,6 +71,7 @@ class Interfuse {
       completions: {
         create: (body, options) => this.#chat(body, options),
         parse: (body, options) => this.#parse(body, options),
+        stream: (body, options) => this.#events(body, options),
       },
     }
     this.embeddings = { create: (body, options) => this.#embeddings(body, options) }
@@ -87,17 +90,25 @@ class Interfuse {
       body = { ...body, response_format: formatOf(body.response_format).sent }
     }
     const request = this.#request(body, options)
-    if (!request.stream) return this.#answered(request, options?.signal)
+    return request.stream ? this.#chunks(request, options?.signal) : this.#answered(request, options?.signal)
+  }
+
+  #chunks(request, signal) {
     const start = (client, text, cancel) => client.chatStream(text, cancel)
-    if (!this.#begin || request.stream_options?.include_usage) return this.#stream('chat', request, start, options?.signal)
+    if (!this.#begin || request.stream_options?.include_usage) return this.#stream('chat', request, start, signal)
     // Who watches wants the usage; who reads gets what was asked for.
     const counted = { ...request, stream_options: { ...request.stream_options, include_usage: true } }
-    return this.#stream('chat', counted, start, options?.signal, withoutUsage())
+    return this.#stream('chat', counted, start, signal, withoutUsage())
   }
 
   async #parse(body, options) {
     if (body.stream) throw new TypeError('parse gives a whole answer; leave stream out')
     return asking(this.#request(body, options), options?.maxReasks, (request) => this.#answered(request, options?.signal))
+  }
+
+  #events(body, options) {
+    const gathered = new Gathered({ ...this.#request(body, options), stream: true })
+    return new ChatCompletionStream(gathered, (request, signal) => this.#chunks(request, signal), options?.signal)
   }
 
   #answered(request, signal) {

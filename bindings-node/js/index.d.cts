@@ -38,7 +38,9 @@ import type {
 import type {
   AnyFormat, Output, ParseBody, ParseOptions, ParsedBy, ParsedChatCompletion, RunToolsBody, RunToolsOptions, StandardSchema, ToolRun,
 } from './structured.cjs'
+import type { ChatCompletionStream } from './chat-stream.cjs'
 
+export * from './chat-stream.cjs'
 export * from './errors.cjs'
 export * from './structured.cjs'
 export * from './typed-errors.cjs'
@@ -236,6 +238,15 @@ export class Interfuse {
        * answer fits, `LengthFinishReasonError` and `ContentFilterFinishReasonError` for one that was cut off.
        */
       parse<Format extends AnyFormat = undefined>(body: ParseBody<Format>, options?: ParseOptions): Promise<ParsedChatCompletion<ParsedBy<Format>>>
+
+      /**
+       * A stream as events, as chunks and as the whole answer at its end, which is read as by `parse`:
+       * `client.chat.completions.stream(body).on('content', (delta) => ...).finalChatCompletion()`.
+       */
+      stream<Format extends AnyFormat = undefined>(
+        body: Omit<ParseBody<Format>, 'stream'> & { stream?: boolean | null },
+        options?: CallOptions,
+      ): ChatCompletionStream<ParsedBy<Format>>
     }
   }
 

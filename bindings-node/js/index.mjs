@@ -8,6 +8,7 @@ export const {
   replay,
   standardFunction,
   standardResponseFormat,
+  ChatCompletionStream,
   Stream,
   InterfuseError,
   APIError,

@@ -2,7 +2,7 @@
 'use strict'
 
 const { EVENTS, events } = require('./answers.cjs')
-const { lines } = require('./lines.cjs')
+const { lines, toLines } = require('./lines.cjs')
 const { aborted, fromNative, misuse } = require('./raise.cjs')
 const { halves } = require('./tee.cjs')
 
@@ -188,18 +188,7 @@ class Stream {
 
   /** The items as lines of JSON, for a response of one's own server. */
   toReadableStream() {
-    const items = this[Symbol.asyncIterator]()
-    const encoder = new TextEncoder()
-    return new ReadableStream({
-      async pull(controller) {
-        const { value, done } = await items.next()
-        if (done) controller.close()
-        else controller.enqueue(encoder.encode(JSON.stringify(value) + '\n'))
-      },
-      async cancel() {
-        await items.return()
-      },
-    })
+    return toLines(this[Symbol.asyncIterator]())
   }
 }
 

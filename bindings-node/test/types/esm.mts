@@ -73,6 +73,14 @@ const spent: string | undefined = again.cost_usd
 await client.runTools('Will it rain?', { model: 'a/b', tools: [standardFunction({ name: 'weather', parameters: Place })] })
 // @ts-expect-error the schema has no such argument
 standardFunction({ name: 'weather', parameters: Place, function: ({ town }) => town })
+const events = client.chat.completions.stream({ model: 'a/b', messages, response_format: Place })
+events.on('content', (delta) => delta.trim()).on('content.done', ({ parsed }) => parsed?.people.toFixed()).once('chunk', (chunk, { choices }) => [chunk.id, choices])
+for await (const chunk of events) void chunk.choices
+const final: number | undefined = (await events.finalChatCompletion()).choices[0]!.message.parsed?.people
+const firstDelta: string = await client.chat.completions.stream({ model: 'a/b', messages }).emitted('content')
+// @ts-expect-error no such event
+events.on('contents', () => undefined)
+void [final, firstDelta]
 void [place, city, by, people, nothing, wrongly, rain, spent]
 
 const embedded = await client.embeddings.create({ model: 'a/b', input: ['one', 'two'], encoding_format: 'float', dimensions: 256 })

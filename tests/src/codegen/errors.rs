@@ -92,8 +92,16 @@ pub fn javascript() -> String {
 }
 
 /// What `index.cjs` gives beside the errors of the table.
-const WRITTEN: [&str; 7] =
-    ["Interfuse", "calibrate", "fusedHtml", "replay", "standardFunction", "standardResponseFormat", "Stream"];
+const WRITTEN: [&str; 8] = [
+    "Interfuse",
+    "calibrate",
+    "fusedHtml",
+    "replay",
+    "standardFunction",
+    "standardResponseFormat",
+    "ChatCompletionStream",
+    "Stream",
+];
 
 /// Errors that JavaScript makes itself.
 const TYPED: [&str; 5] =
