@@ -1,3 +1,4 @@
+import type { ToolRun } from './structured.cjs'
 import type { Attempt, ErrorBody, ErrorKind, MemberFailure, PartialAnswer } from './types'
 
 /** Any failure of interfuse: `catch (e) { if (e instanceof InterfuseError) ... }` catches them all. */
@@ -31,6 +32,8 @@ export class InterfuseError extends Error {
   readonly partial?: PartialAnswer
   /** Each member's reason, when a whole pool failed. */
   readonly members?: MemberFailure[]
+  /** Of a failure within `runTools`: what had been done until then. */
+  readonly run?: ToolRun
   /** Anything else worth knowing. */
   readonly details?: { [key: string]: unknown }
   /** The fields as plain data. */

@@ -35,8 +35,15 @@ import type {
   Reconciliation,
   UsageReport,
 } from './types'
+import type {
+  AnyFormat, Output, ParseBody, ParseOptions, ParsedBy, ParsedChatCompletion, RunToolsBody, RunToolsOptions, StandardSchema, ToolRun,
+} from './structured.cjs'
+import type { ChatCompletionStream } from './chat-stream.cjs'
 
+export * from './chat-stream.cjs'
 export * from './errors.cjs'
+export * from './structured.cjs'
+export * from './typed-errors.cjs'
 export type * from './types'
 
 /** Gives a key; asked before every request, so that it may rotate. */
@@ -210,12 +217,55 @@ export class Interfuse {
 
   readonly chat: {
     readonly completions: {
-      /** One answer, or with `stream: true` its chunks. */
+      /**
+       * One answer, or with `stream: true` its chunks. With a schema as `response_format` it is the same as `parse`; streamed, the
+       * schema is only asked for.
+       */
+      create<Schema extends StandardSchema>(
+        body: ParseBody<Schema> & { response_format: Schema },
+        options?: ParseOptions,
+      ): Promise<ParsedChatCompletion<Output<Schema>>>
+      create(body: Omit<ChatBody, 'response_format'> & { response_format: StandardSchema; stream: true }, options?: CallOptions): Promise<Stream<ChatCompletionChunk>>
       create(body: ChatBody & { stream?: false | null }, options?: CallOptions): Promise<ChatCompletion>
       create(body: ChatBody & { stream: true }, options?: CallOptions): Promise<Stream<ChatCompletionChunk>>
       create(body: ChatBody, options?: CallOptions): Promise<ChatCompletion | Stream<ChatCompletionChunk>>
+
+      /**
+       * One answer, read by the schema in `response_format`: `choices[0].message.parsed`; arguments of tools of `standardFunction`
+       * are in `function.parsed_arguments`. An answer that does not fit is sent back with what is wrong.
+       *
+       * Rejects with `SchemaError` for a schema that the strict subset of JSON Schema cannot hold, `AnswerFormatError` when no
+       * answer fits, `LengthFinishReasonError` and `ContentFilterFinishReasonError` for one that was cut off.
+       */
+      parse<Format extends AnyFormat = undefined>(body: ParseBody<Format>, options?: ParseOptions): Promise<ParsedChatCompletion<ParsedBy<Format>>>
+
+      /**
+       * A stream as events, as chunks and as the whole answer at its end, which is read as by `parse`:
+       * `client.chat.completions.stream(body).on('content', (delta) => ...).finalChatCompletion()`.
+       */
+      stream<Format extends AnyFormat = undefined>(
+        body: Omit<ParseBody<Format>, 'stream'> & { stream?: boolean | null },
+        options?: CallOptions,
+      ): ChatCompletionStream<ParsedBy<Format>>
     }
   }
+
+  /**
+   * Asks a model that may call functions, calls them and tells it what came, until it answers without calling any. What a function
+   * throws is told to the model, too. The functions of one step run at the same time.
+   *
+   * Rejects with `MaxStepsError` when the model still calls functions after the last step, and `BudgetExceededError` when another
+   * step might cost more than is left; these, and any other failure on the way, have what was done in `run`.
+   */
+  runTools<Format extends AnyFormat = undefined>(
+    body: RunToolsBody<Format> & { messages: readonly Message[] },
+    options?: RunToolsOptions,
+  ): Promise<ToolRun<ParsedBy<Format>>>
+  runTools<Format extends AnyFormat = undefined>(
+    prompt: string,
+    body: RunToolsBody<Format>,
+    options?: RunToolsOptions,
+  ): Promise<ToolRun<ParsedBy<Format>>>
 
   readonly embeddings: {
     /** One embedding per input, in their order. */

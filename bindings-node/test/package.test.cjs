@@ -16,7 +16,7 @@ test('require and import give the same objects, all of them', async () => {
 })
 
 test('so do the entries beside it', async () => {
-  for (const entry of ['interfuse/ai', 'interfuse/serve', 'interfuse/testing']) {
+  for (const entry of ['interfuse/ai', 'interfuse/otel', 'interfuse/serve', 'interfuse/testing']) {
     const [one, other] = [require(entry), await import(entry)]
     assert.deepEqual(Object.keys(one).sort(), Object.keys(other).sort())
     for (const name of Object.keys(one)) assert.equal(other[name], one[name], name)
