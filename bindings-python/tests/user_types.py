@@ -18,7 +18,7 @@ def blocking(client: Client) -> None:
     assert_type(r.choices[0].message.content, str | None)
     assert_type(r.choices[0].finish_reason, str | None)
     assert_type(r.choices[0].message.tool_calls, list[interfuse.ToolCall] | None)
-    assert_type(r._request_id, str | None)
+    assert_type(r._request_id, str | None)  # pyright: ignore[reportPrivateUsage]
     if r.usage is not None:
         assert_type(r.usage.prompt_tokens, int)
     if r.interfuse is not None:

@@ -9,8 +9,14 @@ Importing reads no environment, starts no thread and does not import asyncio.
 
 from __future__ import annotations
 
+try:
+    from ._native import __version__ as __version__
+except ImportError as error:
+    from ._packages import without_native
+
+    raise without_native(error) from None
+
 from ._calibrate import calibrate as calibrate
-from ._native import __version__ as __version__
 from ._record import Record as Record
 from ._replay import replay as replay
 from .client import Client as Client
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from ._typed_errors import ContentFilterFinishReasonError as ContentFilterFinishReasonError
     from ._typed_errors import LengthFinishReasonError as LengthFinishReasonError
     from ._typed_errors import MaxStepsError as MaxStepsError
+    from ._typed_errors import PackageError as PackageError
     from ._typed_errors import SchemaError as SchemaError
     from ._typed_errors import UnprocessableEntityError as UnprocessableEntityError
     from .aio import AsyncClient as AsyncClient
@@ -52,6 +59,7 @@ else:
         "ContentFilterFinishReasonError": "_typed_errors",
         "LengthFinishReasonError": "_typed_errors",
         "MaxStepsError": "_typed_errors",
+        "PackageError": "_typed_errors",
         "SchemaError": "_typed_errors",
         "UnprocessableEntityError": "_typed_errors",
     }

@@ -197,6 +197,7 @@ class AsyncCompletions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             max_reasks: int | None = None,
             timeout: Timeout | None = None,
@@ -227,6 +228,7 @@ class AsyncCompletions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             timeout: Timeout | None = None,
             **request: Any,
@@ -320,7 +322,7 @@ class AsyncClient(BaseClient):
 
     chat: AsyncChat
     embeddings: AsyncEmbeddings
-    _waits: _Waiting | None
+    _waits: _Waiting | None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _waiting(self) -> Callable[[Any], Any]:
         return _Waiting()
