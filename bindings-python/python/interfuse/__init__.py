@@ -11,10 +11,10 @@ from __future__ import annotations
 
 try:
     from ._native import __version__ as __version__
-except ImportError as error:
+except ImportError as _error:
     from ._packages import without_native
 
-    raise without_native(error) from None
+    raise without_native(_error) from None
 
 from ._calibrate import calibrate as calibrate
 from ._record import Record as Record
