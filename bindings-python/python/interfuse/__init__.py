@@ -26,6 +26,9 @@ from .errors import *
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from ._parsed import *
+    from ._raw import APIResponse as APIResponse
+    from ._raw import AsyncAPIResponse as AsyncAPIResponse
+    from ._raw import RawResponse as RawResponse
     from ._responses import *
     from ._tools import ToolCalled as ToolCalled
     from ._tools import ToolRun as ToolRun
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
 else:
 
     _ELSEWHERE = {
+        "APIResponse": "_raw",
+        "AsyncAPIResponse": "_raw",
+        "RawResponse": "_raw",
         "AsyncClient": "aio",
         "AsyncStream": "aio",
         "ToolCalled": "_tools",
