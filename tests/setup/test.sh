@@ -70,6 +70,8 @@ part_python() {
     step python python -P bindings-python/python/interfuse/local.py install
     step pytest within bindings-python python -m pytest tests
     count Python pytest $? read_pytest
+    step wheel bash "$SETUP/wheel.sh"
+    count Python wheel $? read_pytest
     types mypy python -m mypy --strict python tests
     types pyright pyright
     types stubtest python -m mypy.stubtest --allowlist stubtest.txt interfuse

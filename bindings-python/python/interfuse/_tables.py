@@ -49,11 +49,18 @@ class Table:
 
     def to_polars(self) -> Any:
         """A polars DataFrame. Amounts in ``..._nanos`` are integers, those in ``..._usd`` exact decimals."""
-        return brought("polars", "to_polars()", "'interfuse[polars]'").DataFrame(self)
+        return brought("polars", "to_polars()", "'interfuse[polars]'").DataFrame(_Columns(self))
 
     def to_arrow(self) -> Any:
         """A pyarrow Table."""
         return brought("pyarrow", "to_arrow()", "pyarrow").table(self)
+
+
+class _Columns:
+    """A table by its columns alone: polars before 1.23 reads what also has rows as these, by the fields of the first ones."""
+
+    def __init__(self, table: Table) -> None:
+        self.__arrow_c_stream__ = table.__arrow_c_stream__
 
 
 class Usage(Table):
