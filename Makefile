@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny dist-c dist-node clean
+.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny dist-c dist-node dist-python clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
 	@echo 'make dist-c  the archive for C and C++ in target/dist: headers, both libraries, CMake and pkg-config files (PROFILE=dev is quick)'
 	@echo 'make dist-node  the packages for npm in target/dist: interfuse, and the one with the addon for this machine (PROFILE=dev is quick)'
+	@echo 'make dist-python   the wheel and the sources for pip in target/dist (PROFILE=dev is quick)'
 	@echo 'make models  bring the prices of core/data/models.json up to date from the packages that carry lists (ARGS="--litellm 1.109.1"; --write writes)'
 	@echo 'make setup   what `cargo test`, pytest and node --test need to be there: tools, the Python package, the Node addon'
 	@echo 'make clean   remove everything the above made inside this checkout'
@@ -95,6 +96,9 @@ dist-c:
 dist-node:
 	@bash tests/setup/dist-node.sh
 
+dist-python:
+	@bash tests/setup/dist-python.sh
+
 clean:
-	rm -rf target .venv .venv-compat .venv-vendors .venv-focus .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
+	rm -rf target .venv .venv-compat .venv-vendors .venv-focus .venv-wheel .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
 	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node

@@ -18,7 +18,7 @@ def blocking(client: Client) -> None:
     assert_type(r.choices[0].message.content, str | None)
     assert_type(r.choices[0].finish_reason, str | None)
     assert_type(r.choices[0].message.tool_calls, list[interfuse.ToolCall] | None)
-    assert_type(r._request_id, str | None)
+    assert_type(r._request_id, str | None)  # pyright: ignore[reportPrivateUsage]
     if r.usage is not None:
         assert_type(r.usage.prompt_tokens, int)
     if r.interfuse is not None:
@@ -64,6 +64,31 @@ def fusing(client: Client) -> None:
             assert_type(event.text, str)
         elif event.type == "run_done":
             assert_type(event.result, Fused)
+
+
+def around(client: Client) -> None:
+    completions = client.chat.completions
+    raw = completions.with_raw_response.create(model="up/m", messages=hi)
+    assert_type(raw, interfuse.RawResponse[ChatCompletion])
+    assert_type(raw.headers["x-request-id"], str)
+    assert_type(completions.with_raw_response.parse(model="up/m", messages=hi, response_format=Place).parse().choices[0].message.parsed, Place | None)
+    assert_type(client.embeddings.with_raw_response.create(model="up/m", input="one").parse(), EmbeddingResponse)
+    with completions.with_streaming_response.create(model="up/m", messages=hi, stream=True) as response:
+        assert_type(response.parse(), Stream[ChatCompletionChunk])
+        for line in response.iter_lines():
+            assert_type(line, str)
+    completions.with_raw_response.create(model="up/m")  # type: ignore[call-overload]
+    completions.with_streaming_response.stream(model="up/m", messages=hi)  # type: ignore[attr-defined]
+
+
+async def around_waiting(client: AsyncClient) -> None:
+    completions = client.chat.completions
+    assert_type((await completions.with_raw_response.create(model="up/m", messages=hi)).parse(), ChatCompletion)
+    async with completions.with_streaming_response.create(model="up/m", messages=hi) as response:
+        assert_type(response, interfuse.AsyncAPIResponse[ChatCompletion])
+        assert_type(await response.parse(), ChatCompletion)
+        async for piece in response.iter_bytes(1024):
+            assert_type(piece, bytes)
 
 
 async def waiting() -> None:

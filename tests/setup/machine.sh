@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that this machine has what a command needs; installs what Debian's packages or pip can give, and otherwise says
-# exactly what to install and exits with 1. Usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c|dist-node
+# exactly what to install and exits with 1. Usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c|dist-node|dist-python
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -50,9 +50,9 @@ case "${1:-}" in
     faults) needs=(rust cc python node) ;;
     bench) needs=(rust cc cxx python node curlheader) ;;
     fuzz)  needs=(rust cc cxx) ;;
-    dist-c) needs=(rust cc python) ;;
+    dist-c | dist-python) needs=(rust cc python) ;;
     dist-node) needs=(rust cc python node) ;;
-    *) echo "usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c|dist-node" >&2; exit 2 ;;
+    *) echo "usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c|dist-node|dist-python" >&2; exit 2 ;;
 esac
 
 missing=()

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     )
     from ._options import Timeout
     from ._parsed import AsyncChatCompletionStreamManager, ParsedChatCompletion
-    from ._raw import AsyncWithRawResponse
     from ._record import Record
     from ._tools import ToolRun
+    from ._with_raw import AsyncRawCompletions, AsyncRawEmbeddings, AsyncStreamingCompletions, AsyncStreamingEmbeddings
 
     Form = TypeVar("Form")
 
@@ -113,11 +113,18 @@ class AsyncCompletions:
         self._client = client
 
     @property
-    def with_raw_response(self) -> AsyncWithRawResponse:
+    def with_raw_response(self) -> AsyncRawCompletions:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import AsyncWithRawResponse
+        from ._with_raw import AsyncRawCompletions
 
-        return AsyncWithRawResponse(self)
+        return AsyncRawCompletions(self)
+
+    @property
+    def with_streaming_response(self) -> AsyncStreamingCompletions:
+        """The same methods for an ``async with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import AsyncStreamingCompletions
+
+        return AsyncStreamingCompletions(self)
 
     if TYPE_CHECKING:
 
@@ -197,6 +204,7 @@ class AsyncCompletions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             max_reasks: int | None = None,
             timeout: Timeout | None = None,
@@ -227,6 +235,7 @@ class AsyncCompletions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             timeout: Timeout | None = None,
             **request: Any,
@@ -287,11 +296,18 @@ class AsyncEmbeddings:
         self._client = client
 
     @property
-    def with_raw_response(self) -> AsyncWithRawResponse:
+    def with_raw_response(self) -> AsyncRawEmbeddings:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import AsyncWithRawResponse
+        from ._with_raw import AsyncRawEmbeddings
 
-        return AsyncWithRawResponse(self)
+        return AsyncRawEmbeddings(self)
+
+    @property
+    def with_streaming_response(self) -> AsyncStreamingEmbeddings:
+        """The same methods for an ``async with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import AsyncStreamingEmbeddings
+
+        return AsyncStreamingEmbeddings(self)
 
     if TYPE_CHECKING:
 
@@ -320,7 +336,7 @@ class AsyncClient(BaseClient):
 
     chat: AsyncChat
     embeddings: AsyncEmbeddings
-    _waits: _Waiting | None
+    _waits: _Waiting | None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _waiting(self) -> Callable[[Any], Any]:
         return _Waiting()

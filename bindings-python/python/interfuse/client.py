@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     )
     from ._options import Timeout
     from ._parsed import ChatCompletionStreamManager, ParsedChatCompletion
-    from ._raw import WithRawResponse
     from ._record import Record
     from ._tools import ToolRun
+    from ._with_raw import RawCompletions, RawEmbeddings, StreamingCompletions, StreamingEmbeddings
 
     Form = TypeVar("Form")
 
@@ -63,11 +63,18 @@ class Completions:
         self._client = client
 
     @property
-    def with_raw_response(self) -> WithRawResponse:
+    def with_raw_response(self) -> RawCompletions:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import WithRawResponse
+        from ._with_raw import RawCompletions
 
-        return WithRawResponse(self)
+        return RawCompletions(self)
+
+    @property
+    def with_streaming_response(self) -> StreamingCompletions:
+        """The same methods for a ``with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import StreamingCompletions
+
+        return StreamingCompletions(self)
 
     if TYPE_CHECKING:
 
@@ -152,6 +159,7 @@ class Completions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             max_reasks: int | None = None,
             timeout: Timeout | None = None,
@@ -192,6 +200,7 @@ class Completions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             timeout: Timeout | None = None,
             **request: Any,
@@ -260,11 +269,18 @@ class Embeddings:
         self._client = client
 
     @property
-    def with_raw_response(self) -> WithRawResponse:
+    def with_raw_response(self) -> RawEmbeddings:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import WithRawResponse
+        from ._with_raw import RawEmbeddings
 
-        return WithRawResponse(self)
+        return RawEmbeddings(self)
+
+    @property
+    def with_streaming_response(self) -> StreamingEmbeddings:
+        """The same methods for a ``with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import StreamingEmbeddings
+
+        return StreamingEmbeddings(self)
 
     if TYPE_CHECKING:
 
