@@ -113,7 +113,7 @@ done
 examples() {
     local program
     cmake -S "$tree/examples" -B examples && cmake --build examples || return 1
-    for program in chat stream loop fuse fuse_cpp budget_cpp batch_cpp; do answered "./examples/$program" || return 1; done
+    for program in {chat,loop,fuse,budget,batch,log}{,_cpp} stream; do answered "./examples/$program" || return 1; done
     cmake -S "$tree/examples" -B examples -DINTERFUSE_LINK=static && cmake --build examples --target loop || return 1
     ! needs examples/loop && answered ./examples/loop
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test of the C ABI and the C++ wrapper: one line each, and at the end "C: N passed, M failed" and the same for C++.
-# Compiles with every compiler and language version promised, compares the exported symbols with the header and with
-# symbols.txt, runs the programs as they are and under valgrind, and meets the archive as others will (dist.sh).
+# Compiles with every compiler and language version promised, compares the exported symbols and the header with symbols.txt
+# (abi.sh), runs the programs as they are, under valgrind and with sanitizers, and meets the archive as others will (dist.sh).
 # PROFILE=release tests the release library.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -69,10 +69,10 @@ for program in "${programs[@]}" examples; do
 done
 check C++ compile_wrapper $cxx -std=c++17 -g "${strict[@]}" "$here/wrapper.cpp" check.o -o wrapper "${link[@]}"
 check C link_header $cc -std=c99 "${strict[@]}" "$here/header.c" -o header "${link[@]}"
-for example in chat stream loop fuse; do
+for example in chat stream loop fuse budget batch log; do
     check C "compile_example_$example" $cc -std=c99 "${strict[@]}" "$root/ffi/examples/$example.c" -o $example "${link[@]}"
 done
-for example in fuse budget batch; do
+for example in chat loop fuse budget batch log; do
     check C++ "compile_example_$example" $cxx -std=c++17 "${strict[@]}" "$root/ffi/examples/$example.cpp" -o $example-cpp "${link[@]}"
 done
 check C loaded_library_fits_the_header ./header

@@ -23,7 +23,7 @@ pub enum LogLevel {
     Warn = 2,
     /// An attempt failed, whatever became of its call.
     Info = 3,
-    /// An attempt was answered.
+    /// An attempt was answered, or cancelled.
     Debug = 4,
 }
 
