@@ -17,7 +17,9 @@
  * interfuse_error_free. Out-parameters are NULL unless something was put there.
  *
  * Who frees: handles have their `_free`, text from an out-parameter goes to interfuse_string_free, text that a
- * function returns is never freed. Every `_free` takes NULL.
+ * function returns is never freed. Every `_free` takes NULL. A handle that is freed a second time, or used once it was
+ * freed, is refused (INTERFUSE_MISUSE; the log tells of a `_free`) as long as it is among the last 256 that were freed.
+ * Text is not watched: to free it twice is undefined, as with free().
  *
  * Do not unload the library. After fork(), clients work in the child; calls and streams of the parent do not.
  */
@@ -110,6 +112,26 @@
 #define INTERFUSE_ABI_VERSION 0
 
 /**
+ * Level of a line: something was lost, such as a record that could not be kept.
+ */
+#define INTERFUSE_LOG_ERROR 1
+
+/**
+ * Level of a line: something needs a look, such as a budget that only warns and is passed.
+ */
+#define INTERFUSE_LOG_WARN 2
+
+/**
+ * Level of a line: an attempt failed, whatever became of its call.
+ */
+#define INTERFUSE_LOG_INFO 3
+
+/**
+ * Level of a line: an attempt was answered or cancelled.
+ */
+#define INTERFUSE_LOG_DEBUG 4
+
+/**
  * A question in flight or answered. Any thread may use it; only interfuse_call_free needs it alone.
  */
 typedef struct interfuse_call interfuse_call;
@@ -130,6 +152,15 @@ typedef struct interfuse_error interfuse_error;
  * the network for long: the buffer is bounded.
  */
 typedef struct interfuse_stream interfuse_stream;
+
+/**
+ * A function of the host that gets a line of the log: its level (INTERFUSE_LOG_ERROR, ...), its text, which is the
+ * library's and gone afterwards, and its own `user_data`.
+ *
+ * It runs on whatever thread the line comes from, on several at once, and must not throw. A blocking function of this
+ * library answers INTERFUSE_MISUSE in it, and what it causes itself is not told.
+ */
+typedef void (*interfuse_log_callback)(int32_t level, const char *line, void *user_data);
 
 /**
  * A function of the host that gets its own `user_data`.
@@ -210,6 +241,22 @@ const char *interfuse_error_json(const interfuse_error *error);
  * Frees an error and the texts borrowed from it. NULL does nothing.
  */
 void interfuse_error_free(interfuse_error *error);
+
+/**
+ * Has `callback` get each line of the library's log up to `level` (INTERFUSE_LOG_WARN: errors and warnings), for all
+ * clients of the process, in place of the one before; NULL ends it. Without this, nothing is logged. A line is text like
+ * `an attempt failed provider=groq kind=rate_limited ...`, without a line break, and holds neither keys nor prompts nor
+ * answers. `drop_user_data` (may be NULL) runs exactly once, when the callback has run for the last time, and also when
+ * this function fails.
+ *
+ * Returns 0, INTERFUSE_INVALID_REQUEST for a level there is not, or INTERFUSE_MISUSE where Rust code linked into the same
+ * program takes the library's log already.
+ */
+int32_t interfuse_set_log(int32_t level,
+                          interfuse_log_callback callback,
+                          void *user_data,
+                          interfuse_callback drop_user_data,
+                          interfuse_error **err);
 
 /**
  * Makes a client. `config` is a TOML or JSON document, or NULL for the file that the variable INTERFUSE_CONFIG names,

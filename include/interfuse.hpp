@@ -120,6 +120,26 @@ inline void check_abi() {
     }
 }
 
+/// Has `log` get each line of the library's log up to `level` (INTERFUSE_LOG_ERROR, ...), in place of the one before:
+/// `log(std::int32_t level, std::string_view line)`, on any thread and on several at once. It does not block and does not
+/// throw (that would end the program); its destructor runs when it has run for the last time. See interfuse_set_log.
+template <class F> void set_log(std::int32_t level, F &&log) {
+    using Log = std::decay_t<F>;
+    auto boxed = std::make_unique<Log>(std::forward<F>(log));
+    interfuse_error *error = nullptr;
+    const std::int32_t status = interfuse_set_log(
+        level,
+        [](std::int32_t of, const char *line, void *data) noexcept { (*static_cast<Log *>(data))(of, std::string_view(line)); },
+        boxed.release(), [](void *data) noexcept { delete static_cast<Log *>(data); }, &error);
+    detail::check(status, error);
+}
+
+/// Ends what set_log began.
+inline void end_log() {
+    interfuse_error *error = nullptr;
+    detail::check(interfuse_set_log(INTERFUSE_LOG_ERROR, nullptr, nullptr, nullptr, &error), error);
+}
+
 /// The value at a JSON Pointer, such as get(response, "/choices/0/message/content"): the text of a JSON string, any other
 /// value as JSON.
 inline std::string get(const std::string &json, const std::string &pointer) {

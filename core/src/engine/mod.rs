@@ -156,6 +156,7 @@ impl Engine {
 
     /// Books an attempt. Whatever becomes of that, its call goes on; the next answer tells.
     fn book(&self, record: LedgerRecord) {
+        log(&record);
         if let Err(why) = self.0.ledger.record(record) {
             tracing::error!(target: "interfuse", error = %why, "an attempt could not be booked");
             *self.0.unbooked.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
@@ -398,6 +399,25 @@ impl<O: Operation> Call<'_, O> {
             None => attempt::make(self, trial).await.note(&mut self.way.log),
             Some(hedge) => hedge::race(self, trial, hedge).await,
         }
+    }
+}
+
+/// Tells the log how an attempt ended, in words that hold nothing of what was asked or answered.
+fn log(record: &LedgerRecord) {
+    let LedgerRecord { run_id, attempt, latency_ms, cost_nanos, .. } = record;
+    let (provider, model) = (record.provider.as_str(), record.model.as_str());
+    match record.error {
+        None => tracing::debug!(
+            target: "interfuse", provider, model, attempt, latency_ms, cost_nanos, cached = record.cached, %run_id,
+            "an attempt was answered"
+        ),
+        Some(ErrorKind::Cancelled) => tracing::debug!(
+            target: "interfuse", provider, model, attempt, latency_ms, cost_nanos, %run_id, "an attempt was cancelled"
+        ),
+        Some(kind) => tracing::info!(
+            target: "interfuse", provider, model, attempt, kind = kind.as_str(), latency_ms, cost_nanos, %run_id,
+            "an attempt failed"
+        ),
     }
 }
 
