@@ -71,10 +71,10 @@ kinds! {
     DeadlineExceeded "deadline_exceeded" -18 504 false "DeadlineExceededError" "APITimeoutError" "The caller's deadline for the whole call passed." "Allow more time, ask for a shorter answer, or choose a faster backend.";
     AllMembersFailed "all_members_failed" -19 502 false "AllMembersFailedError" "APIError" "No member of the pool gave a usable answer; each reason is listed." "Mend what `members` tells of each, or name other members.";
     Recursion "recursion" -20 400 false "RecursionRefusedError" "BadRequestError" "A pool member or judge is itself a fusion model." "Name plain models as members and judge.";
-    Storage "storage" -21 500 false "StorageError" "InterfuseError" "The ledger could not be read or written." "Make room on the disk, or correct path and rights of the ledger's file.";
-    Cancelled "cancelled" -22 499 false "CallCancelledError" "InterfuseError" "The caller cancelled the call." "Nothing, if it was meant; else make the call again.";
+    Storage "storage" -21 500 false "StorageError" "InterfuseError" "The ledger could not be read or written." "Make room on the disk, or correct path and rights of the file that the message names.";
+    Cancelled "cancelled" -22 499 false "CallCancelledError" "InterfuseError" "The caller cancelled the call." "Make the call again if that was not meant.";
     Misuse "misuse" -23 400 false "MisuseError" "InterfuseError" "A function was called in a state or with a handle that does not allow it." "Correct the calling code as the message says.";
-    Internal "internal" -24 500 false "InternalError" "InterfuseError" "A defect in interfuse; please report it." "Report it, with the message and the call that led to it.";
+    Internal "internal" -24 500 false "InternalError" "InterfuseError" "A defect in interfuse." "Tell the project the message and the call that led to it.";
 }
 
 impl ErrorKind {

@@ -60,7 +60,7 @@ pub fn from_pages(generated: &[(String, String)]) -> Result<Vec<(String, String)
     for (path, text) in
         generated.iter().filter(|(path, _)| path.starts_with("docs/providers/") && !path.ends_with("/index.md"))
     {
-        list += &format!("- [{}]({}): {}\n", title(text), path.trim_start_matches("docs/"), sentence(text));
+        list += &format!("- [{}]({}): {}\n", title(text), path.trim_start_matches("docs/"), paragraph(text));
     }
     let about = page("index.md").map(|text| sentence(&text))?;
     let llms = format!("<!-- {MARKER} -->\n# interfuse\n\n> {about}\n\n## Pages\n\n{list}");
@@ -70,13 +70,20 @@ pub fn from_pages(generated: &[(String, String)]) -> Result<Vec<(String, String)
     ])
 }
 
+/// What a page of a provider begins with, which is short.
+fn paragraph(page: &str) -> String {
+    let line = page.lines().find(|line| line.starts_with('`')).unwrap_or_default();
+    line.split(" [").next().unwrap_or_default().to_owned()
+}
+
 fn title(page: &str) -> &str {
     page.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default()
 }
 
 /// The first sentence of a page.
 fn sentence(page: &str) -> String {
-    let plain = |line: &&str| !line.is_empty() && !line.starts_with(['#', '<', '|', '=', '`', '-']);
+    let plain =
+        |line: &&str| !line.is_empty() && !line.starts_with(['#', '<', '|', '=', '-']) && !line.starts_with("```");
     let first: Vec<&str> = page.lines().skip_while(|line| !plain(line)).take_while(plain).collect();
     let text = first.join(" ");
     match text.split_once(". ") {

@@ -29,11 +29,16 @@ pub fn pages() -> Result<Vec<(String, String)>, String> {
 /// The model that a provider's page calls, as written in a request.
 pub fn example(provider: &Provider, models: &Models) -> String {
     let offers = offers(models, &provider.id);
-    let own = |(model, offer): &&(&Model, &Offer)| offer.status == OfferStatus::Active && model.vendor == provider.id;
-    let any = |(_, offer): &&(&Model, &Offer)| offer.status == OfferStatus::Active;
-    let name = match offers.iter().find(own).or_else(|| offers.iter().find(any)) {
-        Some((model, _)) => model.id.strip_prefix(&format!("{}/", provider.id)).unwrap_or(&model.id),
-        None => "a-model-of-yours",
+    let active = || offers.iter().filter(|(_, offer)| offer.status == OfferStatus::Active);
+    let own = |model: &Model| model.vendor == provider.id || provider.aliases.contains(&model.vendor);
+    let first = active()
+        .find(|(model, _)| own(model) && !model.open_weights)
+        .or_else(|| active().find(|(model, _)| own(model)))
+        .or_else(|| active().next());
+    let name = match (first, provider.kind) {
+        (Some((model, _)), _) => model.id.strip_prefix(&format!("{}/", provider.id)).unwrap_or(&model.id),
+        (None, ProviderKind::Local) => "a-model-of-yours",
+        (None, _) => "its-id-of-a-model",
     };
     format!("{}/{name}", provider.id)
 }
@@ -75,9 +80,10 @@ fn page(provider: &Provider, offers: &[(&Model, &Offer)], models: &Models) -> St
     let kind = match provider.kind {
         ProviderKind::Cloud => "It runs models",
         ProviderKind::Aggregator => "It passes requests on to others that run models",
-        ProviderKind::Local => "A server on a machine of yours",
+        ProviderKind::Local => "It is a server on a machine of yours",
     };
-    let mut out = format!("<!-- {MARKER} -->\n# {name}\n\n{kind}; its name in requests is `{id}`.");
+    let speaks = spoken(&provider.wire);
+    let mut out = format!("<!-- {MARKER} -->\n# {name}\n\n`{id}` in requests. {kind} and speaks {speaks}.");
     if let Some(docs) = &provider.docs {
         out += &format!(" [Its documentation]({docs}).");
     }
@@ -98,7 +104,7 @@ fn page(provider: &Provider, offers: &[(&Model, &Offer)], models: &Models) -> St
         };
         row(&format!("`{{{placeholder}}}`"), format!("{}, or `vars.{placeholder}`{set}", listed(variables, ", then ")));
     }
-    row("speaks", speaks(provider));
+    row("for some models", others_spoken(provider));
     row("embeddings", if provider.embeddings.is_empty() { "no".to_owned() } else { "yes".to_owned() });
     row("models", known(provider, offers));
     row("prices", prices(offers));
@@ -142,7 +148,7 @@ fn key(provider: &Provider) -> String {
     let variables = listed(&provider.key_vars, ", then ");
     let identity = match &provider.auth.identity {
         Some(Identity::Aws { .. }) => "or requests signed with keys of an AWS account",
-        Some(Identity::Google { .. }) => "application default credentials of Google Cloud",
+        Some(Identity::Google { .. }) => "or application default credentials of Google Cloud",
         Some(Identity::Entra { .. }) => "or Microsoft Entra ID",
         None => "",
     };
@@ -163,19 +169,16 @@ fn address(provider: &Provider) -> String {
     }
 }
 
-fn speaks(provider: &Provider) -> String {
-    let mut spoken = vec![spoken(&provider.wire)];
-    for api in &provider.api {
-        let other = self::spoken(&api.wire);
-        if !spoken.contains(&other) {
-            spoken.push(other);
+/// Protocols beside the main one.
+fn others_spoken(provider: &Provider) -> String {
+    let mut others: Vec<String> = Vec::new();
+    for api in provider.api.iter().filter(|api| api.wire != provider.wire) {
+        let name = spoken(&api.wire);
+        if !others.contains(&name) {
+            others.push(name);
         }
     }
-    match spoken.split_first() {
-        Some((main, [])) => main.clone(),
-        Some((main, others)) => format!("{main}; for some models {}", others.join(", ")),
-        None => String::new(),
-    }
+    others.join(", ")
 }
 
 /// A wire's name for people.
