@@ -91,16 +91,16 @@
 /** A pool member or judge is itself a fusion model. Name plain models as members and judge. */
 #define INTERFUSE_RECURSION (-20)
 
-/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the ledger's file. */
+/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names. */
 #define INTERFUSE_STORAGE (-21)
 
-/** The caller cancelled the call. Nothing, if it was meant; else make the call again. */
+/** The caller cancelled the call. Make the call again if that was not meant. */
 #define INTERFUSE_CANCELLED (-22)
 
 /** A function was called in a state or with a handle that does not allow it. Correct the calling code as the message says. */
 #define INTERFUSE_MISUSE (-23)
 
-/** A defect in interfuse; please report it. Report it, with the message and the call that led to it. */
+/** A defect in interfuse. Tell the project the message and the call that led to it. */
 #define INTERFUSE_INTERNAL (-24)
 
 

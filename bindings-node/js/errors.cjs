@@ -21,17 +21,17 @@ class BudgetExceededError extends InterfuseError {
   }
 }
 
-/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the ledger's file. */
+/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names. */
 class StorageError extends InterfuseError {
   get remedy() {
-    return "Make room on the disk, or correct path and rights of the ledger's file."
+    return "Make room on the disk, or correct path and rights of the file that the message names."
   }
 }
 
-/** The caller cancelled the call. Nothing, if it was meant; else make the call again. */
+/** The caller cancelled the call. Make the call again if that was not meant. */
 class CallCancelledError extends InterfuseError {
   get remedy() {
-    return "Nothing, if it was meant; else make the call again."
+    return "Make the call again if that was not meant."
   }
 }
 
@@ -42,10 +42,10 @@ class MisuseError extends InterfuseError {
   }
 }
 
-/** A defect in interfuse; please report it. Report it, with the message and the call that led to it. */
+/** A defect in interfuse. Tell the project the message and the call that led to it. */
 class InternalError extends InterfuseError {
   get remedy() {
-    return "Report it, with the message and the call that led to it."
+    return "Tell the project the message and the call that led to it."
   }
 }
 

@@ -15,12 +15,12 @@ export class BudgetExceededError extends InterfuseError {
   readonly kind: 'budget_exceeded'
 }
 
-/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the ledger's file. */
+/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names. */
 export class StorageError extends InterfuseError {
   readonly kind: 'storage'
 }
 
-/** The caller cancelled the call. Nothing, if it was meant; else make the call again. */
+/** The caller cancelled the call. Make the call again if that was not meant. */
 export class CallCancelledError extends InterfuseError {
   readonly kind: 'cancelled'
 }
@@ -30,7 +30,7 @@ export class MisuseError extends InterfuseError {
   readonly kind: 'misuse'
 }
 
-/** A defect in interfuse; please report it. Report it, with the message and the call that led to it. */
+/** A defect in interfuse. Tell the project the message and the call that led to it. */
 export class InternalError extends InterfuseError {
   readonly kind: 'internal'
 }

@@ -25,17 +25,17 @@ class BudgetExceededError(InterfuseError):
 
 
 class StorageError(InterfuseError):
-    """The ledger could not be read or written. Make room on the disk, or correct path and rights of the ledger's file."""
+    """The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names."""
 
     kind = "storage"
-    remedy = "Make room on the disk, or correct path and rights of the ledger's file."
+    remedy = "Make room on the disk, or correct path and rights of the file that the message names."
 
 
 class CallCancelledError(InterfuseError):
-    """The caller cancelled the call. Nothing, if it was meant; else make the call again."""
+    """The caller cancelled the call. Make the call again if that was not meant."""
 
     kind = "cancelled"
-    remedy = "Nothing, if it was meant; else make the call again."
+    remedy = "Make the call again if that was not meant."
 
 
 class MisuseError(InterfuseError):
@@ -46,10 +46,10 @@ class MisuseError(InterfuseError):
 
 
 class InternalError(InterfuseError):
-    """A defect in interfuse; please report it. Report it, with the message and the call that led to it."""
+    """A defect in interfuse. Tell the project the message and the call that led to it."""
 
     kind = "internal"
-    remedy = "Report it, with the message and the call that led to it."
+    remedy = "Tell the project the message and the call that led to it."
 
 
 class APIStatusError(APIError):

@@ -36,7 +36,12 @@ pub fn example(provider: &Provider, models: &Models) -> String {
         .or_else(|| active().find(|(model, _)| own(model)))
         .or_else(|| active().next());
     let name = match (first, provider.kind) {
-        (Some((model, _)), _) => model.id.strip_prefix(&format!("{}/", provider.id)).unwrap_or(&model.id),
+        (Some((model, _)), _) => match model.id.split_once('/') {
+            Some((vendor, name)) if vendor == provider.id || provider.aliases.iter().any(|alias| alias == vendor) => {
+                name
+            }
+            _ => &model.id,
+        },
         (None, ProviderKind::Local) => "a-model-of-yours",
         (None, _) => "its-id-of-a-model",
     };
