@@ -33,76 +33,76 @@
 /** Nothing came in time; ask again. */
 #define INTERFUSE_NOT_READY 2
 
-/** The request is malformed or the vendor refused a parameter. */
+/** The request is malformed or the vendor refused a parameter. Correct what the message and `param` name; the vendor's own words are in `body`. */
 #define INTERFUSE_INVALID_REQUEST (-1)
 
-/** The configuration is wrong; the message names the JSON path. */
+/** The configuration is wrong; the message names the JSON path. Correct the configuration at the path in `param`. */
 #define INTERFUSE_INVALID_CONFIG (-2)
 
-/** The key is missing or the vendor refused it. */
+/** The key is missing or the vendor refused it. Set the variable that the message names, or the provider's `api_key`; `interfuse doctor` says which keys were found. */
 #define INTERFUSE_AUTHENTICATION (-3)
 
-/** The key is valid but may not do this. */
+/** The key is valid but may not do this. Give the key that right at the vendor, or use another key, model or region. */
 #define INTERFUSE_PERMISSION (-4)
 
-/** The model, provider or endpoint does not exist. */
+/** The model, provider or endpoint does not exist. Correct the name; the message tells the nearest ones. A server that is not listed needs `base_url` under `providers`. */
 #define INTERFUSE_NOT_FOUND (-5)
 
-/** The prompt does not fit the model's context window. */
+/** The prompt does not fit the model's context window. Shorten the prompt, or name a model with a larger window in `fallbacks.context_length`. */
 #define INTERFUSE_CONTEXT_LENGTH (-6)
 
-/** The vendor's content policy refused the prompt or the answer. */
+/** The vendor's content policy refused the prompt or the answer. Change the prompt, or name another model in `fallbacks.content_filtered`. */
 #define INTERFUSE_CONTENT_FILTERED (-7)
 
-/** The target cannot honour a field that changes the answer. */
+/** The target cannot honour a field that changes the answer. Leave out what `param` names, or choose a backend that honours it. */
 #define INTERFUSE_UNSUPPORTED (-8)
 
-/** Too many requests or tokens; retry after the stated time. */
+/** Too many requests or tokens; retry after the stated time. Wait for `retry_after`, give further keys or backends, or set `limits`, so that calls wait by themselves. */
 #define INTERFUSE_RATE_LIMITED (-9)
 
-/** The vendor account has no credit or quota left. */
+/** The vendor account has no credit or quota left. Pay the vendor or raise the limit there, or name another backend. */
 #define INTERFUSE_INSUFFICIENT_CREDITS (-10)
 
-/** The vendor is overloaded or temporarily unavailable. */
+/** The vendor is overloaded or temporarily unavailable. Try again later, or name further backends or `models`. */
 #define INTERFUSE_OVERLOADED (-11)
 
-/** The vendor failed. */
+/** The vendor failed. Try again, or name further backends or `models`. */
 #define INTERFUSE_SERVER_ERROR (-12)
 
-/** A timeout fired; the message says which one, its value and what had arrived. */
+/** A timeout fired; the message says which one, its value and what had arrived. Raise the timeout that fired, stream the answer, or name further backends. */
 #define INTERFUSE_TIMEOUT (-13)
 
-/** The connection could not be made or broke before an answer. */
+/** The connection could not be made or broke before an answer. Check network, proxy and `base_url`, or name further backends. */
 #define INTERFUSE_CONNECTION (-14)
 
-/** The answer stopped half-way; the error carries the partial text. */
+/** The answer stopped half-way; the error carries the partial text. Take what is in `partial`, ask again, or set `on_interrupt` to `restart` or `continue`. */
 #define INTERFUSE_INTERRUPTED (-15)
 
-/** The vendor's answer is not what its protocol promises. */
+/** The vendor's answer is not what its protocol promises. Try again; if it stays, check that `base_url` leads to an API of this kind, or say with `like` how it differs. */
 #define INTERFUSE_DECODE (-16)
 
-/** The call would cost more than a budget allows. */
+/** The call would cost more than a budget allows. Raise the limit, set `max_tokens`, or choose a cheaper model; `details.budgets` tells limit, spent, held and estimate. */
 #define INTERFUSE_BUDGET_EXCEEDED (-17)
 
-/** The caller's deadline for the whole call passed. */
+/** The caller's deadline for the whole call passed. Allow more time, ask for a shorter answer, or choose a faster backend. */
 #define INTERFUSE_DEADLINE_EXCEEDED (-18)
 
-/** No member of the pool gave a usable answer; each reason is listed. */
+/** No member of the pool gave a usable answer; each reason is listed. Mend what `members` tells of each, or name other members. */
 #define INTERFUSE_ALL_MEMBERS_FAILED (-19)
 
-/** A pool member or judge is itself a fusion model. */
+/** A pool member or judge is itself a fusion model. Name plain models as members and judge. */
 #define INTERFUSE_RECURSION (-20)
 
-/** The ledger could not be read or written. */
+/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names. */
 #define INTERFUSE_STORAGE (-21)
 
-/** The caller cancelled the call. */
+/** The caller cancelled the call. Make the call again if that was not meant. */
 #define INTERFUSE_CANCELLED (-22)
 
-/** A function was called in a state or with a handle that does not allow it. */
+/** A function was called in a state or with a handle that does not allow it. Correct the calling code as the message says. */
 #define INTERFUSE_MISUSE (-23)
 
-/** A defect in interfuse; please report it. */
+/** A defect in interfuse. Tell the project the message and the call that led to it. */
 #define INTERFUSE_INTERNAL (-24)
 
 

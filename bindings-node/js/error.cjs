@@ -22,6 +22,11 @@ class InterfuseError extends Error {
     Object.defineProperty(this, 'name', { value: name, writable: true, configurable: true, enumerable: false })
   }
 
+  /** What to do about such a failure; each kind's class has its own. */
+  get remedy() {
+    return ''
+  }
+
   /** The fields as plain data. */
   toJSON() {
     return { message: this.message, ...this }

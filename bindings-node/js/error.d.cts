@@ -6,6 +6,8 @@ export class InterfuseError extends Error {
   constructor(body: ErrorBody, options?: { cause?: unknown })
   /** What went wrong, in one word; the same in every language. */
   readonly kind: ErrorKind
+  /** What to do about such a failure. */
+  readonly remedy: string
   /** Whether the same call may succeed if made again. */
   readonly retryable: boolean
   /** Provider id, when one was involved. */

@@ -7,80 +7,176 @@ const { InterfuseError } = require('./error.cjs')
 /** A call failed at a provider or on the way to it. */
 class APIError extends InterfuseError {}
 
-/** The configuration is wrong; the message names the JSON path. */
-class ConfigError extends InterfuseError {}
+/** The configuration is wrong; the message names the JSON path. Correct the configuration at the path in `param`. */
+class ConfigError extends InterfuseError {
+  get remedy() {
+    return "Correct the configuration at the path in `param`."
+  }
+}
 
-/** The call would cost more than a budget allows. */
-class BudgetExceededError extends InterfuseError {}
+/** The call would cost more than a budget allows. Raise the limit, set `max_tokens`, or choose a cheaper model; `details.budgets` tells limit, spent, held and estimate. */
+class BudgetExceededError extends InterfuseError {
+  get remedy() {
+    return "Raise the limit, set `max_tokens`, or choose a cheaper model; `details.budgets` tells limit, spent, held and estimate."
+  }
+}
 
-/** The ledger could not be read or written. */
-class StorageError extends InterfuseError {}
+/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names. */
+class StorageError extends InterfuseError {
+  get remedy() {
+    return "Make room on the disk, or correct path and rights of the file that the message names."
+  }
+}
 
-/** The caller cancelled the call. */
-class CallCancelledError extends InterfuseError {}
+/** The caller cancelled the call. Make the call again if that was not meant. */
+class CallCancelledError extends InterfuseError {
+  get remedy() {
+    return "Make the call again if that was not meant."
+  }
+}
 
-/** A function was called in a state or with a handle that does not allow it. */
-class MisuseError extends InterfuseError {}
+/** A function was called in a state or with a handle that does not allow it. Correct the calling code as the message says. */
+class MisuseError extends InterfuseError {
+  get remedy() {
+    return "Correct the calling code as the message says."
+  }
+}
 
-/** A defect in interfuse; please report it. */
-class InternalError extends InterfuseError {}
+/** A defect in interfuse. Tell the project the message and the call that led to it. */
+class InternalError extends InterfuseError {
+  get remedy() {
+    return "Tell the project the message and the call that led to it."
+  }
+}
 
 /** A provider answered with an error. */
 class APIStatusError extends APIError {}
 
-/** The connection could not be made or broke before an answer. */
-class APIConnectionError extends APIError {}
+/** The connection could not be made or broke before an answer. Check network, proxy and `base_url`, or name further backends. */
+class APIConnectionError extends APIError {
+  get remedy() {
+    return "Check network, proxy and `base_url`, or name further backends."
+  }
+}
 
-/** The vendor's answer is not what its protocol promises. */
-class APIResponseValidationError extends APIError {}
+/** The vendor's answer is not what its protocol promises. Try again; if it stays, check that `base_url` leads to an API of this kind, or say with `like` how it differs. */
+class APIResponseValidationError extends APIError {
+  get remedy() {
+    return "Try again; if it stays, check that `base_url` leads to an API of this kind, or say with `like` how it differs."
+  }
+}
 
-/** No member of the pool gave a usable answer; each reason is listed. */
-class AllMembersFailedError extends APIError {}
+/** No member of the pool gave a usable answer; each reason is listed. Mend what `members` tells of each, or name other members. */
+class AllMembersFailedError extends APIError {
+  get remedy() {
+    return "Mend what `members` tells of each, or name other members."
+  }
+}
 
-/** The request is malformed or the vendor refused a parameter. */
-class BadRequestError extends APIStatusError {}
+/** The request is malformed or the vendor refused a parameter. Correct what the message and `param` name; the vendor's own words are in `body`. */
+class BadRequestError extends APIStatusError {
+  get remedy() {
+    return "Correct what the message and `param` name; the vendor's own words are in `body`."
+  }
+}
 
-/** The key is missing or the vendor refused it. */
-class AuthenticationError extends APIStatusError {}
+/** The key is missing or the vendor refused it. Set the variable that the message names, or the provider's `api_key`; `interfuse doctor` says which keys were found. */
+class AuthenticationError extends APIStatusError {
+  get remedy() {
+    return "Set the variable that the message names, or the provider's `api_key`; `interfuse doctor` says which keys were found."
+  }
+}
 
-/** The key is valid but may not do this. */
-class PermissionDeniedError extends APIStatusError {}
+/** The key is valid but may not do this. Give the key that right at the vendor, or use another key, model or region. */
+class PermissionDeniedError extends APIStatusError {
+  get remedy() {
+    return "Give the key that right at the vendor, or use another key, model or region."
+  }
+}
 
-/** The model, provider or endpoint does not exist. */
-class NotFoundError extends APIStatusError {}
+/** The model, provider or endpoint does not exist. Correct the name; the message tells the nearest ones. A server that is not listed needs `base_url` under `providers`. */
+class NotFoundError extends APIStatusError {
+  get remedy() {
+    return "Correct the name; the message tells the nearest ones. A server that is not listed needs `base_url` under `providers`."
+  }
+}
 
-/** Too many requests or tokens; retry after the stated time. */
-class RateLimitError extends APIStatusError {}
+/** Too many requests or tokens; retry after the stated time. Wait for `retry_after`, give further keys or backends, or set `limits`, so that calls wait by themselves. */
+class RateLimitError extends APIStatusError {
+  get remedy() {
+    return "Wait for `retry_after`, give further keys or backends, or set `limits`, so that calls wait by themselves."
+  }
+}
 
-/** The vendor account has no credit or quota left. */
-class InsufficientCreditsError extends APIStatusError {}
+/** The vendor account has no credit or quota left. Pay the vendor or raise the limit there, or name another backend. */
+class InsufficientCreditsError extends APIStatusError {
+  get remedy() {
+    return "Pay the vendor or raise the limit there, or name another backend."
+  }
+}
 
-/** The vendor failed. */
-class InternalServerError extends APIStatusError {}
+/** The vendor failed. Try again, or name further backends or `models`. */
+class InternalServerError extends APIStatusError {
+  get remedy() {
+    return "Try again, or name further backends or `models`."
+  }
+}
 
-/** A timeout fired; the message says which one, its value and what had arrived. */
-class APITimeoutError extends APIConnectionError {}
+/** A timeout fired; the message says which one, its value and what had arrived. Raise the timeout that fired, stream the answer, or name further backends. */
+class APITimeoutError extends APIConnectionError {
+  get remedy() {
+    return "Raise the timeout that fired, stream the answer, or name further backends."
+  }
+}
 
-/** The answer stopped half-way; the error carries the partial text. */
-class StreamInterruptedError extends APIConnectionError {}
+/** The answer stopped half-way; the error carries the partial text. Take what is in `partial`, ask again, or set `on_interrupt` to `restart` or `continue`. */
+class StreamInterruptedError extends APIConnectionError {
+  get remedy() {
+    return "Take what is in `partial`, ask again, or set `on_interrupt` to `restart` or `continue`."
+  }
+}
 
-/** The prompt does not fit the model's context window. */
-class ContextLengthError extends BadRequestError {}
+/** The prompt does not fit the model's context window. Shorten the prompt, or name a model with a larger window in `fallbacks.context_length`. */
+class ContextLengthError extends BadRequestError {
+  get remedy() {
+    return "Shorten the prompt, or name a model with a larger window in `fallbacks.context_length`."
+  }
+}
 
-/** The vendor's content policy refused the prompt or the answer. */
-class ContentFilterError extends BadRequestError {}
+/** The vendor's content policy refused the prompt or the answer. Change the prompt, or name another model in `fallbacks.content_filtered`. */
+class ContentFilterError extends BadRequestError {
+  get remedy() {
+    return "Change the prompt, or name another model in `fallbacks.content_filtered`."
+  }
+}
 
-/** The target cannot honour a field that changes the answer. */
-class UnsupportedError extends BadRequestError {}
+/** The target cannot honour a field that changes the answer. Leave out what `param` names, or choose a backend that honours it. */
+class UnsupportedError extends BadRequestError {
+  get remedy() {
+    return "Leave out what `param` names, or choose a backend that honours it."
+  }
+}
 
-/** The vendor is overloaded or temporarily unavailable. */
-class OverloadedError extends InternalServerError {}
+/** The vendor is overloaded or temporarily unavailable. Try again later, or name further backends or `models`. */
+class OverloadedError extends InternalServerError {
+  get remedy() {
+    return "Try again later, or name further backends or `models`."
+  }
+}
 
-/** The caller's deadline for the whole call passed. */
-class DeadlineExceededError extends APITimeoutError {}
+/** The caller's deadline for the whole call passed. Allow more time, ask for a shorter answer, or choose a faster backend. */
+class DeadlineExceededError extends APITimeoutError {
+  get remedy() {
+    return "Allow more time, ask for a shorter answer, or choose a faster backend."
+  }
+}
 
-/** A pool member or judge is itself a fusion model. */
-class RecursionRefusedError extends BadRequestError {}
+/** A pool member or judge is itself a fusion model. Name plain models as members and judge. */
+class RecursionRefusedError extends BadRequestError {
+  get remedy() {
+    return "Name plain models as members and judge."
+  }
+}
 
 const BY_KIND = {
   invalid_request: BadRequestError,

@@ -5,32 +5,32 @@ export { InterfuseError }
 /** A call failed at a provider or on the way to it. */
 export class APIError extends InterfuseError {}
 
-/** The configuration is wrong; the message names the JSON path. */
+/** The configuration is wrong; the message names the JSON path. Correct the configuration at the path in `param`. */
 export class ConfigError extends InterfuseError {
   readonly kind: 'invalid_config'
 }
 
-/** The call would cost more than a budget allows. */
+/** The call would cost more than a budget allows. Raise the limit, set `max_tokens`, or choose a cheaper model; `details.budgets` tells limit, spent, held and estimate. */
 export class BudgetExceededError extends InterfuseError {
   readonly kind: 'budget_exceeded'
 }
 
-/** The ledger could not be read or written. */
+/** The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names. */
 export class StorageError extends InterfuseError {
   readonly kind: 'storage'
 }
 
-/** The caller cancelled the call. */
+/** The caller cancelled the call. Make the call again if that was not meant. */
 export class CallCancelledError extends InterfuseError {
   readonly kind: 'cancelled'
 }
 
-/** A function was called in a state or with a handle that does not allow it. */
+/** A function was called in a state or with a handle that does not allow it. Correct the calling code as the message says. */
 export class MisuseError extends InterfuseError {
   readonly kind: 'misuse'
 }
 
-/** A defect in interfuse; please report it. */
+/** A defect in interfuse. Tell the project the message and the call that led to it. */
 export class InternalError extends InterfuseError {
   readonly kind: 'internal'
 }
@@ -38,84 +38,84 @@ export class InternalError extends InterfuseError {
 /** A provider answered with an error. */
 export class APIStatusError extends APIError {}
 
-/** The connection could not be made or broke before an answer. */
+/** The connection could not be made or broke before an answer. Check network, proxy and `base_url`, or name further backends. */
 export class APIConnectionError extends APIError {}
 
-/** The vendor's answer is not what its protocol promises. */
+/** The vendor's answer is not what its protocol promises. Try again; if it stays, check that `base_url` leads to an API of this kind, or say with `like` how it differs. */
 export class APIResponseValidationError extends APIError {
   readonly kind: 'decode'
 }
 
-/** No member of the pool gave a usable answer; each reason is listed. */
+/** No member of the pool gave a usable answer; each reason is listed. Mend what `members` tells of each, or name other members. */
 export class AllMembersFailedError extends APIError {
   readonly kind: 'all_members_failed'
 }
 
-/** The request is malformed or the vendor refused a parameter. */
+/** The request is malformed or the vendor refused a parameter. Correct what the message and `param` name; the vendor's own words are in `body`. */
 export class BadRequestError extends APIStatusError {}
 
-/** The key is missing or the vendor refused it. */
+/** The key is missing or the vendor refused it. Set the variable that the message names, or the provider's `api_key`; `interfuse doctor` says which keys were found. */
 export class AuthenticationError extends APIStatusError {
   readonly kind: 'authentication'
 }
 
-/** The key is valid but may not do this. */
+/** The key is valid but may not do this. Give the key that right at the vendor, or use another key, model or region. */
 export class PermissionDeniedError extends APIStatusError {
   readonly kind: 'permission'
 }
 
-/** The model, provider or endpoint does not exist. */
+/** The model, provider or endpoint does not exist. Correct the name; the message tells the nearest ones. A server that is not listed needs `base_url` under `providers`. */
 export class NotFoundError extends APIStatusError {
   readonly kind: 'not_found'
 }
 
-/** Too many requests or tokens; retry after the stated time. */
+/** Too many requests or tokens; retry after the stated time. Wait for `retry_after`, give further keys or backends, or set `limits`, so that calls wait by themselves. */
 export class RateLimitError extends APIStatusError {
   readonly kind: 'rate_limited'
 }
 
-/** The vendor account has no credit or quota left. */
+/** The vendor account has no credit or quota left. Pay the vendor or raise the limit there, or name another backend. */
 export class InsufficientCreditsError extends APIStatusError {
   readonly kind: 'insufficient_credits'
 }
 
-/** The vendor failed. */
+/** The vendor failed. Try again, or name further backends or `models`. */
 export class InternalServerError extends APIStatusError {}
 
-/** A timeout fired; the message says which one, its value and what had arrived. */
+/** A timeout fired; the message says which one, its value and what had arrived. Raise the timeout that fired, stream the answer, or name further backends. */
 export class APITimeoutError extends APIConnectionError {}
 
-/** The answer stopped half-way; the error carries the partial text. */
+/** The answer stopped half-way; the error carries the partial text. Take what is in `partial`, ask again, or set `on_interrupt` to `restart` or `continue`. */
 export class StreamInterruptedError extends APIConnectionError {
   readonly kind: 'interrupted'
 }
 
-/** The prompt does not fit the model's context window. */
+/** The prompt does not fit the model's context window. Shorten the prompt, or name a model with a larger window in `fallbacks.context_length`. */
 export class ContextLengthError extends BadRequestError {
   readonly kind: 'context_length'
 }
 
-/** The vendor's content policy refused the prompt or the answer. */
+/** The vendor's content policy refused the prompt or the answer. Change the prompt, or name another model in `fallbacks.content_filtered`. */
 export class ContentFilterError extends BadRequestError {
   readonly kind: 'content_filtered'
 }
 
-/** The target cannot honour a field that changes the answer. */
+/** The target cannot honour a field that changes the answer. Leave out what `param` names, or choose a backend that honours it. */
 export class UnsupportedError extends BadRequestError {
   readonly kind: 'unsupported'
 }
 
-/** The vendor is overloaded or temporarily unavailable. */
+/** The vendor is overloaded or temporarily unavailable. Try again later, or name further backends or `models`. */
 export class OverloadedError extends InternalServerError {
   readonly kind: 'overloaded'
 }
 
-/** The caller's deadline for the whole call passed. */
+/** The caller's deadline for the whole call passed. Allow more time, ask for a shorter answer, or choose a faster backend. */
 export class DeadlineExceededError extends APITimeoutError {
   readonly kind: 'deadline_exceeded'
 }
 
-/** A pool member or judge is itself a fusion model. */
+/** A pool member or judge is itself a fusion model. Name plain models as members and judge. */
 export class RecursionRefusedError extends BadRequestError {
   readonly kind: 'recursion'
 }

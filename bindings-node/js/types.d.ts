@@ -1684,7 +1684,7 @@ export type ErrorKind =
   | 'cancelled'
   /** A function was called in a state or with a handle that does not allow it. */
   | 'misuse'
-  /** A defect in interfuse; please report it. */
+  /** A defect in interfuse. */
   | 'internal'
 
 /** How far a request had got when its attempt ended; decides what may be tried again. */

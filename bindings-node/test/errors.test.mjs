@@ -23,6 +23,8 @@ test('a vendor error has its class and everything the vendor said', async (t) =>
   const error = await rejection(client.chat.completions.create({ model: 'up/m', messages }))
   for (const Class of [RateLimitError, APIStatusError, APIError, InterfuseError, Error]) assert.ok(error instanceof Class)
   assert.equal(error.name, 'RateLimitError')
+  assert.match(error.remedy, /^Wait for `retry_after`.*\.$/)
+  assert.equal(Object.hasOwn(error, 'remedy'), false, 'what the vendor said is data; what to do is the class')
   assert.equal(error.kind, 'rate_limited')
   assert.equal(error.status, 429)
   assert.equal(error.code, 'too_fast')

@@ -23,6 +23,7 @@ def test_every_kind_has_a_class_that_pickles(kind: str) -> None:
         assert (e.message, e.provider, e.model, e.status_code, e.retry_after) == ("what happened", "up", "m", 400, 1.5)
         assert e.retryable and e.attempts == [] and e.members == [] and e.partial is None and e.body is None
         assert str(e) == "what happened (provider up, model m)"
+        assert e.remedy.endswith(".") and "remedy" in vars(cls), "each kind says itself what to do"
 
 
 def test_built_in_bases() -> None:

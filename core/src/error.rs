@@ -27,12 +27,14 @@ pub struct KindInfo {
     pub class: &'static str,
     /// Parent class.
     pub parent: &'static str,
-    /// One sentence for generated documentation.
+    /// What happened, in one sentence.
     pub doc: &'static str,
+    /// What to do about it, in one sentence.
+    pub remedy: &'static str,
 }
 
 macro_rules! kinds {
-    ($($variant:ident $name:literal $number:literal $status:literal $retry:literal $class:literal $parent:literal $doc:literal;)*) => {
+    ($($variant:ident $name:literal $number:literal $status:literal $retry:literal $class:literal $parent:literal $doc:literal $remedy:literal;)*) => {
         /// What went wrong, in one word. The numbers, HTTP statuses and class names are in [`KINDS`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -43,36 +45,36 @@ macro_rules! kinds {
         /// Every kind, one row each; code generation and the C status numbers read this table.
         pub const KINDS: &[KindInfo] = &[$(KindInfo {
             kind: ErrorKind::$variant, name: $name, number: $number, status: $status,
-            retryable: $retry, class: $class, parent: $parent, doc: $doc,
+            retryable: $retry, class: $class, parent: $parent, doc: $doc, remedy: $remedy,
         },)*];
     };
 }
 
 kinds! {
-    InvalidRequest "invalid_request" -1 400 false "BadRequestError" "APIStatusError" "The request is malformed or the vendor refused a parameter.";
-    InvalidConfig "invalid_config" -2 400 false "ConfigError" "InterfuseError" "The configuration is wrong; the message names the JSON path.";
-    Authentication "authentication" -3 401 false "AuthenticationError" "APIStatusError" "The key is missing or the vendor refused it.";
-    Permission "permission" -4 403 false "PermissionDeniedError" "APIStatusError" "The key is valid but may not do this.";
-    NotFound "not_found" -5 404 false "NotFoundError" "APIStatusError" "The model, provider or endpoint does not exist.";
-    ContextLength "context_length" -6 400 false "ContextLengthError" "BadRequestError" "The prompt does not fit the model's context window.";
-    ContentFiltered "content_filtered" -7 400 false "ContentFilterError" "BadRequestError" "The vendor's content policy refused the prompt or the answer.";
-    Unsupported "unsupported" -8 400 false "UnsupportedError" "BadRequestError" "The target cannot honour a field that changes the answer.";
-    RateLimited "rate_limited" -9 429 true "RateLimitError" "APIStatusError" "Too many requests or tokens; retry after the stated time.";
-    InsufficientCredits "insufficient_credits" -10 402 false "InsufficientCreditsError" "APIStatusError" "The vendor account has no credit or quota left.";
-    Overloaded "overloaded" -11 503 true "OverloadedError" "InternalServerError" "The vendor is overloaded or temporarily unavailable.";
-    ServerError "server_error" -12 500 true "InternalServerError" "APIStatusError" "The vendor failed.";
-    Timeout "timeout" -13 504 true "APITimeoutError" "APIConnectionError" "A timeout fired; the message says which one, its value and what had arrived.";
-    Connection "connection" -14 502 true "APIConnectionError" "APIError" "The connection could not be made or broke before an answer.";
-    Interrupted "interrupted" -15 502 false "StreamInterruptedError" "APIConnectionError" "The answer stopped half-way; the error carries the partial text.";
-    Decode "decode" -16 502 true "APIResponseValidationError" "APIError" "The vendor's answer is not what its protocol promises.";
-    BudgetExceeded "budget_exceeded" -17 402 false "BudgetExceededError" "InterfuseError" "The call would cost more than a budget allows.";
-    DeadlineExceeded "deadline_exceeded" -18 504 false "DeadlineExceededError" "APITimeoutError" "The caller's deadline for the whole call passed.";
-    AllMembersFailed "all_members_failed" -19 502 false "AllMembersFailedError" "APIError" "No member of the pool gave a usable answer; each reason is listed.";
-    Recursion "recursion" -20 400 false "RecursionRefusedError" "BadRequestError" "A pool member or judge is itself a fusion model.";
-    Storage "storage" -21 500 false "StorageError" "InterfuseError" "The ledger could not be read or written.";
-    Cancelled "cancelled" -22 499 false "CallCancelledError" "InterfuseError" "The caller cancelled the call.";
-    Misuse "misuse" -23 400 false "MisuseError" "InterfuseError" "A function was called in a state or with a handle that does not allow it.";
-    Internal "internal" -24 500 false "InternalError" "InterfuseError" "A defect in interfuse; please report it.";
+    InvalidRequest "invalid_request" -1 400 false "BadRequestError" "APIStatusError" "The request is malformed or the vendor refused a parameter." "Correct what the message and `param` name; the vendor's own words are in `body`.";
+    InvalidConfig "invalid_config" -2 400 false "ConfigError" "InterfuseError" "The configuration is wrong; the message names the JSON path." "Correct the configuration at the path in `param`.";
+    Authentication "authentication" -3 401 false "AuthenticationError" "APIStatusError" "The key is missing or the vendor refused it." "Set the variable that the message names, or the provider's `api_key`; `interfuse doctor` says which keys were found.";
+    Permission "permission" -4 403 false "PermissionDeniedError" "APIStatusError" "The key is valid but may not do this." "Give the key that right at the vendor, or use another key, model or region.";
+    NotFound "not_found" -5 404 false "NotFoundError" "APIStatusError" "The model, provider or endpoint does not exist." "Correct the name; the message tells the nearest ones. A server that is not listed needs `base_url` under `providers`.";
+    ContextLength "context_length" -6 400 false "ContextLengthError" "BadRequestError" "The prompt does not fit the model's context window." "Shorten the prompt, or name a model with a larger window in `fallbacks.context_length`.";
+    ContentFiltered "content_filtered" -7 400 false "ContentFilterError" "BadRequestError" "The vendor's content policy refused the prompt or the answer." "Change the prompt, or name another model in `fallbacks.content_filtered`.";
+    Unsupported "unsupported" -8 400 false "UnsupportedError" "BadRequestError" "The target cannot honour a field that changes the answer." "Leave out what `param` names, or choose a backend that honours it.";
+    RateLimited "rate_limited" -9 429 true "RateLimitError" "APIStatusError" "Too many requests or tokens; retry after the stated time." "Wait for `retry_after`, give further keys or backends, or set `limits`, so that calls wait by themselves.";
+    InsufficientCredits "insufficient_credits" -10 402 false "InsufficientCreditsError" "APIStatusError" "The vendor account has no credit or quota left." "Pay the vendor or raise the limit there, or name another backend.";
+    Overloaded "overloaded" -11 503 true "OverloadedError" "InternalServerError" "The vendor is overloaded or temporarily unavailable." "Try again later, or name further backends or `models`.";
+    ServerError "server_error" -12 500 true "InternalServerError" "APIStatusError" "The vendor failed." "Try again, or name further backends or `models`.";
+    Timeout "timeout" -13 504 true "APITimeoutError" "APIConnectionError" "A timeout fired; the message says which one, its value and what had arrived." "Raise the timeout that fired, stream the answer, or name further backends.";
+    Connection "connection" -14 502 true "APIConnectionError" "APIError" "The connection could not be made or broke before an answer." "Check network, proxy and `base_url`, or name further backends.";
+    Interrupted "interrupted" -15 502 false "StreamInterruptedError" "APIConnectionError" "The answer stopped half-way; the error carries the partial text." "Take what is in `partial`, ask again, or set `on_interrupt` to `restart` or `continue`.";
+    Decode "decode" -16 502 true "APIResponseValidationError" "APIError" "The vendor's answer is not what its protocol promises." "Try again; if it stays, check that `base_url` leads to an API of this kind, or say with `like` how it differs.";
+    BudgetExceeded "budget_exceeded" -17 402 false "BudgetExceededError" "InterfuseError" "The call would cost more than a budget allows." "Raise the limit, set `max_tokens`, or choose a cheaper model; `details.budgets` tells limit, spent, held and estimate.";
+    DeadlineExceeded "deadline_exceeded" -18 504 false "DeadlineExceededError" "APITimeoutError" "The caller's deadline for the whole call passed." "Allow more time, ask for a shorter answer, or choose a faster backend.";
+    AllMembersFailed "all_members_failed" -19 502 false "AllMembersFailedError" "APIError" "No member of the pool gave a usable answer; each reason is listed." "Mend what `members` tells of each, or name other members.";
+    Recursion "recursion" -20 400 false "RecursionRefusedError" "BadRequestError" "A pool member or judge is itself a fusion model." "Name plain models as members and judge.";
+    Storage "storage" -21 500 false "StorageError" "InterfuseError" "The ledger could not be read or written." "Make room on the disk, or correct path and rights of the file that the message names.";
+    Cancelled "cancelled" -22 499 false "CallCancelledError" "InterfuseError" "The caller cancelled the call." "Make the call again if that was not meant.";
+    Misuse "misuse" -23 400 false "MisuseError" "InterfuseError" "A function was called in a state or with a handle that does not allow it." "Correct the calling code as the message says.";
+    Internal "internal" -24 500 false "InternalError" "InterfuseError" "A defect in interfuse." "Tell the project the message and the call that led to it.";
 }
 
 impl ErrorKind {

@@ -15,7 +15,7 @@ environment compat "openai 2 and what is built on it"
 cd tests/compat
 status=0
 title "On interfuse: the clients of openai 2"
-judged compat test_openai.py test_frameworks.py test_notebook.py test_snippets.py || status=1
+judged compat test_openai.py test_frameworks.py test_notebook.py test_snippets.py test_docs.py || status=1
 title "On interfuse: the clients of openai 3"
-judged vendors test_openai.py test_huggingface.py test_snippets.py || status=1
+judged vendors test_openai.py test_huggingface.py test_snippets.py test_docs.py || status=1
 exit $status

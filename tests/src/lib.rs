@@ -2,6 +2,7 @@
 
 pub mod booked;
 pub mod codegen;
+pub mod docs;
 pub mod faults;
 pub mod fixtures;
 pub mod fuzz;

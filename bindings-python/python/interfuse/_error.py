@@ -20,6 +20,8 @@ class InterfuseError(Exception):
 
     kind: str = "internal"
     """Kind of failure in one word; the same in every language."""
+    remedy: str = ""
+    """What to do about such a failure."""
 
     def __new__(cls, message: str = "", details: Mapping[str, Any] | None = None) -> Self:
         """Of the statuses that are one kind here, openai has classes for two more."""

@@ -11,39 +11,45 @@ class APIError(InterfuseError):
 
 
 class ConfigError(InterfuseError, ValueError):
-    """The configuration is wrong; the message names the JSON path."""
+    """The configuration is wrong; the message names the JSON path. Correct the configuration at the path in `param`."""
 
     kind = "invalid_config"
+    remedy = "Correct the configuration at the path in `param`."
 
 
 class BudgetExceededError(InterfuseError):
-    """The call would cost more than a budget allows."""
+    """The call would cost more than a budget allows. Raise the limit, set `max_tokens`, or choose a cheaper model; `details.budgets` tells limit, spent, held and estimate."""
 
     kind = "budget_exceeded"
+    remedy = "Raise the limit, set `max_tokens`, or choose a cheaper model; `details.budgets` tells limit, spent, held and estimate."
 
 
 class StorageError(InterfuseError):
-    """The ledger could not be read or written."""
+    """The ledger could not be read or written. Make room on the disk, or correct path and rights of the file that the message names."""
 
     kind = "storage"
+    remedy = "Make room on the disk, or correct path and rights of the file that the message names."
 
 
 class CallCancelledError(InterfuseError):
-    """The caller cancelled the call."""
+    """The caller cancelled the call. Make the call again if that was not meant."""
 
     kind = "cancelled"
+    remedy = "Make the call again if that was not meant."
 
 
 class MisuseError(InterfuseError):
-    """A function was called in a state or with a handle that does not allow it."""
+    """A function was called in a state or with a handle that does not allow it. Correct the calling code as the message says."""
 
     kind = "misuse"
+    remedy = "Correct the calling code as the message says."
 
 
 class InternalError(InterfuseError):
-    """A defect in interfuse; please report it."""
+    """A defect in interfuse. Tell the project the message and the call that led to it."""
 
     kind = "internal"
+    remedy = "Tell the project the message and the call that led to it."
 
 
 class APIStatusError(APIError):
@@ -51,111 +57,129 @@ class APIStatusError(APIError):
 
 
 class APIConnectionError(APIError, ConnectionError):
-    """The connection could not be made or broke before an answer."""
+    """The connection could not be made or broke before an answer. Check network, proxy and `base_url`, or name further backends."""
 
     kind = "connection"
+    remedy = "Check network, proxy and `base_url`, or name further backends."
 
 
 class APIResponseValidationError(APIError):
-    """The vendor's answer is not what its protocol promises."""
+    """The vendor's answer is not what its protocol promises. Try again; if it stays, check that `base_url` leads to an API of this kind, or say with `like` how it differs."""
 
     kind = "decode"
+    remedy = "Try again; if it stays, check that `base_url` leads to an API of this kind, or say with `like` how it differs."
 
 
 class AllMembersFailedError(APIError):
-    """No member of the pool gave a usable answer; each reason is listed."""
+    """No member of the pool gave a usable answer; each reason is listed. Mend what `members` tells of each, or name other members."""
 
     kind = "all_members_failed"
+    remedy = "Mend what `members` tells of each, or name other members."
 
 
 class BadRequestError(APIStatusError):
-    """The request is malformed or the vendor refused a parameter."""
+    """The request is malformed or the vendor refused a parameter. Correct what the message and `param` name; the vendor's own words are in `body`."""
 
     kind = "invalid_request"
+    remedy = "Correct what the message and `param` name; the vendor's own words are in `body`."
 
 
 class AuthenticationError(APIStatusError):
-    """The key is missing or the vendor refused it."""
+    """The key is missing or the vendor refused it. Set the variable that the message names, or the provider's `api_key`; `interfuse doctor` says which keys were found."""
 
     kind = "authentication"
+    remedy = "Set the variable that the message names, or the provider's `api_key`; `interfuse doctor` says which keys were found."
 
 
 class PermissionDeniedError(APIStatusError):
-    """The key is valid but may not do this."""
+    """The key is valid but may not do this. Give the key that right at the vendor, or use another key, model or region."""
 
     kind = "permission"
+    remedy = "Give the key that right at the vendor, or use another key, model or region."
 
 
 class NotFoundError(APIStatusError):
-    """The model, provider or endpoint does not exist."""
+    """The model, provider or endpoint does not exist. Correct the name; the message tells the nearest ones. A server that is not listed needs `base_url` under `providers`."""
 
     kind = "not_found"
+    remedy = "Correct the name; the message tells the nearest ones. A server that is not listed needs `base_url` under `providers`."
 
 
 class RateLimitError(APIStatusError):
-    """Too many requests or tokens; retry after the stated time."""
+    """Too many requests or tokens; retry after the stated time. Wait for `retry_after`, give further keys or backends, or set `limits`, so that calls wait by themselves."""
 
     kind = "rate_limited"
+    remedy = "Wait for `retry_after`, give further keys or backends, or set `limits`, so that calls wait by themselves."
 
 
 class InsufficientCreditsError(APIStatusError):
-    """The vendor account has no credit or quota left."""
+    """The vendor account has no credit or quota left. Pay the vendor or raise the limit there, or name another backend."""
 
     kind = "insufficient_credits"
+    remedy = "Pay the vendor or raise the limit there, or name another backend."
 
 
 class InternalServerError(APIStatusError):
-    """The vendor failed."""
+    """The vendor failed. Try again, or name further backends or `models`."""
 
     kind = "server_error"
+    remedy = "Try again, or name further backends or `models`."
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """A timeout fired; the message says which one, its value and what had arrived."""
+    """A timeout fired; the message says which one, its value and what had arrived. Raise the timeout that fired, stream the answer, or name further backends."""
 
     kind = "timeout"
+    remedy = "Raise the timeout that fired, stream the answer, or name further backends."
 
 
 class StreamInterruptedError(APIConnectionError):
-    """The answer stopped half-way; the error carries the partial text."""
+    """The answer stopped half-way; the error carries the partial text. Take what is in `partial`, ask again, or set `on_interrupt` to `restart` or `continue`."""
 
     kind = "interrupted"
+    remedy = "Take what is in `partial`, ask again, or set `on_interrupt` to `restart` or `continue`."
 
 
 class ContextLengthError(BadRequestError):
-    """The prompt does not fit the model's context window."""
+    """The prompt does not fit the model's context window. Shorten the prompt, or name a model with a larger window in `fallbacks.context_length`."""
 
     kind = "context_length"
+    remedy = "Shorten the prompt, or name a model with a larger window in `fallbacks.context_length`."
 
 
 class ContentFilterError(BadRequestError):
-    """The vendor's content policy refused the prompt or the answer."""
+    """The vendor's content policy refused the prompt or the answer. Change the prompt, or name another model in `fallbacks.content_filtered`."""
 
     kind = "content_filtered"
+    remedy = "Change the prompt, or name another model in `fallbacks.content_filtered`."
 
 
 class UnsupportedError(BadRequestError):
-    """The target cannot honour a field that changes the answer."""
+    """The target cannot honour a field that changes the answer. Leave out what `param` names, or choose a backend that honours it."""
 
     kind = "unsupported"
+    remedy = "Leave out what `param` names, or choose a backend that honours it."
 
 
 class OverloadedError(InternalServerError):
-    """The vendor is overloaded or temporarily unavailable."""
+    """The vendor is overloaded or temporarily unavailable. Try again later, or name further backends or `models`."""
 
     kind = "overloaded"
+    remedy = "Try again later, or name further backends or `models`."
 
 
 class DeadlineExceededError(APITimeoutError):
-    """The caller's deadline for the whole call passed."""
+    """The caller's deadline for the whole call passed. Allow more time, ask for a shorter answer, or choose a faster backend."""
 
     kind = "deadline_exceeded"
+    remedy = "Allow more time, ask for a shorter answer, or choose a faster backend."
 
 
 class RecursionRefusedError(BadRequestError):
-    """A pool member or judge is itself a fusion model."""
+    """A pool member or judge is itself a fusion model. Name plain models as members and judge."""
 
     kind = "recursion"
+    remedy = "Name plain models as members and judge."
 
 
 BY_KIND: dict[str, type[InterfuseError]] = {

@@ -1,4 +1,4 @@
-//! Writes every generated file of the repository: header, JSON Schema, TypeScript and Python types, error classes.
+//! Writes every generated file of the repository: header, JSON Schema, TypeScript and Python types, error classes, pages.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     for (path, text) in codegen::outputs()? {
-        let file = codegen::root().join(path);
+        let file = codegen::root().join(&path);
         let fault = |error: io::Error| format!("{path}: {error}");
         if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
             continue;

@@ -14,6 +14,13 @@ struct Class {
     kind: Option<&'static KindInfo>,
 }
 
+impl Class {
+    /// What happened and what to do.
+    fn about(&self) -> String {
+        self.kind.map_or_else(|| self.doc.to_owned(), |row| format!("{} {}", row.doc, row.remedy))
+    }
+}
+
 const BASE: &str = "InterfuseError";
 
 /// Classes that stand for several kinds, so that one `except` or `instanceof` catches them all.
@@ -42,6 +49,11 @@ fn classes() -> Vec<Class> {
     placed
 }
 
+/// A text as Python and JavaScript write it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// `errors.py`.
 pub fn python() -> String {
     let mut out = format!(
@@ -51,9 +63,9 @@ pub fn python() -> String {
     for class in classes() {
         let built_in = PYTHON_BUILT_INS.iter().find(|(name, _)| *name == class.name);
         let also = built_in.map(|(_, other)| format!(", {other}")).unwrap_or_default();
-        out += &format!("\n\nclass {}({}{also}):\n    \"\"\"{}\"\"\"\n", class.name, class.parent, class.doc);
+        out += &format!("\n\nclass {}({}{also}):\n    \"\"\"{}\"\"\"\n", class.name, class.parent, class.about());
         if let Some(row) = class.kind {
-            out += &format!("\n    kind = \"{}\"\n", row.name);
+            out += &format!("\n    kind = \"{}\"\n    remedy = {}\n", row.name, quoted(row.remedy));
         }
     }
     out += "\n\nBY_KIND: dict[str, type[InterfuseError]] = {\n";
@@ -74,7 +86,11 @@ pub fn javascript() -> String {
          const {{ {BASE} }} = require('./error.cjs')\n"
     );
     for class in classes() {
-        out += &format!("\n/** {} */\nclass {} extends {} {{}}\n", class.doc, class.name, class.parent);
+        out += &format!("\n/** {} */\nclass {} extends {} {{", class.about(), class.name, class.parent);
+        if let Some(row) = class.kind {
+            out += &format!("\n  get remedy() {{\n    return {}\n  }}\n", quoted(row.remedy));
+        }
+        out += "}\n";
     }
     out += "\nconst BY_KIND = {\n";
     for row in KINDS {
@@ -123,7 +139,7 @@ pub fn typescript() -> String {
     let mut out = format!("// {MARKER}\nimport {{ {BASE} }} from './error.cjs'\nexport {{ {BASE} }}\n");
     for class in classes() {
         out.push('\n');
-        typescript::doc(&mut out, "", class.doc);
+        typescript::doc(&mut out, "", &class.about());
         match class.kind.filter(|row| !KINDS.iter().any(|other| other.parent == row.class)) {
             Some(row) => {
                 out += &format!(

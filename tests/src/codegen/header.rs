@@ -59,11 +59,11 @@ fn source_file(ffi: &Path, name: &str) -> std::path::PathBuf {
 fn statuses() -> Result<String, String> {
     let mut text = String::new();
     let fixed = [
-        ("OK", 0, "Done."),
-        ("END", 1, "The stream ended as it should; there are no more items."),
-        ("NOT_READY", 2, "Nothing came in time; ask again."),
+        ("OK", 0, "Done.".to_owned()),
+        ("END", 1, "The stream ended as it should; there are no more items.".to_owned()),
+        ("NOT_READY", 2, "Nothing came in time; ask again.".to_owned()),
     ];
-    let kinds = KINDS.iter().map(|kind| (kind.name, kind.number, kind.doc));
+    let kinds = KINDS.iter().map(|kind| (kind.name, kind.number, format!("{} {}", kind.doc, kind.remedy)));
     for (name, number, doc) in fixed.into_iter().chain(kinds) {
         let name = name.to_uppercase();
         let number = if number < 0 { format!("({number})") } else { number.to_string() };
