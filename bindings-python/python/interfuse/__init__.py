@@ -21,6 +21,9 @@ TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from ._parsed import *
     from ._responses import *
+    from ._batch import AsyncBatch as AsyncBatch
+    from ._batch import Batch as Batch
+    from ._batch import BatchRow as BatchRow
     from ._tools import ToolCalled as ToolCalled
     from ._tools import ToolRun as ToolRun
     from ._tools import function_tool as function_tool
@@ -37,8 +40,11 @@ if TYPE_CHECKING:
 else:
 
     _ELSEWHERE = {
+        "AsyncBatch": "_batch",
         "AsyncClient": "aio",
         "AsyncStream": "aio",
+        "Batch": "_batch",
+        "BatchRow": "_batch",
         "ToolCalled": "_tools",
         "ToolRun": "_tools",
         "function_tool": "_tools",
