@@ -9,7 +9,8 @@ use interfuse::error::KINDS;
 use super::{MARKER, root};
 
 /// In the order in which the header presents them.
-const SOURCES: &[&str] = &["version", "text", "error", "ready", "client", "fusion", "call", "stream", "card", "ledger"];
+const SOURCES: &[&str] =
+    &["version", "text", "error", "ready", "client", "fusion", "batch", "call", "stream", "card", "ledger"];
 
 const OVERVIEW: &str = "\
 /**
