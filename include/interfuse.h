@@ -148,6 +148,11 @@ typedef struct interfuse_client interfuse_client;
 typedef struct interfuse_error interfuse_error;
 
 /**
+ * Where the requests of a batch are put in. Any number of threads may use it at once.
+ */
+typedef struct interfuse_feed interfuse_feed;
+
+/**
  * Chunks or events in flight. Read by one thread at a time; any thread may cancel. What is not pulled is not read from
  * the network for long: the buffer is bounded.
  */
@@ -516,6 +521,46 @@ int32_t interfuse_feedback(const interfuse_client *client,
 int32_t interfuse_calibrate(const char *items,
                             char **calibration,
                             interfuse_error **err);
+
+/**
+ * Starts a batch: many chat requests, a few at a time, under one budget, with a file to go on from. `options` are batch options
+ * in JSON. Requests are put in through `*feed` with interfuse_feed_push; freeing that with interfuse_feed_free says that there
+ * are no more. `*events` (free it with interfuse_stream_free) gives events: of type `row` with what became of a request in `row`,
+ * of type `progress`, and last one of type `done` with the `report`. A batch that is cancelled leaves its checkpoint.
+ *
+ * Returns 0 or INTERFUSE_INVALID_REQUEST. What is wrong with a request is told in its row. The stream fails with
+ * INTERFUSE_INVALID_REQUEST for a checkpoint of another batch and with INTERFUSE_STORAGE for one that cannot be written.
+ */
+int32_t interfuse_batch(const interfuse_client *client,
+                        const char *options,
+                        interfuse_feed **feed,
+                        interfuse_stream **events,
+                        interfuse_error **err);
+
+/**
+ * Puts in a request: JSON, which is a chat request, a list of messages, or the user's text as a JSON string. What cannot be
+ * read becomes a row with that error.
+ *
+ * Returns 0, INTERFUSE_NOT_READY when there is no room before another row is read from the stream, or INTERFUSE_MISUSE.
+ */
+int32_t interfuse_feed_push(const interfuse_feed *feed,
+                            const char *request,
+                            interfuse_error **err);
+
+/**
+ * Says that there are no more requests, and frees the feed. NULL does nothing.
+ */
+void interfuse_feed_free(interfuse_feed *feed);
+
+/**
+ * What a batch came to, as a line for people in `*line` (free it with interfuse_string_free). `report` is that of the event
+ * of type `done`.
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST when that is no report.
+ */
+int32_t interfuse_batch_text(const char *report,
+                             char **line,
+                             interfuse_error **err);
 
 /**
  * Waits until the result is there, up to `timeout_ms` milliseconds (negative: without limit, 0: only looks).

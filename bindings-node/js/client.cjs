@@ -6,6 +6,7 @@ const { readFile } = require('node:fs/promises')
 const { basename } = require('node:path')
 const { fileURLToPath } = require('node:url')
 
+const { Batch } = require('./batch.cjs')
 const { ChatCompletionStream } = require('./chat-stream.cjs')
 const { answer } = require('./fetch.cjs')
 const { Gathered } = require('./gathering.cjs')
@@ -150,6 +151,22 @@ class Interfuse {
       return this.#stream('evaluate', request, (client, text, cancel) => client.evaluateStream(text, cancel), options?.signal, made)
     }
     return drawn(await this.#call('evaluate', request, (client, text, cancel) => client.evaluate(text, cancel), options?.signal))
+  }
+
+  batch(requests, { common = {}, checkpoint, ...body } = {}, options) {
+    if (typeof requests === 'string' || !(requests?.[Symbol.iterator] || requests?.[Symbol.asyncIterator])) {
+      throw new TypeError('a batch takes many requests: an array, a generator or another iterable')
+    }
+    const total = Array.isArray(requests) ? requests.length : undefined
+    const given = { total, ...body, common: this.#request(common, options), checkpoint: file(checkpoint) }
+    const start = (onNative) =>
+      this.#stream(undefined, given, async (client, text, cancel) => {
+        const batch = await client.batch(text, cancel)
+        onNative(batch)
+        return batch.events()
+      }, options?.signal)
+    const toText = (report) => told(() => addon().batchText(JSON.stringify(report)))
+    return new Batch(start, requests, options?.progress, toText)
   }
 
   async rejudge(report, prompt, body, options) {

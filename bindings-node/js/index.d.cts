@@ -1,5 +1,10 @@
 /// <reference lib="esnext.disposable" />
+import type { InterfuseError } from './errors.cjs'
 import type {
+  BatchCounts,
+  BatchOptions,
+  BatchReport,
+  BatchRow,
   ChatCompletion,
   ChatCompletionChunk,
   ChatRequest,
@@ -186,6 +191,45 @@ export interface Evaluated extends Evaluation {
 /** What a streamed evaluation tells: how far it is, and at its end what it found. */
 export type EvaluatingEvent = EvaluationProgress | (Omit<EvaluationDone, 'result'> & { result: Evaluated })
 
+/** One request of a batch: what the user says, the conversation, or a request, whose gaps `common` fills. */
+export type BatchItem = string | readonly Message[] | ChatRequest
+
+/** How a batch is run; the file may also be given as `URL`. */
+export interface BatchBody extends Omit<BatchOptions, 'checkpoint'> {
+  /** A file to go on from: what stands in it is not asked again, also after a crash. */
+  checkpoint?: string | URL | null
+}
+
+/** Options of a batch; `timeout`, `maxRetries` and `headers` are those of each request. */
+export interface BatchCallOptions extends CallOptions {
+  /** Told how far it is, at most ten times a second. */
+  progress?: (counts: BatchCounts) => void
+}
+
+/** What became of one request: `response` or `error` is there. */
+export interface BatchedRow extends BatchRow {
+  /** Text of the answer's first choice; empty when there is none. */
+  readonly text: string
+  /** The error as the same call by itself would have thrown it. */
+  readonly exception: InterfuseError | null
+}
+
+/** Rows as they are done. Leaving the loop early cancels what is under way; what is in the checkpoint stays. */
+export interface Batch extends AsyncIterable<BatchedRow> {
+  /** What it all came to; null until the last row is read. */
+  readonly report: (BatchReport & { toText(): string }) | null
+  /** How far it was a moment ago. */
+  readonly progress: BatchCounts | null
+  [Symbol.asyncIterator](): AsyncIterator<BatchedRow>
+  /** The next row. */
+  next(): Promise<IteratorResult<BatchedRow, undefined>>
+  /** Cancels what is under way. */
+  return(): Promise<IteratorResult<BatchedRow, undefined>>
+  /** The rows that were not read yet. */
+  toArray(): Promise<BatchedRow[]>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
 /** What a calibration found, also for people. */
 export interface Calibrated extends Calibration {
   /** Tables, advice, and the pool as lines for a configuration. */
@@ -289,6 +333,18 @@ export class Interfuse {
    */
   evaluate(body: EvaluationBody & { stream?: false | null }, options?: CallOptions): Promise<Evaluated>
   evaluate(body: EvaluationBody & { stream: true }, options?: CallOptions): Promise<Stream<EvaluatingEvent>>
+
+  /**
+   * Answers many requests, a few at a time: `for await (const row of client.batch(prompts, { common: { model } }))`. They are
+   * pulled as there is room, so that there may be any number. `common` is what they do not say themselves. No request fails the
+   * batch. With a `budget` (USD, `'2.50'`) the most that an attempt may cost is held before it is made, and rows that do not fit
+   * are not asked; with a `checkpoint` it goes on where it was interrupted.
+   */
+  batch(
+    requests: Iterable<BatchItem> | AsyncIterable<BatchItem>,
+    body?: BatchBody,
+    options?: BatchCallOptions,
+  ): Batch
 
   /**
    * Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors. The body

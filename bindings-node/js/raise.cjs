@@ -52,4 +52,4 @@ function interrupted(message, details) {
   return make({ kind: 'interrupted', message, retryable: true, details })
 }
 
-module.exports = { aborted, badConfig, fromNative, interrupted, misuse, unsupported }
+module.exports = { aborted, badConfig, failure: make, fromNative, interrupted, misuse, unsupported }

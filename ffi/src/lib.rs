@@ -6,6 +6,7 @@
 
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
+mod batch;
 mod boundary;
 mod call;
 mod card;
@@ -21,6 +22,7 @@ mod stream;
 mod text;
 mod version;
 
+pub use batch::*;
 pub use call::*;
 pub use card::*;
 pub use client::*;

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ._raw import AsyncAPIResponse as AsyncAPIResponse
     from ._raw import RawResponse as RawResponse
     from ._responses import *
+    from ._batch import AsyncBatch as AsyncBatch
+    from ._batch import Batch as Batch
+    from ._batch import BatchRow as BatchRow
     from ._tools import ToolCalled as ToolCalled
     from ._tools import ToolRun as ToolRun
     from ._tools import function_tool as function_tool
@@ -49,9 +52,12 @@ else:
     _ELSEWHERE = {
         "APIResponse": "_raw",
         "AsyncAPIResponse": "_raw",
-        "RawResponse": "_raw",
+        "AsyncBatch": "_batch",
         "AsyncClient": "aio",
         "AsyncStream": "aio",
+        "Batch": "_batch",
+        "BatchRow": "_batch",
+        "RawResponse": "_raw",
         "ToolCalled": "_tools",
         "ToolRun": "_tools",
         "function_tool": "_tools",

@@ -11,12 +11,14 @@ from ._generic import Item, OfItems
 from ._options import BaseClient, Closed, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+    from decimal import Decimal
     import os
     from types import TracebackType
     from typing import Literal, Self, TypeVar, Unpack, overload
 
     from . import _native, types
+    from ._batch import AsyncBatch, OnError, Progress, Request
     from ._responses import (
         ChatCompletion,
         ChatCompletionChunk,
@@ -446,6 +448,27 @@ class AsyncClient(BaseClient):
         if stream:
             return await _opened(self._native.evaluate_stream(request, False))
         return await _result(self._native.start_evaluate(request))
+
+    def batch(
+        self,
+        requests: Iterable[Request] | AsyncIterable[Request],
+        *,
+        concurrency: int | None = None,
+        budget: str | float | Decimal | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        retry_failed: bool = False,
+        ordered: bool = True,
+        on_error: OnError = "column",
+        progress: Progress = None,
+        timeout: Timeout | None = None,
+        **common: Any,
+    ) -> AsyncBatch:
+        """Answers many requests, a few at a time: ``async for row in client.batch(prompts, model="openai/gpt-5-mini")``; as
+        ``Client.batch``. Requests may come from an async generator."""
+        from ._batch import AsyncBatch, options
+
+        given = options(self._chat(common, timeout), requests, concurrency, budget, checkpoint, retry_failed, ordered)
+        return AsyncBatch(self._native.batch(given), requests, on_error, progress)
 
     async def rejudge(
         self,

@@ -47,7 +47,9 @@ use hedge::{Hedge, Hedges};
 use interrupt::Recovery;
 use operation::{Chat, Embeddings, Operation, StreamedChat, Whole};
 
+pub(crate) use budgets::Purse;
 pub(crate) use estimate::{Added, Spread};
+pub(crate) use refusal::Whose;
 pub use stream::ChatStream;
 
 /// What a call is made for, by whom it is paid, and until when it may run.
@@ -74,7 +76,7 @@ impl CallContext {
 
 /// Makes calls. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<Inner>, Option<Arc<Purse>>);
 
 struct Inner {
     config: Config,
@@ -120,7 +122,7 @@ impl Engine {
         let web = parts.web.unwrap_or_else(|| ours.clone());
         let transport = parts.transport.unwrap_or(ours);
         let ledger = parts.ledger.map_or_else(|| ledger::open(&config.ledger), Ok)?;
-        Ok(Engine(Arc::new(Inner {
+        let inner = Inner {
             config,
             router,
             transport,
@@ -131,7 +133,13 @@ impl Engine {
             unbooked: Mutex::default(),
             hedges: Hedges::default(),
             cache: OnceCell::new(),
-        })))
+        };
+        Ok(Engine(Arc::new(inner), None))
+    }
+
+    /// The same, all of whose calls are paid from one budget.
+    pub(crate) fn paid_from(&self, purse: Arc<Purse>) -> Self {
+        Engine(self.0.clone(), Some(purse))
     }
 
     /// The wall clock.
