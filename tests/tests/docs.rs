@@ -60,7 +60,9 @@ fn script() -> Value {
         {"when": {"path": "/cerebras/chat/completions"}, "then": {"status": 503, "json": {"error": {"message": "busy"}}}},
         {"when": {"body": {"model": "openai/gpt-oss-20b"}}, "then":
             {"status": 429, "headers": {"retry-after": "2"}, "json": {"error": {"message": "slow down"}}}},
-        {"when": {"path_ends": "/embeddings"}, "then": {"embeddings": [[0.25, 0.5], [0.5, 0.25]]}},
+        {"when": {"path_ends": "/embeddings"}, "then": {"json": {"object": "list", "model": "text-embedding-3-small",
+            "data": [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}, {"object": "embedding", "index": 1, "embedding": [0.5, 0.25]}],
+            "usage": {"prompt_tokens": 2, "total_tokens": 2}}}},
         {"when": {"body_contains": "How warm", "last_role": "tool"}, "then": told("It is 12.5 °C in Bern.")},
         {"when": {"body_contains": "How warm"}, "then": {"tool_calls": [{"name": "temperature", "arguments": {"city": "Bern"}}]}},
         {"when": {"body_contains": "Describe Bern."}, "then": told("{\"name\": \"Bern\", \"canton\": \"Bern\", \"people\": 134506}")},

@@ -41,10 +41,11 @@ while let Some(chunk) = stream.next().await {
     print!("{}", chunk?.text());
 }
 println!();
-use interfuse::types::EmbeddingRequest;
+use interfuse::types::{EmbeddingInput, EmbeddingRequest};
 
-let found = client.embeddings(EmbeddingRequest::new("openai/text-embedding-3-small", "Aare")).await?;
-println!("{} vector", found.data.len());
+let input = EmbeddingInput::Texts(vec!["Aare".into(), "Rhine".into()]);
+let found = client.embeddings(EmbeddingRequest::new("openai/text-embedding-3-small", input)).await?;
+println!("{} vectors", found.data.len());
 Ok(())
 }
 }
@@ -65,8 +66,8 @@ let request: ChatRequest = from_json("request", r#"{
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
 }"#)?;
 let answer = client.chat(request).await?;
-for call in answer.choices[0].message.tool_calls.iter().flatten() {
-    println!("{}({})", call.function.name, call.function.arguments);
+for call in answer.choices[0].message.tool_calls.iter().flatten().filter_map(|call| call.function.as_ref()) {
+    println!("{}({})", call.name, call.arguments);
 }
 Ok(())
 }
