@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny dist-c dist-node dist-python clean
+.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-batch bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny dist-c dist-node dist-python clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -11,6 +11,7 @@ help:
 	@echo 'make fuzz    a fuzzer makes up streams, answers, configurations and judges (FUZZ_SECONDS=10 each, TARGETS="sse config" for some)'
 	@echo 'make soak    200000 calls, 10000 cancelled ones, 1000 slow streams: memory, sockets and tasks, with bounds (CALLS= CANCELS= STREAMS=)'
 	@echo 'make bench   interfuse beside raw clients of each language'
+	@echo 'make bench-batch    rows a second of a batch, with and without budget and checkpoint, and its memory, beside the goals (ROWS=100000)'
 	@echo 'make bench-budget   what holding and settling money costs a call, beside its goal'
 	@echo 'make bench-fusion   what a fusion costs beside its calls, and what it gains in simulated pools, beside the goals (ITEMS=8000 a cell)'
 	@echo 'make bench-overhead   what a call and an event of a stream take more than by reqwest alone, and how soon a cancelled call is gone'
@@ -53,6 +54,9 @@ soak:
 
 bench:
 	@bash tests/setup/bench.sh
+
+bench-batch:
+	@cargo run -q --profile bench --locked -p interfuse-tests --bin batch -- $${ROWS:-100000}
 
 bench-budget:
 	@cargo bench -q --locked -p interfuse --bench budget

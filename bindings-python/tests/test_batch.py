@@ -95,7 +95,8 @@ def test_what_is_no_list_of_requests(start: Start) -> None:
     pandas = pytest.importorskip("pandas")
     client = interfuse.Client(config(start(SAYS)))
     frame = pandas.DataFrame({"prompt": ["a", "b"]})
-    for given in ("a", {"messages": []}, frame):
+    wrong: list[Any] = ["a", {"messages": []}, frame]
+    for given in wrong:
         with pytest.raises(TypeError, match="many requests"):
             client.batch(given, **common())
     table = client.batch(frame["prompt"], **common()).to_pandas()

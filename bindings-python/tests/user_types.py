@@ -114,6 +114,22 @@ def evaluating(client: Client) -> None:
             assert_type(event.result, interfuse.Evaluation)
 
 
+def batching(client: Client) -> None:
+    with client.batch(["One?", {"model": "up/b", "messages": hi}, hi], model="up/a", budget="0.5", on_error="drop") as batch:
+        for row in batch:
+            assert_type(row, interfuse.BatchedRow)
+            assert_type(row.text, str)
+            assert_type(row.response, ChatCompletion | None)
+            assert_type(row.exception, interfuse.InterfuseError | None)
+    assert_type(batch.report, interfuse.BatchReport | None)
+    client.batch(["One?"], on_error="ignore")  # type: ignore[arg-type]
+
+
+async def batching_waiting(client: AsyncClient) -> None:
+    async for row in client.batch(["One?"], model="up/a", progress=lambda counts: print(counts.done)):
+        assert_type(row.cost_usd, str | None)
+
+
 def learning(client: Client) -> None:
     client.feedback(client.fuse("Which?").id, right=False)
     assert_type(client.rejudge(client.fuse("Which?").report, "Which?", judge="up/b"), interfuse.Fused)

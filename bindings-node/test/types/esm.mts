@@ -113,6 +113,12 @@ for await (const event of await client.evaluate({ items: [{ prompt: 'How many?',
 // @ts-expect-error nobody to ask
 await client.evaluate({ items: 'items.jsonl' })
 
+const batch = client.batch(['One?', messages, { model: 'a/c', messages }], { common: { model: 'a/b' }, budget: '0.5' }, { progress: (counts) => console.log(counts.done) })
+for await (const row of batch) console.log(row.text, row.exception?.kind, row.response?.choices[0]?.message.content)
+console.log(batch.report?.answered, batch.report?.toText())
+// @ts-expect-error one request is no batch
+client.batch({ model: 'a/b', messages })
+
 await client.feedback(fused.id, { right: true })
 const differs: string[] = (replay((await client.rejudge(fused.report, 'Which?', { judge: 'a/c' })).report).report.earlier?.differs ?? []).map((d) => d.at)
 // @ts-expect-error a report, not an answer

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ._responses import *
     from ._batch import AsyncBatch as AsyncBatch
     from ._batch import Batch as Batch
-    from ._batch import BatchRow as BatchRow
+    from ._batch import BatchedRow as BatchedRow
     from ._tools import ToolCalled as ToolCalled
     from ._tools import ToolRun as ToolRun
     from ._tools import function_tool as function_tool
@@ -56,7 +56,7 @@ else:
         "AsyncClient": "aio",
         "AsyncStream": "aio",
         "Batch": "_batch",
-        "BatchRow": "_batch",
+        "BatchedRow": "_batch",
         "RawResponse": "_raw",
         "ToolCalled": "_tools",
         "ToolRun": "_tools",

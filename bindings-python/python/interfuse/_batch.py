@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._native import batch_text
@@ -28,7 +29,7 @@ else:
     _Fields = Record
 
 
-class BatchRow(_Fields):
+class BatchedRow(_Fields):
     """What became of one request. ``response`` or ``error`` is there."""
 
     __slots__ = ()
@@ -85,7 +86,7 @@ class _Reading:
     """What it all came to; None until the last row is read."""
     counts: BatchCounts | None = None
     """How far it was a moment ago."""
-    partial: list[BatchRow]
+    partial: list[BatchedRow]
     """The rows that ``to_list`` has read, also where it was interrupted."""
 
     def __init__(self, made: tuple[_native.Feed, _native.Stream], on_error: OnError, progress: Progress) -> None:
@@ -99,7 +100,7 @@ class _Reading:
         self._owed = 1
         self.partial = []
 
-    def _took(self, event: Any) -> BatchRow | None:
+    def _took(self, event: Any) -> BatchedRow | None:
         """Takes an event in; gives a row that is to be seen."""
         kind = event["type"]
         if kind == "done":
@@ -109,7 +110,7 @@ class _Reading:
             if self._show is not None:
                 self._show(event["progress"])
         else:
-            row = BatchRow(event["row"])
+            row = BatchedRow(event["row"])
             self._owed += 1
             failure = row.exception if self._on_error != "column" else None
             if failure is None:
@@ -162,7 +163,7 @@ class Batch(_Reading):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> BatchRow:
+    def __next__(self) -> BatchedRow:
         while True:
             while self._events:
                 row = self._took(self._events.pop())
@@ -186,7 +187,7 @@ class Batch(_Reading):
         """Cancels what is under way. What is in the checkpoint stays."""
         self._stop()
 
-    def to_list(self) -> list[BatchRow]:
+    def to_list(self) -> list[BatchedRow]:
         """The rows that were not read yet. After Ctrl-C, those that there were are in ``partial``."""
         for row in self:
             self.partial.append(row)
@@ -205,7 +206,8 @@ class AsyncBatch(_Reading):
     """As ``Batch``, for asyncio; requests may come from an async generator."""
 
     def __init__(self, made: tuple[_native.Feed, _native.Stream], requests: Any, on_error: OnError, progress: Progress) -> None:
-        self._requests = requests if isinstance(requests, AsyncIterable) else each(requests)
+        self._later = requests if isinstance(requests, AsyncIterable) else None
+        self._requests = iter(()) if self._later is not None else each(requests)
         self._feeding: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
         self._failed: list[BaseException] = []
@@ -214,11 +216,11 @@ class AsyncBatch(_Reading):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> BatchRow:
+    async def __anext__(self) -> BatchedRow:
         from ._bridge import bridge
 
-        if self._feeding is None and isinstance(self._requests, AsyncIterable):
-            work = _put(self._requests, self._feed, self._source, self._room, self._failed)
+        if self._feeding is None and self._later is not None:
+            work = _put(self._later, self._feed, self._source, self._room, self._failed)
             self._feeding = asyncio.ensure_future(work)
         while True:
             while self._events:
@@ -266,7 +268,7 @@ class AsyncBatch(_Reading):
         if getattr(self, "_feeding", None) is not None and not self._feeding.get_loop().is_closed():  # type: ignore[union-attr]
             self._feeding.cancel()  # type: ignore[union-attr]
 
-    async def to_list(self) -> list[BatchRow]:
+    async def to_list(self) -> list[BatchedRow]:
         """The rows that were not read yet. Where that was cancelled, those that there were are in ``partial``."""
         async for row in self:
             self.partial.append(row)
@@ -304,10 +306,10 @@ async def _put(
         feed.close()
 
 
-def _frame(package: str, rows: list[BatchRow]) -> Any:
+def _frame(package: str, rows: list[BatchedRow]) -> Any:
     from ._tables import _package
 
-    def column(of: Callable[[BatchRow], Any]) -> list[Any]:
+    def column(of: Callable[[BatchedRow], Any]) -> list[Any]:
         return [of(row) for row in rows]
 
     def answered(*names: str) -> list[Any]:
@@ -356,9 +358,7 @@ class _Bar:
         self._told = -2.0
         self._shown = 0
         try:
-            from tqdm.auto import tqdm
-
-            self._tqdm: Any = tqdm
+            self._tqdm: Any = import_module("tqdm.auto").tqdm
         except ImportError:
             self._tqdm = None
 

@@ -200,7 +200,7 @@ impl Scenario {
         let chunks = expect.chunks.is_some() || expect.tool_calls.is_some();
         let fits = match self.op {
             Op::ChatStream => expect.events.is_none(),
-            Op::FuseStream | Op::EvaluateStream => !chunks,
+            Op::FuseStream | Op::EvaluateStream | Op::Batch | Op::BatchAgain => !chunks,
             _ => !chunks && expect.events.is_none(),
         };
         match fits {
