@@ -63,7 +63,7 @@ link=(-L "$built" -linterfuse -lpthread "-Wl,-rpath,$built")
 cc=${CC:-cc} cxx=${CXX:-c++}
 posix=(-D_POSIX_C_SOURCE=200809L -g "${strict[@]}")
 check C compile_check $cc -std=c99 "${posix[@]}" -c "$here/check.c" -o check.o
-programs=(answers streams fusion batch cancel misuse ready races log threads forked)
+programs=(answers streams fusion batches cancel misuse ready races log threads forked)
 for program in "${programs[@]}" examples; do
     check C "compile_$program" $cc -std=c99 "${posix[@]}" "$here/$program.c" check.o -o "$program" "${link[@]}"
 done
