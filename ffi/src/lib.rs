@@ -18,6 +18,7 @@ mod ledger;
 mod log;
 mod ready;
 mod stream;
+mod testing;
 mod text;
 mod version;
 
@@ -30,5 +31,6 @@ pub use ledger::*;
 pub use log::*;
 pub use ready::*;
 pub use stream::*;
+pub use testing::*;
 pub use text::{interfuse_json_get, interfuse_string_free};
 pub use version::*;

@@ -18,7 +18,7 @@ const LEVELS: &[&[&str]] = &[
     &["engine"],
     &["fusion", "telemetry"],
     &["client"],
-    &["host"],
+    &["host", "testing"],
 ];
 
 /// Crates that have one home, a file or a folder, and it.
