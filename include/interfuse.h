@@ -418,6 +418,48 @@ int32_t interfuse_models(const interfuse_client *client, char **models, interfus
 int32_t interfuse_providers(const interfuse_client *client, char **providers, interfuse_error **err);
 
 /**
+ * Makes a client for the tests of a program: its providers answer from a script, without network. `script` is a JSON list,
+ * such as [{"when": {"model": "m-a"}, "then": [{"status": 429}, {"answer": "Bern."}]}, {"answer": "Rome.", "delay_ms": 50}]:
+ * routes, of which the first that holds answers, in turn, and bare answers for every other request; the last of each repeats.
+ *
+ * `when` may hold `provider`, `method`, `path`, `path_ends`, `model`, `header`, `body` (a part of it), `body_contains` and
+ * `last_role`. An answer is `answer` (a text, streamed if the request asks for it) with `tool_calls`, `finish_reason`, `usage`
+ * and `breaks`, or one of `embeddings`, `json`, `body`, `sse` and `steps` (`send`, `delay_ms`, `stall`, `reset`, `close`);
+ * beside it may stand `status`, `headers`, `delay_ms`, `chunk_delay_ms`, `cut_after` and `done`.
+ *
+ * `config` (TOML or JSON) is the client's configuration, such as {"prices": {"up/m-a": {"input": "1", "output": "2"}}}, or
+ * NULL. The providers that it names follow the script, `up` if it names none: ask for "up/m-a". Retries do not wait unless it
+ * or an answer says how long. A request that no route takes is INTERFUSE_NOT_FOUND, code `script_without_route`.
+ *
+ * Returns 0 and the client in `*client` (free it with interfuse_client_free), INTERFUSE_INVALID_REQUEST naming what in the
+ * script is not understood, or INTERFUSE_INVALID_CONFIG.
+ */
+int32_t interfuse_client_scripted(const char *script,
+                                  const char *config,
+                                  interfuse_client **client,
+                                  interfuse_error **err);
+
+/**
+ * Makes a client for the tests of a program: what its providers answer is recorded into the file `path` once, and replayed
+ * from it ever after, without network and keys. `mode` is "auto" (records where there is no file), "record" (replaces it) or
+ * "replay" (needs it). `config` (TOML or JSON, or NULL) is the client's configuration; its providers, and those of the
+ * catalogue whose keys the environment has, are recorded.
+ *
+ * The file is there, whole, with each answer, and the same in every language. It holds no credential: no header of a request
+ * is kept, few of an answer, and where a key (of 8 characters or more) is repeated in a text, it is taken out. A replay is
+ * strict: every request is answered once per recording, whatever the order; one that is not there is INTERFUSE_NOT_FOUND,
+ * code `not_in_cassette`.
+ *
+ * Returns 0 and the client in `*client` (free it with interfuse_client_free), or INTERFUSE_INVALID_CONFIG, also for a file
+ * that is no cassette, or cannot be found or made.
+ */
+int32_t interfuse_client_recorded(const char *path,
+                                  const char *mode,
+                                  const char *config,
+                                  interfuse_client **client,
+                                  interfuse_error **err);
+
+/**
  * Asks models and fusions the same questions, waits until they are done and tells what each is worth. `request` is an
  * evaluation request in JSON; `*evaluation` becomes JSON whose `recommendation` says what to use (free it with
  * interfuse_string_free). With `checkpoint` in the request, what is done is kept in that file and not asked again.

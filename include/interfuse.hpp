@@ -317,6 +317,14 @@ public:
     static Client from_file(const std::string &path) {
         return Client(open(interfuse_client_from_file, detail::text(path)));
     }
+    /// A client for tests, whose providers answer from a script (JSON); see interfuse_client_scripted.
+    static Client scripted(const std::string &script, const std::string &config = "") {
+        return Client(open(interfuse_client_scripted, detail::text(script), detail::text(config)));
+    }
+    /// A client for tests, whose providers are recorded into a file, or replayed from it; see interfuse_client_recorded.
+    static Client recorded(const std::string &path, const std::string &mode = "auto", const std::string &config = "") {
+        return Client(open(interfuse_client_recorded, detail::text(path), detail::text(mode), detail::text(config)));
+    }
 
     /// Asks one model; the response in JSON.
     std::string chat(const std::string &request) const {
@@ -478,9 +486,10 @@ public:
 private:
     explicit Client(detail::Owned<interfuse_client> handle) : handle_(std::move(handle)) {}
 
-    template <class Function> static detail::Owned<interfuse_client> open(Function function, const char *argument) {
+    template <class Function, class... Arguments>
+    static detail::Owned<interfuse_client> open(Function function, Arguments... arguments) {
         check_abi();
-        return detail::make<interfuse_client>(function, argument);
+        return detail::make<interfuse_client>(function, arguments...);
     }
 
     detail::Owned<interfuse_client> handle_;

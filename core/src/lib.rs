@@ -21,6 +21,7 @@ pub mod money;
 pub mod routing;
 pub mod schema;
 pub mod secret;
+pub mod testing;
 pub mod types;
 pub mod wire;
 

@@ -24,7 +24,7 @@ pub struct interfuse_client {
     _opaque: [u8; 0],
 }
 
-type Made = Box<dyn Fn() -> Result<Client> + Send + Sync>;
+pub(crate) type Made = Box<dyn Fn() -> Result<Client> + Send + Sync>;
 
 impl Handle for interfuse_client {
     type Inner = ForkSafe<Client, Made>;

@@ -19,6 +19,7 @@ mod ledger;
 mod log;
 mod ready;
 mod stream;
+mod testing;
 mod text;
 mod version;
 
@@ -32,5 +33,6 @@ pub use ledger::*;
 pub use log::*;
 pub use ready::*;
 pub use stream::*;
+pub use testing::*;
 pub use text::{interfuse_json_get, interfuse_string_free};
 pub use version::*;

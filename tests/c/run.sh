@@ -63,7 +63,7 @@ link=(-L "$built" -linterfuse -lpthread "-Wl,-rpath,$built")
 cc=${CC:-cc} cxx=${CXX:-c++}
 posix=(-D_POSIX_C_SOURCE=200809L -g "${strict[@]}")
 check C compile_check $cc -std=c99 "${posix[@]}" -c "$here/check.c" -o check.o
-programs=(answers streams fusion batches cancel misuse ready races log threads forked)
+programs=(answers streams fusion batches cancel misuse ready races logging testing threads forked)
 for program in "${programs[@]}" examples; do
     check C "compile_$program" $cc -std=c99 "${posix[@]}" "$here/$program.c" check.o -o "$program" "${link[@]}"
 done
@@ -176,7 +176,7 @@ if compile_for raced -fsanitize=thread; then
     ./empty || plain_addresses="setarch $(uname -m) -R"
     check C raced_catches_a_race catches raced a_race 'ThreadSanitizer: data race'
     check C raced_catches_a_race_with_a_callback catches raced a_race_with_a_callback 'ThreadSanitizer: data race'
-    leg raced races cancel ready log streams threads
+    leg raced races cancel ready logging streams threads
 else
     echo "not here, left out: -fsanitize=thread of $cc" >&2
 fi

@@ -193,6 +193,13 @@ void lines_of_the_log_come() {
     flag_free(flag);
 }
 
+void scripts_and_cassettes_stand_in() {
+    const auto client = interfuse::Client::scripted(R"([{"status": 429}, {"answer": "In Bern."}])");
+    CHECK(interfuse::get(client.chat(CHAT), "/choices/0/message/content") == "In Bern.");
+    CHECK(kind_of([] { interfuse::Client::scripted("{}"); }) == INTERFUSE_INVALID_REQUEST);
+    CHECK(kind_of([] { interfuse::Client::recorded("no-tape.json", "replay"); }) == INTERFUSE_INVALID_CONFIG);
+}
+
 } // namespace
 
 int main() {
@@ -203,6 +210,7 @@ int main() {
     check_run("cpp_a_loop_left_early_cancels", guarded<a_loop_left_early_cancels>);
     check_run("cpp_calls_move_and_tell", guarded<calls_move_and_tell>);
     check_run("cpp_lines_of_the_log_come", guarded<lines_of_the_log_come>);
+    check_run("cpp_scripts_and_cassettes_stand_in", guarded<scripts_and_cassettes_stand_in>);
     check_run("cpp_a_pool_is_fused", guarded<a_pool_is_fused>);
     interfuse_shutdown(GUARD_MS, nullptr);
     return check_result();

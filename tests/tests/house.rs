@@ -19,7 +19,7 @@ const LEVELS: &[&[&str]] = &[
     &["fusion", "telemetry"],
     &["client"],
     &["batch"],
-    &["host"],
+    &["host", "testing"],
 ];
 
 /// Crates that have one home, a file or a folder, and it.

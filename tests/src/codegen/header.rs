@@ -10,7 +10,7 @@ use super::{MARKER, root};
 
 /// In the order in which the header presents them.
 const SOURCES: &[&str] =
-    &["version", "text", "error", "ready", "log", "client", "fusion", "batch", "call", "stream", "card", "ledger"];
+    &["version", "text", "error", "ready", "log", "client", "testing", "fusion", "batch", "call", "stream", "card", "ledger"];
 
 const OVERVIEW: &str = "\
 /**
