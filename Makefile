@@ -1,5 +1,5 @@
 # The commands a person types. Each sets up what it needs; the work is in tests/setup/ and tests/bench/.
-.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny dist-c clean
+.PHONY: help demo test test-compat test-vendors test-focus test-faults fuzz soak bench bench-batch bench-budget bench-fusion bench-ledger bench-overhead bench-reconcile bench-routing bench-wires setup models lint deny dist-c dist-node dist-python clean
 
 help:
 	@echo 'make demo    ask a real question to three small models on this machine and fuse their answers (Q="..." to ask your own)'
@@ -11,6 +11,7 @@ help:
 	@echo 'make fuzz    a fuzzer makes up streams, answers, configurations and judges (FUZZ_SECONDS=10 each, TARGETS="sse config" for some)'
 	@echo 'make soak    200000 calls, 10000 cancelled ones, 1000 slow streams: memory, sockets and tasks, with bounds (CALLS= CANCELS= STREAMS=)'
 	@echo 'make bench   interfuse beside raw clients of each language'
+	@echo 'make bench-batch    rows a second of a batch, with and without budget and checkpoint, and its memory, beside the goals (ROWS=100000)'
 	@echo 'make bench-budget   what holding and settling money costs a call, beside its goal'
 	@echo 'make bench-fusion   what a fusion costs beside its calls, and what it gains in simulated pools, beside the goals (ITEMS=8000 a cell)'
 	@echo 'make bench-overhead   what a call and an event of a stream take more than by reqwest alone, and how soon a cancelled call is gone'
@@ -21,6 +22,8 @@ help:
 	@echo 'make lint    formatting, and clippy with warnings denied'
 	@echo 'make deny    licences, bans and duplicate versions of the dependencies (builds cargo-deny the first time)'
 	@echo 'make dist-c  the archive for C and C++ in target/dist: headers, both libraries, CMake and pkg-config files (PROFILE=dev is quick)'
+	@echo 'make dist-node  the packages for npm in target/dist: interfuse, and the one with the addon for this machine (PROFILE=dev is quick)'
+	@echo 'make dist-python   the wheel and the sources for pip in target/dist (PROFILE=dev is quick)'
 	@echo 'make models  bring the prices of core/data/models.json up to date from the packages that carry lists (ARGS="--litellm 1.109.1"; --write writes)'
 	@echo 'make setup   what `cargo test`, pytest and node --test need to be there: tools, the Python package, the Node addon'
 	@echo 'make clean   remove everything the above made inside this checkout'
@@ -51,6 +54,9 @@ soak:
 
 bench:
 	@bash tests/setup/bench.sh
+
+bench-batch:
+	@cargo run -q --profile bench --locked -p interfuse-tests --bin batch -- $${ROWS:-100000}
 
 bench-budget:
 	@cargo bench -q --locked -p interfuse --bench budget
@@ -91,6 +97,12 @@ deny:
 dist-c:
 	@bash tests/setup/dist-c.sh
 
+dist-node:
+	@bash tests/setup/dist-node.sh
+
+dist-python:
+	@bash tests/setup/dist-python.sh
+
 clean:
-	rm -rf target .venv .venv-compat .venv-vendors .venv-focus .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
+	rm -rf target .venv .venv-compat .venv-vendors .venv-focus .venv-wheel .tools bindings-node/node_modules tests/bench/out tests/bench/target tests/fuzz/target tests/fuzz/artifacts
 	rm -f bindings-python/python/interfuse/_native*.so bindings-node/*.node bindings-node/js/*.node

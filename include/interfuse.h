@@ -17,7 +17,9 @@
  * interfuse_error_free. Out-parameters are NULL unless something was put there.
  *
  * Who frees: handles have their `_free`, text from an out-parameter goes to interfuse_string_free, text that a
- * function returns is never freed. Every `_free` takes NULL.
+ * function returns is never freed. Every `_free` takes NULL. A handle that is freed a second time, or used once it was
+ * freed, is refused (INTERFUSE_MISUSE; the log tells of a `_free`) as long as it is among the last 256 that were freed.
+ * Text is not watched: to free it twice is undefined, as with free().
  *
  * Do not unload the library. After fork(), clients work in the child; calls and streams of the parent do not.
  */
@@ -110,6 +112,26 @@
 #define INTERFUSE_ABI_VERSION 0
 
 /**
+ * Level of a line: something was lost, such as a record that could not be kept.
+ */
+#define INTERFUSE_LOG_ERROR 1
+
+/**
+ * Level of a line: something needs a look, such as a budget that only warns and is passed.
+ */
+#define INTERFUSE_LOG_WARN 2
+
+/**
+ * Level of a line: an attempt failed, whatever became of its call.
+ */
+#define INTERFUSE_LOG_INFO 3
+
+/**
+ * Level of a line: an attempt was answered or cancelled.
+ */
+#define INTERFUSE_LOG_DEBUG 4
+
+/**
  * A question in flight or answered. Any thread may use it; only interfuse_call_free needs it alone.
  */
 typedef struct interfuse_call interfuse_call;
@@ -126,10 +148,24 @@ typedef struct interfuse_client interfuse_client;
 typedef struct interfuse_error interfuse_error;
 
 /**
+ * Where the requests of a batch are put in. Any number of threads may use it at once.
+ */
+typedef struct interfuse_feed interfuse_feed;
+
+/**
  * Chunks or events in flight. Read by one thread at a time; any thread may cancel. What is not pulled is not read from
  * the network for long: the buffer is bounded.
  */
 typedef struct interfuse_stream interfuse_stream;
+
+/**
+ * A function of the host that gets a line of the log: its level (INTERFUSE_LOG_ERROR, ...), its text, which is the
+ * library's and gone afterwards, and its own `user_data`.
+ *
+ * It runs on whatever thread the line comes from, on several at once, and must not throw. A blocking function of this
+ * library answers INTERFUSE_MISUSE in it, and what it causes itself is not told.
+ */
+typedef void (*interfuse_log_callback)(int32_t level, const char *line, void *user_data);
 
 /**
  * A function of the host that gets its own `user_data`.
@@ -210,6 +246,22 @@ const char *interfuse_error_json(const interfuse_error *error);
  * Frees an error and the texts borrowed from it. NULL does nothing.
  */
 void interfuse_error_free(interfuse_error *error);
+
+/**
+ * Has `callback` get each line of the library's log up to `level` (INTERFUSE_LOG_WARN: errors and warnings), for all
+ * clients of the process, in place of the one before; NULL ends it. Without this, nothing is logged. A line is text like
+ * `an attempt failed provider=groq kind=rate_limited ...`, without a line break, and holds neither keys nor prompts nor
+ * answers. `drop_user_data` (may be NULL) runs exactly once, when the callback has run for the last time, and also when
+ * this function fails.
+ *
+ * Returns 0, INTERFUSE_INVALID_REQUEST for a level there is not, or INTERFUSE_MISUSE where Rust code linked into the same
+ * program takes the library's log already.
+ */
+int32_t interfuse_set_log(int32_t level,
+                          interfuse_log_callback callback,
+                          void *user_data,
+                          interfuse_callback drop_user_data,
+                          interfuse_error **err);
 
 /**
  * Makes a client. `config` is a TOML or JSON document, or NULL for the file that the variable INTERFUSE_CONFIG names,
@@ -469,6 +521,46 @@ int32_t interfuse_feedback(const interfuse_client *client,
 int32_t interfuse_calibrate(const char *items,
                             char **calibration,
                             interfuse_error **err);
+
+/**
+ * Starts a batch: many chat requests, a few at a time, under one budget, with a file to go on from. `options` are batch options
+ * in JSON. Requests are put in through `*feed` with interfuse_feed_push; freeing that with interfuse_feed_free says that there
+ * are no more. `*events` (free it with interfuse_stream_free) gives events: of type `row` with what became of a request in `row`,
+ * of type `progress`, and last one of type `done` with the `report`. A batch that is cancelled leaves its checkpoint.
+ *
+ * Returns 0 or INTERFUSE_INVALID_REQUEST. What is wrong with a request is told in its row. The stream fails with
+ * INTERFUSE_INVALID_REQUEST for a checkpoint of another batch and with INTERFUSE_STORAGE for one that cannot be written.
+ */
+int32_t interfuse_batch(const interfuse_client *client,
+                        const char *options,
+                        interfuse_feed **feed,
+                        interfuse_stream **events,
+                        interfuse_error **err);
+
+/**
+ * Puts in a request: JSON, which is a chat request, a list of messages, or the user's text as a JSON string. What cannot be
+ * read becomes a row with that error.
+ *
+ * Returns 0, INTERFUSE_NOT_READY when there is no room before another row is read from the stream, or INTERFUSE_MISUSE.
+ */
+int32_t interfuse_feed_push(const interfuse_feed *feed,
+                            const char *request,
+                            interfuse_error **err);
+
+/**
+ * Says that there are no more requests, and frees the feed. NULL does nothing.
+ */
+void interfuse_feed_free(interfuse_feed *feed);
+
+/**
+ * What a batch came to, as a line for people in `*line` (free it with interfuse_string_free). `report` is that of the event
+ * of type `done`.
+ *
+ * Returns 0, or INTERFUSE_INVALID_REQUEST when that is no report.
+ */
+int32_t interfuse_batch_text(const char *report,
+                             char **line,
+                             interfuse_error **err);
 
 /**
  * Waits until the result is there, up to `timeout_ms` milliseconds (negative: without limit, 0: only looks).

@@ -49,6 +49,7 @@ struct Free {
     void operator()(interfuse_client *client) const noexcept { interfuse_client_free(client); }
     void operator()(interfuse_call *call) const noexcept { interfuse_call_free(call); }
     void operator()(interfuse_stream *stream) const noexcept { interfuse_stream_free(stream); }
+    void operator()(interfuse_feed *feed) const noexcept { interfuse_feed_free(feed); }
     void operator()(interfuse_error *error) const noexcept { interfuse_error_free(error); }
     void operator()(char *text) const noexcept { interfuse_string_free(text); }
 };
@@ -118,6 +119,26 @@ inline void check_abi() {
     if (interfuse_abi_version() != INTERFUSE_ABI_VERSION) {
         detail::misuse("the loaded library has another ABI version than the header this program was compiled with");
     }
+}
+
+/// Has `log` get each line of the library's log up to `level` (INTERFUSE_LOG_ERROR, ...), in place of the one before:
+/// `log(std::int32_t level, std::string_view line)`, on any thread and on several at once. It does not block and does not
+/// throw (that would end the program); its destructor runs when it has run for the last time. See interfuse_set_log.
+template <class F> void set_log(std::int32_t level, F &&log) {
+    using Log = std::decay_t<F>;
+    auto boxed = std::make_unique<Log>(std::forward<F>(log));
+    interfuse_error *error = nullptr;
+    const std::int32_t status = interfuse_set_log(
+        level,
+        [](std::int32_t of, const char *line, void *data) noexcept { (*static_cast<Log *>(data))(of, std::string_view(line)); },
+        boxed.release(), [](void *data) noexcept { delete static_cast<Log *>(data); }, &error);
+    detail::check(status, error);
+}
+
+/// Ends what set_log began.
+inline void end_log() {
+    interfuse_error *error = nullptr;
+    detail::check(interfuse_set_log(INTERFUSE_LOG_ERROR, nullptr, nullptr, nullptr, &error), error);
 }
 
 /// The value at a JSON Pointer, such as get(response, "/choices/0/message/content"): the text of a JSON string, any other
@@ -253,6 +274,37 @@ private:
     detail::Owned<interfuse_stream> handle_;
 };
 
+/// Where the requests of a batch are put in. Destroying it says that there are no more.
+class Feed {
+public:
+    /// Puts in a request (JSON: a chat request, a list of messages, or a text); false when there is no room before another row
+    /// is read. What cannot be read becomes a row with that error.
+    bool push(const std::string &request) const {
+        interfuse_error *error = nullptr;
+        const std::int32_t status = interfuse_feed_push(handle_.get(), detail::text(request), &error);
+        return detail::check(status, error) == INTERFUSE_OK;
+    }
+    /// There are no more requests.
+    void close() noexcept { handle_.reset(); }
+
+private:
+    friend class Client;
+    explicit Feed(detail::Owned<interfuse_feed> handle) : handle_(std::move(handle)) {}
+
+    detail::Owned<interfuse_feed> handle_;
+};
+
+/// A batch under way: what goes in, and events in JSON: `row`, `progress`, and last `done` with the report.
+struct Batch {
+    Feed feed;
+    Stream events;
+};
+
+/// What a batch came to (its report, JSON), as a line for people.
+inline std::string batch_text(const std::string &report) {
+    return detail::give(interfuse_batch_text, detail::text(report));
+}
+
 /// A client. Any number of threads may use it at once.
 class Client {
 public:
@@ -313,6 +365,56 @@ public:
     /// As evaluate, told as it goes on: events in JSON, of which the last, `done`, carries the result.
     Stream evaluate_stream(const std::string &request) const {
         return Stream(detail::make<interfuse_stream>(interfuse_evaluate_stream, handle_.get(), detail::text(request)));
+    }
+    /// Starts a batch; `options` are JSON. See interfuse_batch.
+    Batch batch(const std::string &options) const {
+        interfuse_feed *feed = nullptr;
+        interfuse_stream *events = nullptr;
+        interfuse_error *error = nullptr;
+        const std::int32_t status = interfuse_batch(handle_.get(), detail::text(options), &feed, &events, &error);
+        Batch batch{Feed(detail::Owned<interfuse_feed>(feed)), Stream(detail::Owned<interfuse_stream>(events))};
+        detail::check(status, error);
+        return batch;
+    }
+    /// Runs a batch to its end and gives its report. `next(request)` writes the next request and is false when there is none; it
+    /// is asked as there is room. `on_row` gets each row and `on_progress` how far it is, both as JSON.
+    template <class Next, class OnRow, class OnProgress>
+    std::string batch(const std::string &options, Next &&next, OnRow &&on_row, OnProgress &&on_progress) const {
+        Batch batch = this->batch(options);
+        std::string request, event, report;
+        bool open = true, waiting = false;
+        while (report.empty()) {
+            if (open && !waiting) {
+                waiting = next(request);
+                open = waiting;
+                if (!open) {
+                    batch.feed.close();
+                }
+            }
+            if (waiting && batch.feed.push(request)) {
+                waiting = false;
+            }
+            // With room for more, rows are only looked for.
+            const auto patience = open && !waiting ? std::chrono::milliseconds(0) : std::chrono::milliseconds(1000);
+            while (report.empty() && batch.events.next_for(patience, event) == Stream::Status::item) {
+                const std::string type = get(event, "/type");
+                if (type == "row") {
+                    on_row(get(event, "/row"));
+                } else if (type == "progress") {
+                    on_progress(get(event, "/progress"));
+                } else {
+                    report = get(event, "/report");
+                }
+                if (open) {
+                    break;
+                }
+            }
+        }
+        return report;
+    }
+    /// The same without progress.
+    template <class Next, class OnRow> std::string batch(const std::string &options, Next &&next, OnRow &&on_row) const {
+        return batch(options, std::forward<Next>(next), std::forward<OnRow>(on_row), [](const std::string &) {});
     }
     /// Combines the answers of a report once more, as the request says; both are JSON. See interfuse_rejudge.
     std::string rejudge(const std::string &report, const std::string &request) const {

@@ -6,11 +6,16 @@ const { readFile } = require('node:fs/promises')
 const { basename } = require('node:path')
 const { fileURLToPath } = require('node:url')
 
+const { Batch } = require('./batch.cjs')
+const { ChatCompletionStream } = require('./chat-stream.cjs')
 const { answer } = require('./fetch.cjs')
+const { Gathered } = require('./gathering.cjs')
 const { answering, withoutSources } = require('./keys.cjs')
 const { load } = require('./native.cjs')
 const { aborted, badConfig, fromNative, misuse } = require('./raise.cjs')
 const { Stream } = require('./stream.cjs')
+const { asking, isSchema, formatOf } = require('./structured.cjs')
+const { running } = require('./tools.cjs')
 
 /** Name of the provider that `baseURL` without `provider` makes. */
 const OWN = 'default'
@@ -19,9 +24,19 @@ const OWN = 'default'
 let native
 const addon = () => (native ??= load())
 
+/** Has every call of a client begin with `begin(operation, request)`, which gives what is told of its course. For `interfuse/otel`. */
+let observe
+
 class Interfuse {
   #native
   #defaults
+  #begin
+
+  static {
+    observe = (client, begin) => {
+      client.#begin = begin
+    }
+  }
 
   constructor(options = {}) {
     const own = {}
@@ -53,7 +68,13 @@ class Interfuse {
       tags: options.tags,
     }
     for (const [name, value] of Object.entries(this.#defaults)) if (value == null) delete this.#defaults[name]
-    this.chat = { completions: { create: (body, options) => this.#chat(body, options) } }
+    this.chat = {
+      completions: {
+        create: (body, options) => this.#chat(body, options),
+        parse: (body, options) => this.#parse(body, options),
+        stream: (body, options) => this.#events(body, options),
+      },
+    }
     this.embeddings = { create: (body, options) => this.#embeddings(body, options) }
     /** Stands in for the `fetch` of OpenAI's own client: `new OpenAI({ fetch: client.fetch })`. */
     this.fetch = (input, init) => answer(this, input, init)
@@ -65,14 +86,44 @@ class Interfuse {
   }
 
   async #chat(body, options) {
-    const request = JSON.stringify(this.#request(body, options))
-    if (body.stream) return this.#stream((client, cancel) => client.chatStream(request, cancel), options?.signal)
-    return this.#call((client, cancel) => client.chat(request, cancel), options?.signal)
+    if (isSchema(body.response_format)) {
+      if (!body.stream) return this.#parse(body, options)
+      body = { ...body, response_format: formatOf(body.response_format).sent }
+    }
+    const request = this.#request(body, options)
+    return request.stream ? this.#chunks(request, options?.signal) : this.#answered(request, options?.signal)
+  }
+
+  #chunks(request, signal) {
+    const start = (client, text, cancel) => client.chatStream(text, cancel)
+    if (!this.#begin || request.stream_options?.include_usage) return this.#stream('chat', request, start, signal)
+    // Who watches wants the usage; who reads gets what was asked for.
+    const counted = { ...request, stream_options: { ...request.stream_options, include_usage: true } }
+    return this.#stream('chat', counted, start, signal, withoutUsage())
+  }
+
+  async #parse(body, options) {
+    if (body.stream) throw new TypeError('parse gives a whole answer; leave stream out')
+    return asking(this.#request(body, options), options?.maxReasks, (request) => this.#answered(request, options?.signal))
+  }
+
+  #events(body, options) {
+    const gathered = new Gathered({ ...this.#request(body, options), stream: true })
+    return new ChatCompletionStream(gathered, (request, signal) => this.#chunks(request, signal), options?.signal)
+  }
+
+  #answered(request, signal) {
+    return this.#call('chat', request, (client, text, cancel) => client.chat(text, cancel), signal)
+  }
+
+  async runTools(prompt, body, options) {
+    const [asked, rest = {}] = fusion(prompt, body, options)
+    return running(this.#request(asked, rest), rest, (request) => this.#answered(request, rest.signal))
   }
 
   async #embeddings(body, options) {
-    const request = JSON.stringify(this.#request(body, options))
-    return this.#call((client, cancel) => client.embeddings(request, cancel), options?.signal)
+    const request = this.#request(body, options)
+    return this.#call('embeddings', request, (client, text, cancel) => client.embeddings(text, cancel), options?.signal)
   }
 
   async fuse(prompt, body, options) {
@@ -81,36 +132,52 @@ class Interfuse {
   }
 
   #fuse(body, options) {
-    const request = JSON.stringify(deadline(this.#request(body, options)))
-    return this.#call((client, cancel) => client.fuse(request, cancel), options?.signal)
+    const request = deadline(this.#request(body, options))
+    return this.#call('fuse', request, (client, text, cancel) => client.fuse(text, cancel), options?.signal)
   }
 
   async fuseStream(prompt, body, options) {
     const [asked, rest] = fusion(prompt, body, options)
     const { stream: _, ...request } = deadline(this.#request(asked, rest))
-    const text = JSON.stringify(request)
-    return this.#stream((client, cancel) => client.fuseStream(text, cancel), rest?.signal)
+    return this.#stream('fuse', request, (client, text, cancel) => client.fuseStream(text, cancel), rest?.signal)
   }
 
   async evaluate(body, options) {
     const { stream, ...request } = this.#request({ ...body, items: file(body.items) }, options)
     for (const name of ['checkpoint', 'report']) if (request[name] != null) request[name] = file(request[name])
-    const text = JSON.stringify(request)
     if (stream) {
-      const made = (event) => (event.type === 'done' ? { ...event, result: drawn(event.result) } : event)
-      return this.#stream((client, cancel) => client.evaluateStream(text, cancel), options?.signal, made)
+      const whole = (event) => (event.type === 'done' ? { ...event, result: drawn(event.result) } : event)
+      const made = (events) => events?.map(whole)
+      return this.#stream('evaluate', request, (client, text, cancel) => client.evaluateStream(text, cancel), options?.signal, made)
     }
-    return drawn(await this.#call((client, cancel) => client.evaluate(text, cancel), options?.signal))
+    return drawn(await this.#call('evaluate', request, (client, text, cancel) => client.evaluate(text, cancel), options?.signal))
+  }
+
+  batch(requests, { common = {}, checkpoint, ...body } = {}, options) {
+    if (typeof requests === 'string' || !(requests?.[Symbol.iterator] || requests?.[Symbol.asyncIterator])) {
+      throw new TypeError('a batch takes many requests: an array, a generator or another iterable')
+    }
+    const total = Array.isArray(requests) ? requests.length : undefined
+    const given = { total, ...body, common: this.#request(common, options), checkpoint: file(checkpoint) }
+    const start = (onNative) =>
+      this.#stream(undefined, given, async (client, text, cancel) => {
+        const batch = await client.batch(text, cancel)
+        onNative(batch)
+        return batch.events()
+      }, options?.signal)
+    const toText = (report) => told(() => addon().batchText(JSON.stringify(report)))
+    return new Batch(start, requests, options?.progress, toText)
   }
 
   async rejudge(report, prompt, body, options) {
     const [asked, rest] = fusion(prompt, body, options)
-    const texts = [JSON.stringify(report), JSON.stringify(deadline(this.#request(asked, rest)))]
-    return this.#call((client, cancel) => client.rejudge(...texts, cancel), rest?.signal)
+    const given = JSON.stringify(report)
+    const request = deadline(this.#request(asked, rest))
+    return this.#call('rejudge', request, (client, text, cancel) => client.rejudge(given, text, cancel), rest?.signal)
   }
 
   async feedback(runId, outcome) {
-    await this.#call((client) => client.feedback(runId, JSON.stringify(outcome)))
+    await this.#asked((client) => client.feedback(runId, JSON.stringify(outcome)))
   }
 
   async explain(body) {
@@ -123,19 +190,18 @@ class Interfuse {
   }
 
   async budgets() {
-    return this.#call((client) => client.budgets())
+    return this.#asked((client) => client.budgets())
   }
 
   async usage(options = {}) {
     const query = JSON.stringify(question(options))
-    const report = await this.#call((client) => client.usage(query))
+    const report = await this.#asked((client) => client.usage(query))
     // Not enumerable: what is printed, compared or sent on is the data.
     return Object.defineProperty(report, 'toCsv', { value: () => told(() => addon().usageCsv(JSON.stringify(report))) })
   }
 
   async records(options = {}) {
-    const query = JSON.stringify(question(options))
-    return this.#stream((client, cancel) => client.records(query, cancel), options.signal)
+    return this.#stream(undefined, question(options), (client, text, cancel) => client.records(text, cancel), options.signal)
   }
 
   async usageHtml(options = {}) {
@@ -160,7 +226,7 @@ class Interfuse {
 
   async reconcile(reports, options = {}) {
     const files = await Promise.all([reports].flat().map(report))
-    return this.#call((client) => client.reconcile(JSON.stringify({ files, options })))
+    return this.#asked((client) => client.reconcile(JSON.stringify({ files, options })))
   }
 
   async providers() {
@@ -207,7 +273,21 @@ class Interfuse {
     return merged(merged(body, given), this.#defaults)
   }
 
-  async #call(start, signal) {
+  /** One call: `start(client, text, cancel)` promises its answer as text. */
+  async #call(operation, request, start, signal) {
+    const watch = this.#begin?.(operation, request)
+    try {
+      const answer = await this.#asked((client, cancel) => start(client, JSON.stringify(request), cancel), signal)
+      watch?.answered(answer)
+      return answer
+    } catch (error) {
+      watch?.failed(error)
+      throw error
+    }
+  }
+
+  /** What the native half answers. */
+  async #asked(start, signal) {
     const client = this.#open()
     if (!signal) {
       try {
@@ -229,15 +309,34 @@ class Interfuse {
     }
   }
 
-  async #stream(start, signal, made) {
+  /** One stream; without an `operation`, of what is in this process already. */
+  async #stream(operation, request, start, signal, made) {
     const client = this.#open()
-    return Stream.open((cancel) => start(client, cancel), new (addon().Cancel)(), signal, made)
+    const text = JSON.stringify(request)
+    const watch = operation && this.#begin?.(operation, request)
+    return Stream.open((cancel) => start(client, text, cancel), new (addon().Cancel)(), signal, made, watch)
   }
 }
 
 /** A fused answer as one HTML page for people. */
 function fusedHtml(fused) {
   return told(() => addon().fusedHtml(JSON.stringify(fused)))
+}
+
+/** Chunks as they are without `include_usage`: no usage, and what interfuse adds on the last one that says something. */
+function withoutUsage() {
+  const isLast = (chunk) => chunk !== undefined && !chunk.interfuse && chunk.choices.some(({ finish_reason }) => finish_reason)
+  let kept = []
+  return (chunks) => {
+    const ready = kept
+    kept = []
+    for (const { usage, ...chunk } of chunks ?? []) {
+      if (usage && !chunk.choices.length && isLast(ready.at(-1))) ready.push({ ...ready.pop(), interfuse: chunk.interfuse })
+      else ready.push(chunk)
+    }
+    if (chunks && isLast(ready.at(-1))) kept = [ready.pop()]
+    return ready
+  }
 }
 
 /** A path, where the `URL` of a file is given. */
@@ -334,4 +433,4 @@ function replay(report) {
   return JSON.parse(told(() => addon().replay(JSON.stringify(report))))
 }
 
-module.exports = { Interfuse, calibrate, fusedHtml, replay }
+module.exports = { Interfuse, calibrate, fusedHtml, observe, replay }

@@ -1,3 +1,4 @@
+import type { ToolRun } from './structured.cjs'
 import type { Attempt, ErrorBody, ErrorKind, MemberFailure, PartialAnswer } from './types'
 
 /** Any failure of interfuse: `catch (e) { if (e instanceof InterfuseError) ... }` catches them all. */
@@ -15,7 +16,7 @@ export class InterfuseError extends Error {
   readonly model?: string
   /** The vendor's HTTP status, when one arrived. */
   readonly status?: number
-  /** The vendor's own code or type; `ABORT_ERR` of a call that was aborted. */
+  /** The vendor's own code or type; `ABORT_ERR` of a call that was aborted, Node's of an addon that is missing or does not load. */
   readonly code?: string
   /** The parameter the vendor complained about, or the JSON path in a request or configuration. */
   readonly param?: string
@@ -33,6 +34,8 @@ export class InterfuseError extends Error {
   readonly partial?: PartialAnswer
   /** Each member's reason, when a whole pool failed. */
   readonly members?: MemberFailure[]
+  /** Of a failure within `runTools`: what had been done until then. */
+  readonly run?: ToolRun
   /** Anything else worth knowing. */
   readonly details?: { [key: string]: unknown }
   /** The fields as plain data. */

@@ -1,5 +1,10 @@
 /// <reference lib="esnext.disposable" />
+import type { InterfuseError } from './errors.cjs'
 import type {
+  BatchCounts,
+  BatchOptions,
+  BatchReport,
+  BatchRow,
   ChatCompletion,
   ChatCompletionChunk,
   ChatRequest,
@@ -35,8 +40,15 @@ import type {
   Reconciliation,
   UsageReport,
 } from './types'
+import type {
+  AnyFormat, Output, ParseBody, ParseOptions, ParsedBy, ParsedChatCompletion, RunToolsBody, RunToolsOptions, StandardSchema, ToolRun,
+} from './structured.cjs'
+import type { ChatCompletionStream } from './chat-stream.cjs'
 
+export * from './chat-stream.cjs'
 export * from './errors.cjs'
+export * from './structured.cjs'
+export * from './typed-errors.cjs'
 export type * from './types'
 
 /** Gives a key; asked before every request, so that it may rotate. */
@@ -179,6 +191,45 @@ export interface Evaluated extends Evaluation {
 /** What a streamed evaluation tells: how far it is, and at its end what it found. */
 export type EvaluatingEvent = EvaluationProgress | (Omit<EvaluationDone, 'result'> & { result: Evaluated })
 
+/** One request of a batch: what the user says, the conversation, or a request, whose gaps `common` fills. */
+export type BatchItem = string | readonly Message[] | ChatRequest
+
+/** How a batch is run; the file may also be given as `URL`. */
+export interface BatchBody extends Omit<BatchOptions, 'checkpoint'> {
+  /** A file to go on from: what stands in it is not asked again, also after a crash. */
+  checkpoint?: string | URL | null
+}
+
+/** Options of a batch; `timeout`, `maxRetries` and `headers` are those of each request. */
+export interface BatchCallOptions extends CallOptions {
+  /** Told how far it is, at most ten times a second. */
+  progress?: (counts: BatchCounts) => void
+}
+
+/** What became of one request: `response` or `error` is there. */
+export interface BatchedRow extends BatchRow {
+  /** Text of the answer's first choice; empty when there is none. */
+  readonly text: string
+  /** The error as the same call by itself would have thrown it. */
+  readonly exception: InterfuseError | null
+}
+
+/** Rows as they are done. Leaving the loop early cancels what is under way; what is in the checkpoint stays. */
+export interface Batch extends AsyncIterable<BatchedRow> {
+  /** What it all came to; null until the last row is read. */
+  readonly report: (BatchReport & { toText(): string }) | null
+  /** How far it was a moment ago. */
+  readonly progress: BatchCounts | null
+  [Symbol.asyncIterator](): AsyncIterator<BatchedRow>
+  /** The next row. */
+  next(): Promise<IteratorResult<BatchedRow, undefined>>
+  /** Cancels what is under way. */
+  return(): Promise<IteratorResult<BatchedRow, undefined>>
+  /** The rows that were not read yet. */
+  toArray(): Promise<BatchedRow[]>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
 /** What a calibration found, also for people. */
 export interface Calibrated extends Calibration {
   /** Tables, advice, and the pool as lines for a configuration. */
@@ -210,12 +261,55 @@ export class Interfuse {
 
   readonly chat: {
     readonly completions: {
-      /** One answer, or with `stream: true` its chunks. */
+      /**
+       * One answer, or with `stream: true` its chunks. With a schema as `response_format` it is the same as `parse`; streamed, the
+       * schema is only asked for.
+       */
+      create<Schema extends StandardSchema>(
+        body: ParseBody<Schema> & { response_format: Schema },
+        options?: ParseOptions,
+      ): Promise<ParsedChatCompletion<Output<Schema>>>
+      create(body: Omit<ChatBody, 'response_format'> & { response_format: StandardSchema; stream: true }, options?: CallOptions): Promise<Stream<ChatCompletionChunk>>
       create(body: ChatBody & { stream?: false | null }, options?: CallOptions): Promise<ChatCompletion>
       create(body: ChatBody & { stream: true }, options?: CallOptions): Promise<Stream<ChatCompletionChunk>>
       create(body: ChatBody, options?: CallOptions): Promise<ChatCompletion | Stream<ChatCompletionChunk>>
+
+      /**
+       * One answer, read by the schema in `response_format`: `choices[0].message.parsed`; arguments of tools of `standardFunction`
+       * are in `function.parsed_arguments`. An answer that does not fit is sent back with what is wrong.
+       *
+       * Rejects with `SchemaError` for a schema that the strict subset of JSON Schema cannot hold, `AnswerFormatError` when no
+       * answer fits, `LengthFinishReasonError` and `ContentFilterFinishReasonError` for one that was cut off.
+       */
+      parse<Format extends AnyFormat = undefined>(body: ParseBody<Format>, options?: ParseOptions): Promise<ParsedChatCompletion<ParsedBy<Format>>>
+
+      /**
+       * A stream as events, as chunks and as the whole answer at its end, which is read as by `parse`:
+       * `client.chat.completions.stream(body).on('content', (delta) => ...).finalChatCompletion()`.
+       */
+      stream<Format extends AnyFormat = undefined>(
+        body: Omit<ParseBody<Format>, 'stream'> & { stream?: boolean | null },
+        options?: CallOptions,
+      ): ChatCompletionStream<ParsedBy<Format>>
     }
   }
+
+  /**
+   * Asks a model that may call functions, calls them and tells it what came, until it answers without calling any. What a function
+   * throws is told to the model, too. The functions of one step run at the same time.
+   *
+   * Rejects with `MaxStepsError` when the model still calls functions after the last step, and `BudgetExceededError` when another
+   * step might cost more than is left; these, and any other failure on the way, have what was done in `run`.
+   */
+  runTools<Format extends AnyFormat = undefined>(
+    body: RunToolsBody<Format> & { messages: readonly Message[] },
+    options?: RunToolsOptions,
+  ): Promise<ToolRun<ParsedBy<Format>>>
+  runTools<Format extends AnyFormat = undefined>(
+    prompt: string,
+    body: RunToolsBody<Format>,
+    options?: RunToolsOptions,
+  ): Promise<ToolRun<ParsedBy<Format>>>
 
   readonly embeddings: {
     /** One embedding per input, in their order. */
@@ -239,6 +333,18 @@ export class Interfuse {
    */
   evaluate(body: EvaluationBody & { stream?: false | null }, options?: CallOptions): Promise<Evaluated>
   evaluate(body: EvaluationBody & { stream: true }, options?: CallOptions): Promise<Stream<EvaluatingEvent>>
+
+  /**
+   * Answers many requests, a few at a time: `for await (const row of client.batch(prompts, { common: { model } }))`. They are
+   * pulled as there is room, so that there may be any number. `common` is what they do not say themselves. No request fails the
+   * batch. With a `budget` (USD, `'2.50'`) the most that an attempt may cost is held before it is made, and rows that do not fit
+   * are not asked; with a `checkpoint` it goes on where it was interrupted.
+   */
+  batch(
+    requests: Iterable<BatchItem> | AsyncIterable<BatchItem>,
+    body?: BatchBody,
+    options?: BatchCallOptions,
+  ): Batch
 
   /**
    * Combines the answers that a fusion's report holds once more: with another judge, in another mode or by other priors. The body

@@ -1,4 +1,4 @@
-// What a stream is pulled from when it comes as lines of JSON, as `toReadableStream()` writes them.
+// Streams as lines of JSON: as `toReadableStream()` writes them, and what a stream is pulled from when it comes so.
 'use strict'
 
 /** Batches of items, as the native half's streams give them, and how to leave. */
@@ -26,4 +26,19 @@ function lines(readable) {
   }
 }
 
-module.exports = { lines }
+/** Items as lines of JSON; leaving them leaves the iterator. */
+function toLines(items) {
+  const encoder = new TextEncoder()
+  return new ReadableStream({
+    async pull(controller) {
+      const { value, done } = await items.next()
+      if (done) controller.close()
+      else controller.enqueue(encoder.encode(JSON.stringify(value) + '\n'))
+    },
+    async cancel() {
+      await items.return()
+    },
+  })
+}
+
+module.exports = { lines, toLines }

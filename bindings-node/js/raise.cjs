@@ -33,8 +33,8 @@ function aborted(signal) {
 }
 
 /** An error made here, in JavaScript. */
-function misuse(message) {
-  return make({ kind: 'misuse', message, retryable: false })
+function misuse(message, told, options) {
+  return make({ kind: 'misuse', message, retryable: false, ...told }, options)
 }
 
 /** A fault of the options or the configuration. */
@@ -52,4 +52,4 @@ function interrupted(message, details) {
   return make({ kind: 'interrupted', message, retryable: true, details })
 }
 
-module.exports = { aborted, badConfig, fromNative, interrupted, misuse, unsupported }
+module.exports = { aborted, badConfig, failure: make, fromNative, interrupted, misuse, unsupported }

@@ -2,9 +2,12 @@
 'use strict'
 
 const { EVENTS, events } = require('./answers.cjs')
-const { lines } = require('./lines.cjs')
+const { lines, toLines } = require('./lines.cjs')
 const { aborted, fromNative, misuse } = require('./raise.cjs')
 const { halves } = require('./tee.cjs')
+
+/** A stream that is forgotten ends, too. */
+const forgotten = new FinalizationRegistry((watch) => watch.left())
 
 /** Chunks or events as they come. Leaving the loop early closes the connection. */
 class Stream {
@@ -21,12 +24,20 @@ class Stream {
   #controller
   #made
 
-  /** Starts a stream: `start(cancel)` promises the native one, `made` makes of each item what users get. Not for users. */
-  static async open(start, cancel, signal, made) {
-    if (signal?.aborted) throw aborted(signal)
-    const state = { aborted: null, left: false }
+  /**
+   * Starts a stream: `start(cancel)` promises the native one, `made` makes of items what users get, and of null at the end what it
+   * has kept back; `watch` is told of items and the end (`interfuse/otel`). Not for users.
+   */
+  static async open(start, cancel, signal, made, watch) {
+    const failed = (error) => {
+      watch?.failed(error)
+      return error
+    }
+    if (signal?.aborted) throw failed(aborted(signal))
+    const state = { aborted: null, left: false, watch }
     const onAbort = () => {
       state.aborted = signal
+      failed(aborted(signal))
       end(cancel, state)
     }
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -35,7 +46,7 @@ class Stream {
       return new Stream(await start(cancel), cancel, state, settle, made)
     } catch (fault) {
       settle()
-      throw state.aborted ? aborted(signal) : fromNative(fault)
+      throw failed(state.aborted ? aborted(signal) : fromNative(fault))
     }
   }
 
@@ -57,6 +68,7 @@ class Stream {
     this.#state = state
     this.#settle = settle
     state.source = new WeakRef(source)
+    if (state.watch) forgotten.register(this, state.watch)
   }
 
   /** Aborting it ends the stream quietly, like `abort()`. */
@@ -69,6 +81,7 @@ class Stream {
     const [cancel, state] = [this.#cancel, this.#state]
     const leave = () => {
       state.left = true
+      state.watch?.left()
       end(cancel, state)
     }
     this.#controller = controller
@@ -94,23 +107,39 @@ class Stream {
   }
 
   async #read() {
-    let batch
-    try {
-      batch = await this.#source.next()
-    } catch (fault) {
-      const quiet = this.#ended || this.#state.left
-      this.#end()
-      if (quiet) return { value: undefined, done: true }
-      throw this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
+    for (;;) {
+      let batch
+      try {
+        batch = await this.#source.next()
+      } catch (fault) {
+        const quiet = this.#ended || this.#state.left
+        this.#end()
+        if (quiet) return { value: undefined, done: true }
+        const error = this.#state.aborted ? aborted(this.#state.aborted) : fromNative(fault)
+        this.#state.watch?.failed(error)
+        throw error
+      }
+      const isLeft = this.#ended
+      const isOver = batch === null || isLeft
+      if (isOver) {
+        this.#end()
+        this.#state.watch?.ended()
+      }
+      const items = isLeft ? [] : this.#items(batch)
+      if (items.length) {
+        this.#batch = items
+        this.#at = 1
+        return { value: items[0], done: false }
+      }
+      if (isOver) return { value: undefined, done: true }
     }
-    if (batch === null || this.#ended) {
-      this.#end()
-      return { value: undefined, done: true }
-    }
+  }
+
+  /** What users get of a batch; of null what was kept back until the end. */
+  #items(batch) {
     const items = typeof batch === 'string' ? JSON.parse(batch) : batch
-    this.#batch = this.#made ? items.map(this.#made) : items
-    this.#at = 1
-    return { value: this.#batch[0], done: false }
+    if (this.#state.watch) for (const item of items ?? []) this.#state.watch.item(item)
+    return (this.#made ? this.#made(items) : items) ?? []
   }
 
   #end() {
@@ -124,6 +153,7 @@ class Stream {
   async return() {
     if (!this.#ended) {
       this.#end()
+      this.#state.watch?.left()
       this.#cancel.cancel()
       // The native stream lets go of its connection when it sees the cancellation.
       await this.#source.next().catch(() => null)
@@ -158,18 +188,7 @@ class Stream {
 
   /** The items as lines of JSON, for a response of one's own server. */
   toReadableStream() {
-    const items = this[Symbol.asyncIterator]()
-    const encoder = new TextEncoder()
-    return new ReadableStream({
-      async pull(controller) {
-        const { value, done } = await items.next()
-        if (done) controller.close()
-        else controller.enqueue(encoder.encode(JSON.stringify(value) + '\n'))
-      },
-      async cancel() {
-        await items.return()
-      },
-    })
+    return toLines(this[Symbol.asyncIterator]())
   }
 }
 

@@ -823,6 +823,38 @@ export interface Verdicts {
   swapped?: string | null
 }
 
+/** One request of a batch. */
+export type BatchRequest = string | readonly Message[] | ChatRequest
+
+/** How a batch is run. Unknown fields are refused. */
+export interface BatchOptions {
+  /**
+   * What requests do not say themselves: `model`, `temperature`, `tags`, ... Its `messages` come before those of requests that
+   * are a text or a list of messages.
+   */
+  common?: ChatRequest | null
+  /** Requests worked on at the same time, 1 to 1024; 16 by default. */
+  concurrency?: number | null
+  /**
+   * Most that all calls may cost together, those of earlier runs with the same checkpoint included, decimal USD as text. The
+   * most that an attempt may cost is held before it is made, so that the budget is never passed; without `max_tokens` that is
+   * the price of the longest answer the model can give. A request that does not fit waits for those under way; one that
+   * still does not fit is not asked and ends with `budget_exceeded`, and so does one whose price is not known.
+   */
+  budget?: string | null
+  /**
+   * A file to go on from: every finished row is appended to it, and rows that stand in it are not asked again. Rows that
+   * were not asked do not count as finished. A file of another batch is refused.
+   */
+  checkpoint?: string | null
+  /** Asks rows again that stand in the checkpoint with an error. */
+  retry_failed?: boolean | null
+  /** Gives rows in the order of the requests, as by default; else as they finish. */
+  ordered?: boolean | null
+  /** How many requests there will be, where that is known; for `eta_ms`. */
+  total?: number | null
+}
+
 /** Whether the answer was right. */
 export interface FeedbackRight {
   right: boolean
@@ -1743,7 +1775,7 @@ export interface Piece {
 
 /** An attempt that does not fit into a budget. */
 export interface OverBudget {
-  /** The budget's name; `max_cost_usd` for the call's own. */
+  /** The budget's name; `max_cost_usd` for the call's own, `batch.budget` for that of the batch it belongs to. */
   budget: string
   /** Of a budget with `each`: the name and the value it is for. */
   group?: { [key: string]: string | null }
@@ -2721,6 +2753,109 @@ export interface EvaluationDone {
 
 /** What an evaluation tells while it goes on. */
 export type EvaluationEvent = EvaluationProgress | EvaluationDone
+
+/** A row is done. */
+export interface BatchRowDone {
+  type: 'row'
+  /** What became of it. */
+  row: BatchRow
+}
+
+/** How far it is: before the first row, then at most ten times a second, and after the last row. */
+export interface BatchProgress {
+  type: 'progress'
+  /** How far it is. */
+  progress: BatchCounts
+}
+
+/** The end. */
+export interface BatchDone {
+  type: 'done'
+  /** What it all came to. */
+  report: BatchReport
+}
+
+/** What a batch tells while it goes on. */
+export type BatchEvent = BatchRowDone | BatchProgress | BatchDone
+
+/** What became of one request: `response` or `error` is there. */
+export interface BatchRow {
+  /** Place among the requests, from 0. */
+  index: number
+  /** The answer. */
+  response?: ChatCompletion
+  /** Why there is none. */
+  error?: ErrorBody
+  /** What it cost, nano-USD; absent when unknown. */
+  cost_nanos?: number
+  /** The same as an exact decimal text in USD. */
+  cost_usd?: string
+  /** Attempts made; 0 when it was not asked. */
+  attempts: number
+  /** From request to answer, milliseconds. */
+  latency_ms: number
+  /** It was not asked now, but stood in the checkpoint. */
+  kept?: boolean
+}
+
+/** How far a batch is. */
+export interface BatchCounts {
+  /** Rows that are done, with failed ones and those of the checkpoint. */
+  done: number
+  /** Rows of those without an answer. */
+  failed: number
+  /** Rows in all, where that is known. */
+  of?: number
+  /** What was spent, earlier runs with the checkpoint included, nano-USD. */
+  spent_nanos: number
+  /** Rows done per second by this run. */
+  rows_per_s: number
+  /** How long the rest will take at that rate, milliseconds, where the number of rows is known. */
+  eta_ms?: number
+}
+
+/** What a batch came to. */
+export interface BatchReport {
+  /** Version of this shape. */
+  schema: number
+  /** Rows in all. */
+  rows: number
+  /** Rows with an answer. */
+  answered: number
+  /** Rows that were asked and have none. */
+  failed: number
+  /** Rows that were not asked, because the budget did not allow it or the request was wrong. */
+  not_asked: number
+  /** Rows that stood in the checkpoint. */
+  kept: number
+  /** Rows without an answer, by kind of error. */
+  errors?: { [key: string]: number }
+  /**
+   * What was spent, earlier runs with the checkpoint included, nano-USD. Under a budget, attempts of unknown cost count with
+   * the most that they may have cost.
+   */
+  spent_nanos: number
+  /** The same as an exact decimal text in USD. */
+  spent_usd: string
+  /** Rows of which the cost is unknown; those that were under way when an earlier run died included. */
+  unknown_calls: number
+  /** The budget, nano-USD. */
+  budget_nanos?: number
+  /** Tokens of all prompts. */
+  prompt_tokens: number
+  /** Tokens of all answers. */
+  completion_tokens: number
+  /** Half the answers took no longer, milliseconds. */
+  p50_ms: number
+  /** 95 of 100 answers took no longer, milliseconds. */
+  p95_ms: number
+  /** 99 of 100 answers took no longer, milliseconds. */
+  p99_ms: number
+  /** This run, milliseconds. */
+  took_ms: number
+  /** Rows done per second by this run. */
+  rows_per_s: number
+}
 
 /** What a calibration found. */
 export interface Calibration {

@@ -5,7 +5,7 @@ import { copyFileSync, renameSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-const { fileNames } = createRequire(import.meta.url)('../js/native.cjs')
+const { fileName } = createRequire(import.meta.url)('../js/native.cjs')
 const js = fileURLToPath(new URL('../js/', import.meta.url))
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -25,7 +25,7 @@ const library = artifacts
 if (!library) throw new Error('cargo built no library for interfuse-node')
 
 // Copy and rename: a process that has the old file mapped keeps it whole.
-const [name] = fileNames()
+const name = fileName()
 copyFileSync(library, `${js}${name}.new`)
 renameSync(`${js}${name}.new`, js + name)
 console.log(`built js/${name}`)

@@ -2,12 +2,13 @@
 
 use interfuse::backend::KeySources;
 use interfuse::fusion;
-use interfuse::types::{Calibration, Config, Estimable, Evaluation, Fused, UsageReport, from_json};
+use interfuse::types::{BatchReport, Calibration, Config, Estimable, Evaluation, Fused, UsageReport, from_json};
 use interfuse::{Client, Error};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 
+use crate::batch::NativeBatch;
 use crate::call::{Cancel, closing, defect, json, raise, run};
 use crate::keys::{self, Ask};
 use crate::stream::{NO_LIMIT, NativeStream, READ_AHEAD};
@@ -141,6 +142,23 @@ impl NativeClient {
             let work = async { client.evaluate_stream(from_json("request", &request)?) };
             let events = run(work, Some(&cancel), &closing).await?;
             Ok(NativeStream::new(events, NO_LIMIT, cancel, closing))
+        })
+    }
+
+    /// A batch: where its requests are put in, and the stream of its events.
+    #[napi(ts_return_type = "Promise<NativeBatch>")]
+    pub fn batch<'env>(
+        &self,
+        env: &'env Env,
+        options: String,
+        cancel: &Cancel,
+    ) -> napi::Result<PromiseRaw<'env, NativeBatch>> {
+        let (client, cancel, closing) = (self.client.clone(), cancel.clone(), self.closing.clone());
+        env.spawn_future(async move {
+            let work = async { client.batch_fed(from_json("batch", &options)?) };
+            let (feed, events) = run(work, Some(&cancel), &closing).await?;
+            // As many events as there is room for rows are ahead of a slow reader in any case.
+            Ok(NativeBatch::new(feed, NativeStream::new(events, READ_AHEAD, cancel, closing)))
         })
     }
 
@@ -312,7 +330,13 @@ pub fn evaluation_text(evaluation: String, width: u32, color: bool) -> napi::Res
     Ok(evaluation.to_text(width as usize, color))
 }
 
-/// The same as one HTML page.
+/// What a batch came to, given as JSON, as a line for people.
+#[napi]
+pub fn batch_text(report: String) -> napi::Result<String> {
+    from_json::<BatchReport>("report", &report).map(|report| report.to_text()).map_err(|error| raise(&error))
+}
+
+/// An evaluation, given as JSON, as one HTML page.
 #[napi]
 pub fn evaluation_html(evaluation: String) -> napi::Result<String> {
     let evaluation = from_json::<Evaluation>("evaluation", &evaluation).map_err(|error| raise(&error))?;

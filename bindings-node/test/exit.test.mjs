@@ -4,7 +4,6 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
 
 import { endless, upstream } from './upstream.mjs'
 
@@ -66,16 +65,16 @@ test('an exception with a call in flight ends the process as always', async (t) 
   assert.match(stderr, /told by the user/)
 })
 
-test('workers come and go, with calls in flight', async (t) => {
+test('200 workers come and go, with calls in flight, and the process ends as it should', async (t) => {
   const up = await upstream(t, [
     { when: { model: 'fast' }, then: { answer: 'ok' } },
     { when: { model: 'slow' }, then: { delay_ms: 3_600_000, answer: 'never' } },
     { when: { model: 'endless' }, then: endless('In ') },
   ])
-  const script = `
+  const worker = `
     const { parentPort, workerData } = require('node:worker_threads')
-    const { Interfuse } = require(workerData.module)
-    const client = new Interfuse({ config: workerData.config })
+    const { Interfuse } = require('interfuse')
+    const client = new Interfuse({ config: workerData })
     const messages = [{ role: 'user', content: 'Where?' }]
     const create = (model, stream) => client.chat.completions.create({ model, messages, stream })
     create('up/fast').then(async (answer) => {
@@ -85,19 +84,20 @@ test('workers come and go, with calls in flight', async (t) => {
       stream.next().catch(() => {})
       parentPort.postMessage(answer.choices[0].message.content)
     })`
-  const module = fileURLToPath(new URL('../js/index.cjs', import.meta.url))
-  const cycles = 8
-  for (let cycle = 0; cycle < cycles; cycle++) {
-    const worker = new Worker(script, { eval: true, workerData: { module, config: up.config } })
-    const failed = once(worker, 'error').then(([error]) => { throw error })
-    const [answer] = await Promise.race([once(worker, 'message'), failed])
-    assert.equal(answer, 'ok')
-    failed.catch(() => {})
-    await worker.terminate()
-  }
+  const cycles = 200
+  const lines = `
+    import { once } from 'node:events'
+    import { Worker } from 'node:worker_threads'
+    for (let cycle = 0; cycle < ${cycles}; cycle++) {
+      const worker = new Worker(${JSON.stringify(worker)}, { eval: true, execArgv: [], workerData: ${JSON.stringify(up.config)} })
+      const [answer] = await once(worker, 'message')
+      if (answer !== 'ok') throw new Error(answer)
+      await worker.terminate()
+    }`
+  assert.deepEqual(await exitOf(up, lines), clean)
   // The calls of a worker end with it: nothing is left open at the upstream.
   const log = await up.settled()
-  const left = log.filter((entry) => entry.body.model !== 'fast')
-  assert.ok(left.length >= cycles)
-  assert.ok(left.every((entry) => entry.client_closed_ms != null))
+  const count = (model) => log.filter((entry) => entry.body.model === model).length
+  assert.deepEqual([count('fast'), count('endless')], [cycles, cycles])
+  assert.ok(log.filter((entry) => entry.body.model !== 'fast').every((entry) => entry.client_closed_ms != null))
 })

@@ -16,7 +16,7 @@ test('require and import give the same objects, all of them', async () => {
 })
 
 test('so do the entries beside it', async () => {
-  for (const entry of ['interfuse/ai', 'interfuse/serve', 'interfuse/testing']) {
+  for (const entry of ['interfuse/ai', 'interfuse/otel', 'interfuse/serve', 'interfuse/testing']) {
     const [one, other] = [require(entry), await import(entry)]
     assert.deepEqual(Object.keys(one).sort(), Object.keys(other).sort())
     for (const name of Object.keys(one)) assert.equal(other[name], one[name], name)
@@ -34,7 +34,7 @@ test('importing loads no native code and reads no environment', () => {
   assert.deepEqual(JSON.parse(told), { native: [], read: [] })
 })
 
-test('a missing addon is told with its name and the fix', () => {
+test('a checkout without an addon says how to build one', () => {
   const script = `
     const Module = require('node:module')
     const original = Module._resolveFilename
@@ -42,7 +42,8 @@ test('a missing addon is told with its name and the fix', () => {
       if (name.endsWith('.node')) throw Object.assign(new Error('no such file'), { code: 'MODULE_NOT_FOUND' })
       return original.call(this, name, ...rest)
     }
-    try { new (require('interfuse').Interfuse)() } catch (error) { console.log(error.message) }`
+    const { Interfuse, MisuseError } = require('interfuse')
+    try { new Interfuse() } catch (error) { console.log(error instanceof MisuseError, error.message) }`
   const told = execFileSync(process.execPath, ['-e', script], { cwd: __dirname, encoding: 'utf8' })
-  assert.match(told, /js\/interfuse\..*\.node is missing.*npm run build/)
+  assert.match(told, /^true .*js\/interfuse\..*\.node is missing.*npm run build/)
 })

@@ -7,9 +7,9 @@ use interfuse::fusion;
 use interfuse::host::{self, EventStream, ForkSafe};
 use interfuse::ledger::reconcile::Report;
 use interfuse::types::{
-    Calibration, ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse, Estimable, Evaluation,
-    EvaluationRequest, ExportRequest, Feedback, FuseRequest, Fused, FusionReport, LabelledItems, LedgerRecord,
-    ReconcileOptions, Reconciliation, UsageReport,
+    BatchOptions, BatchReport, Calibration, ChatCompletion, ChatRequest, Config, EmbeddingRequest, EmbeddingResponse,
+    Estimable, Evaluation, EvaluationRequest, ExportRequest, Feedback, FuseRequest, Fused, FusionReport, LabelledItems,
+    LedgerRecord, ReconcileOptions, Reconciliation, UsageReport,
 };
 use interfuse::{Client, Error, ErrorKind};
 use pyo3::prelude::*;
@@ -18,7 +18,7 @@ use pyo3::types::{PyBytes, PyCapsule, PyDict, PyString};
 use crate::call::{Call, blocking};
 use crate::convert::{from_python, raise, straight_from_python, to_python};
 use crate::keys;
-use crate::stream::Stream;
+use crate::stream::{Feed, Stream};
 use crate::table;
 
 type Make = Box<dyn Fn() -> interfuse::Result<Client> + Send + Sync>;
@@ -110,6 +110,15 @@ impl Native {
         let (client, request) = (self.client(py)?, from_python::<EvaluationRequest>("request", request)?);
         let stream = Stream::new(EventStream::start(async move { client.evaluate_stream(request) }));
         if wait { stream.open(py).map(|()| stream) } else { Ok(stream) }
+    }
+
+    /// A batch: where its requests are put in, and the stream of its events.
+    fn batch(&self, py: Python<'_>, options: &Bound<'_, PyAny>) -> PyResult<(Feed, Stream)> {
+        let (client, options) = (self.client(py)?, from_python::<BatchOptions>("batch", options)?);
+        let runtime = host::handle().map_err(|e| raise(py, &e))?;
+        let _entered = runtime.enter();
+        let (feed, events) = client.batch_fed(options).map_err(|e| raise(py, &e))?;
+        Ok((Feed::new(feed), Stream::new(EventStream::start(async move { Ok(events) }))))
     }
 
     /// Combines the answers of a report once more.
@@ -309,6 +318,13 @@ async fn beside(work: impl FnOnce() -> interfuse::Result<()> + Send + 'static) -
 pub fn evaluation_text(found: &Bound<'_, PyAny>, width: usize, color: bool) -> PyResult<String> {
     let found: Evaluation = from_python("evaluation", found)?;
     Ok(found.to_text(width, color))
+}
+
+/// What a batch came to, as a line for people.
+#[pyfunction]
+pub fn batch_text(report: &Bound<'_, PyAny>) -> PyResult<String> {
+    let report: BatchReport = from_python("batch report", report)?;
+    Ok(report.to_text())
 }
 
 /// An evaluation as one HTML page.

@@ -1,13 +1,14 @@
 //! Python values in and out: requests straight from dicts, responses as records, failures as exceptions.
 
 use interfuse::Error;
-use interfuse::types::{ErrorBody, fault, from_value};
+use interfuse::types::{BatchRequest, ChatRequest, ErrorBody, fault, from_value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple, PyType};
 use pythonize::{PythonizeMappingType, PythonizeTypes, PythonizeUnnamedMappingAdapter};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Builds `interfuse._record.Record` where pythonize would build a dict.
 struct Record;
@@ -45,21 +46,47 @@ pub fn to_python<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound
 /// A value of the core from dicts, lists and plain values. `what` is "request", "configuration", ...; a fault names its
 /// JSON path.
 pub fn from_python<T: for<'de> Deserialize<'de>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
-    if deeper_than(MOST_DEPTH, value) {
-        let why = format!("lists and dicts stand in each other more than {MOST_DEPTH} deep");
-        return Err(raise(value.py(), &fault(what, ".", &why)));
-    }
-    let plain = pythonize::depythonize(value).map_err(|e| raise(value.py(), &fault(what, ".", &e)))?;
-    from_value(what, &plain).map_err(|e| raise(value.py(), &e))
+    read(what, value).map_err(|e| raise(value.py(), &e))
 }
 
 /// The same for what is read at every call: straight from the dict. It is compiled once more for this, so only few types
 /// are worth it.
 pub fn straight_from_python<T: for<'de> Deserialize<'de>>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
-    match deeper_than(MOST_DEPTH, value) {
-        false => pythonize::depythonize(value).or_else(|_| from_python(what, value)),
-        true => from_python(what, value),
+    read_straight(what, value).map_err(|e| raise(value.py(), &e))
+}
+
+/// One request of a batch: a text, a list of messages, or a dict.
+///
+/// # Errors
+/// What is wrong, for its row to tell.
+pub fn batch_request(value: &Bound<'_, PyAny>) -> Result<BatchRequest, Error> {
+    if let Ok(prompt) = value.cast::<PyString>() {
+        let prompt = prompt.to_cow().map_err(|e| fault("request", ".", &e))?;
+        return Ok(prompt.into_owned().into());
     }
+    match value.is_instance_of::<PyDict>() {
+        true => Ok(read_straight::<ChatRequest>("request", value)?.into()),
+        false => BatchRequest::from_value(&plain("request", value)?),
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(what: &str, value: &Bound<'_, PyAny>) -> Result<T, Error> {
+    from_value(what, &plain(what, value)?)
+}
+
+fn read_straight<T: for<'de> Deserialize<'de>>(what: &str, value: &Bound<'_, PyAny>) -> Result<T, Error> {
+    match deeper_than(MOST_DEPTH, value) {
+        false => pythonize::depythonize(value).or_else(|_| read(what, value)),
+        true => read(what, value),
+    }
+}
+
+fn plain(what: &str, value: &Bound<'_, PyAny>) -> Result<Value, Error> {
+    if deeper_than(MOST_DEPTH, value) {
+        let why = format!("lists and dicts stand in each other more than {MOST_DEPTH} deep");
+        return Err(fault(what, ".", &why));
+    }
+    pythonize::depythonize(value).map_err(|e| fault(what, ".", &e))
 }
 
 /// How deep JSON text may be, too.

@@ -20,6 +20,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<client::Native>()?;
     m.add_class::<call::Call>()?;
     m.add_class::<stream::Stream>()?;
+    m.add_class::<stream::Feed>()?;
     m.add_class::<queue::Queue>()?;
     m.add_function(wrap_pyfunction!(client::flush_ledgers, m)?)?;
     m.add_function(wrap_pyfunction!(client::before_fork, m)?)?;
@@ -32,6 +33,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(client::calibration_text, m)?)?;
     m.add_function(wrap_pyfunction!(client::labelled, m)?)?;
     m.add_function(wrap_pyfunction!(client::replay, m)?)?;
+    m.add_function(wrap_pyfunction!(client::batch_text, m)?)?;
     m.add_function(wrap_pyfunction!(client::evaluation_text, m)?)?;
     m.add_function(wrap_pyfunction!(client::evaluation_html, m)?)?;
     m.add_function(wrap_pyfunction!(client::render_reconciliation, m)?)?;

@@ -1,17 +1,18 @@
 //! A stream in flight: fetched in batches, made into Python objects one at a time on the caller's side.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use interfuse::Result;
+use interfuse::batch::BatchFeed;
 use interfuse::host::{Batch, EventStream};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use serde::Serialize;
 
 use crate::call::SLICE;
-use crate::convert::{raise, to_python};
+use crate::convert::{batch_request, raise, to_python};
 use crate::queue::Queue;
 
 /// An iterator over chunks or events; forgetting it closes the connection.
@@ -80,6 +81,40 @@ impl Stream {
     /// Stops the stream, which closes its connection. Any number of times.
     fn cancel(&self) {
         self.0.cancel();
+    }
+}
+
+/// Where the requests of a batch are put in. Forgetting it ends the batch once all are done.
+#[pyclass(frozen, module = "interfuse._native")]
+pub struct Feed(Mutex<Option<BatchFeed>>);
+
+impl Feed {
+    pub fn new(feed: BatchFeed) -> Self {
+        Feed(Mutex::new(Some(feed)))
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<BatchFeed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Feed {
+    /// How many requests are taken now.
+    fn room(&self) -> usize {
+        self.open().as_ref().map_or(0, BatchFeed::room)
+    }
+
+    /// Puts in a request: a text, a list of messages or a dict. What cannot be read becomes a row with that error. False when
+    /// there is no room.
+    fn push(&self, request: &Bound<'_, PyAny>) -> bool {
+        let request = batch_request(request);
+        self.open().as_ref().is_some_and(|feed| feed.push(request))
+    }
+
+    /// There are no more.
+    fn close(&self) {
+        self.open().take();
     }
 }
 

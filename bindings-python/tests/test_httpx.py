@@ -120,23 +120,34 @@ def test_embeddings_and_models(start: Start, through: Any) -> None:
     assert len(up.settled()) == 1, "models are the catalogue's; nobody is asked"
 
 
-def test_what_is_missing_or_too_old_is_named() -> None:
-    source = """
+OLD = """
 import sys, types
 class BaseTransport:
     def handle_request(self, method: bytes, url: tuple, headers: list, stream: object, extensions: dict) -> tuple: ...
-old, older = types.ModuleType("httpx"), types.ModuleType("httpx")
+library, case = sys.argv[1:]
+old, older = types.ModuleType(library), types.ModuleType(library)
 old.__version__, old.AsyncByteStream, old.BaseTransport = "0.19.0", object, BaseTransport
 older.__version__ = "0.1"
-sys.modules["httpx"] = {"none": None, "old": old, "older": older}[sys.argv[1]]
-import interfuse
-import interfuse.httpx
+sys.modules[library] = {"none": None, "old": old, "older": older}[case]
+import importlib, interfuse
+try:
+    importlib.import_module(f"interfuse.{library}")
+except interfuse.PackageError as error:
+    assert isinstance(error, ImportError) and isinstance(error, interfuse.InterfuseError)
+    print(error.name, error)
 """
-    for case, said in [
-        ("none", "openai 2 has httpx, openai 3 httpx2"),
-        ("old", "version 0.19.0 is too old"),
-        ("older", "version 0.1 is too old"),
-    ]:
-        ran = run_python(source, case)
-        assert ran.returncode == 1 and "ImportError" in ran.stderr and said in ran.stderr, ran.stderr
-    assert "httpx" not in run_python("import sys, interfuse; print(*sys.modules)").stdout.split()
+
+
+@pytest.mark.parametrize(("library", "least"), [("httpx", "0.20"), ("httpx2", "2.0")])
+@pytest.mark.parametrize(
+    ("case", "said"), [("none", "None in sys.modules"), ("old", "0.19.0 is installed"), ("older", "0.1 is installed")]
+)
+def test_what_is_missing_or_too_old_is_named(library: str, least: str, case: str, said: str) -> None:
+    ran = run_python(OLD, library, case)
+    assert ran.returncode == 0 and ran.stdout.startswith(f"{library} interfuse.{library}"), ran.stderr
+    assert said in ran.stdout and f"pip install '{library}>={least}'" in ran.stdout
+    assert "openai 2 has httpx, openai 3 httpx2" in ran.stdout
+
+
+def test_importing_interfuse_imports_neither() -> None:
+    assert not {"httpx", "httpx2"} & set(run_python("import sys, interfuse; print(*sys.modules)").stdout.split())

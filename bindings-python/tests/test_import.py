@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
+from pathlib import Path
 
+import pytest
 from conftest import run_python
+
+import interfuse
 
 WATCH = """
 import json, os, sys, threading
@@ -54,3 +61,25 @@ def test_the_asyncio_client_is_found_by_name() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "RatelimitError" in done.stdout and "nothing" in done.stdout
+
+
+ELSEWHERE = {
+    "not there": ({}, "it is not there"),
+    "of another Python": ({"_native.cpython-39-x86_64-linux-gnu.so": b""}, "_native.cpython-39-x86_64-linux-gnu.so in"),
+    "of another system": ({"_native.pyd": b"MZ"}, "_native.pyd in"),
+    "of another processor": ({"_native.abi3.so": b"\x7fELF\x02\x01\x01" + bytes(200)}, "_native.abi3.so: "),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_compiled_half_that_is_missing_or_does_not_fit_is_told_with_the_fix(tmp_path: Path, case: str) -> None:
+    files, said = ELSEWHERE[case]
+    package = tmp_path / "interfuse"
+    shutil.copytree(Path(interfuse.__file__).parent, package, ignore=shutil.ignore_patterns("_native.*", "__pycache__"))
+    for name, content in files.items():
+        (package / name).write_bytes(content)
+    done = run_python("import interfuse", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    *_, last = done.stderr.strip().split("\n")
+    assert last.startswith("ImportError: interfuse's compiled half cannot be loaded: ") and said in last
+    assert f"{os.path.normpath(sys.executable)} -m pip install --force-reinstall" in last and "free-threaded" not in last

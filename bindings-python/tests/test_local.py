@@ -84,7 +84,7 @@ def test_a_failing_pip_is_an_error_that_names_the_package(
 
 def test_the_pool_has_three_different_members_and_a_judge_on_the_same_server() -> None:
     server = local.LocalServer()
-    demo = local.demo_pool(server)
+    demo: Any = local.demo_pool(server)
     assert len({m.get("name") for m in demo["pool"]}) == 3
     assert len({m.get("system") for m in demo["pool"]}) == 3
     assert len({m.get("temperature") for m in demo["pool"]}) == 3
@@ -171,7 +171,7 @@ def test_the_model_is_held_to_a_schema(server: local.LocalServer) -> None:
 
 @needs_model
 def test_three_members_and_a_judge_fuse_a_real_answer_for_nothing(server: local.LocalServer) -> None:
-    demo = local.demo_pool(server)
+    demo: Any = local.demo_pool(server)
     for member in demo["pool"]:
         member["max_tokens"] = 24
     demo["judge"]["max_tokens"] = 120
@@ -188,7 +188,7 @@ def test_three_members_and_a_judge_fuse_a_real_answer_for_nothing(server: local.
 @needs_model
 @pytest.mark.parametrize("mode", ["auto", "vote", "cascade", "best_of", "debate"])
 def test_every_mode_ends_with_an_answer_of_a_member_or_the_judge(server: local.LocalServer, mode: Any) -> None:
-    demo = local.demo_pool(server)
+    demo: Any = local.demo_pool(server)
     for member in demo["pool"]:
         member["max_tokens"] = 24
     demo["judge"]["max_tokens"] = 120

@@ -308,7 +308,7 @@ def test_streamed_plainly_the_type_is_only_asked_for(start: Start) -> None:
     assert "".join(chunk.choices[0].delta.content or "" for chunk in said if chunk.choices) == BERN
     assert schema_sent(up)["name"] == "Place"
     with pytest.raises(TypeError, match="max_reasks"):
-        client.chat(**{**request, "max_reasks": 1})
+        client.chat(max_reasks=1, **request)
 
 
 def test_asyncio(start: Start) -> None:

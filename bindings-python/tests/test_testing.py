@@ -407,7 +407,8 @@ def test_no_key_reaches_the_file_whatever_its_header(tmp_path: Path) -> None:
     routes = when(body_contains="stream").then(spread), when(model="odd").then(odd), when(model="packed").then(packed)
     with testing.Upstream(*routes, plain) as up:
         with testing.cassette(file, config=lab(up)) as options:
-            url = options["config"]["providers"]["lab"]["base_url"]
+            config: Any = options["config"]
+            url = config["providers"]["lab"]["base_url"]
             assert url
             for name in sorted(names):
                 for value in (KEY, f"Bearer {KEY}"):

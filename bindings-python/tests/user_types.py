@@ -18,7 +18,7 @@ def blocking(client: Client) -> None:
     assert_type(r.choices[0].message.content, str | None)
     assert_type(r.choices[0].finish_reason, str | None)
     assert_type(r.choices[0].message.tool_calls, list[interfuse.ToolCall] | None)
-    assert_type(r._request_id, str | None)
+    assert_type(r._request_id, str | None)  # pyright: ignore[reportPrivateUsage]
     if r.usage is not None:
         assert_type(r.usage.prompt_tokens, int)
     if r.interfuse is not None:
@@ -66,6 +66,31 @@ def fusing(client: Client) -> None:
             assert_type(event.result, Fused)
 
 
+def around(client: Client) -> None:
+    completions = client.chat.completions
+    raw = completions.with_raw_response.create(model="up/m", messages=hi)
+    assert_type(raw, interfuse.RawResponse[ChatCompletion])
+    assert_type(raw.headers["x-request-id"], str)
+    assert_type(completions.with_raw_response.parse(model="up/m", messages=hi, response_format=Place).parse().choices[0].message.parsed, Place | None)
+    assert_type(client.embeddings.with_raw_response.create(model="up/m", input="one").parse(), EmbeddingResponse)
+    with completions.with_streaming_response.create(model="up/m", messages=hi, stream=True) as response:
+        assert_type(response.parse(), Stream[ChatCompletionChunk])
+        for line in response.iter_lines():
+            assert_type(line, str)
+    completions.with_raw_response.create(model="up/m")  # type: ignore[call-overload]
+    completions.with_streaming_response.stream(model="up/m", messages=hi)  # type: ignore[attr-defined]
+
+
+async def around_waiting(client: AsyncClient) -> None:
+    completions = client.chat.completions
+    assert_type((await completions.with_raw_response.create(model="up/m", messages=hi)).parse(), ChatCompletion)
+    async with completions.with_streaming_response.create(model="up/m", messages=hi) as response:
+        assert_type(response, interfuse.AsyncAPIResponse[ChatCompletion])
+        assert_type(await response.parse(), ChatCompletion)
+        async for piece in response.iter_bytes(1024):
+            assert_type(piece, bytes)
+
+
 async def waiting() -> None:
     async with AsyncClient(tags={"project": "search"}, timeout=20) as client:
         r = await client.chat.completions.create(model="up/m", messages=hi)
@@ -87,6 +112,22 @@ def evaluating(client: Client) -> None:
             assert_type(event.done, int)
         else:
             assert_type(event.result, interfuse.Evaluation)
+
+
+def batching(client: Client) -> None:
+    with client.batch(["One?", {"model": "up/b", "messages": hi}, hi], model="up/a", budget="0.5", on_error="drop") as batch:
+        for row in batch:
+            assert_type(row, interfuse.BatchedRow)
+            assert_type(row.text, str)
+            assert_type(row.response, ChatCompletion | None)
+            assert_type(row.exception, interfuse.InterfuseError | None)
+    assert_type(batch.report, interfuse.BatchReport | None)
+    client.batch(["One?"], on_error="ignore")  # type: ignore[arg-type]
+
+
+async def batching_waiting(client: AsyncClient) -> None:
+    async for row in client.batch(["One?"], model="up/a", progress=lambda counts: print(counts.done)):
+        assert_type(row.cost_usd, str | None)
 
 
 def learning(client: Client) -> None:

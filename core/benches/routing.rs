@@ -1,16 +1,16 @@
-//! What a routing decision costs, beside its goals: 200 candidates under each policy and under many preferences, and the
-//! plain call. Prints; asserts nothing about time. `make bench-routing`.
+//! What a routing decision costs, beside its goals: 200 candidates under each policy and under many preferences, with
+//! and without measurements of them, and the plain call. Prints; asserts nothing about time. `make bench-routing`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use interfuse::Catalog;
 use interfuse::backend::Endpoints;
 use interfuse::clock::SystemClock;
-use interfuse::routing::{POLICIES, Router};
+use interfuse::routing::{POLICIES, Router, Sample};
 use interfuse::types::{ChatRequest, Config};
 use serde_json::{Value, json};
 
@@ -114,4 +114,23 @@ fn main() {
         "zdr": true, "data_collection": "deny", "max_price": {"prompt": 1, "completion": 3}, "sort": "price",
         "preferred_max_latency": {"p90": 3}});
     measure(&router, "200 candidates: many preferences, by price", many, CANDIDATES - 3, DECISION_US, "made/up");
+    answered(&router);
+    for policy in ["fastest", "balanced"] {
+        let what = format!("200 that have answered before: {policy}");
+        measure(&router, &what, json!({"policy": policy}), CANDIDATES, DECISION_US, "made/up");
+    }
+}
+
+/// Every backend has answered some calls, so that there is more to look up of it.
+fn answered(router: &Router) {
+    let request = request("made/up", Value::Null);
+    let plan = router.plan(&request.terms(), &request).unwrap();
+    for (i, route) in plan.routes.iter().enumerate() {
+        for call in 0..20 {
+            let now = tokio::time::Instant::now();
+            let first_token = Duration::from_millis((100 + i * 7 % 90 + call) as u64);
+            let sample = Sample { first_token, rest: first_token * 9, tokens: Some(200), cached_share: Some(0.25) };
+            route.target.track.depart(now, false).unwrap().succeeded(now, Some(sample));
+        }
+    }
 }

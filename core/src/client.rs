@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::backend::KeySources;
 use crate::catalog::{self, Catalog, LoadedPrices};
 use crate::clock::SystemClock;
-use crate::engine::{CallContext, ChatStream, Engine, Parts};
+use crate::engine::{CallContext, ChatStream, Engine, Parts, Purse};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, EvaluationStream, FusionStream};
 use crate::ledger::reconcile::{self, Report};
@@ -83,6 +83,16 @@ impl Client {
             client.parties()?;
         }
         Ok(client)
+    }
+
+    /// The same client, all of whose calls are paid from one budget.
+    pub(crate) fn paid_from(&self, purse: Arc<Purse>) -> Self {
+        Client(Arc::new(Inner { engine: self.0.engine.paid_from(purse), memory: self.0.memory.clone() }))
+    }
+
+    /// What the configuration says.
+    pub(crate) fn config(&self) -> &Config {
+        self.0.engine.config()
     }
 
     /// One answer. A model `interfuse/...` runs a fusion and answers in the same shape.

@@ -1,7 +1,9 @@
 //! One API over every inference provider, and fusion of their answers.
 
 pub mod backend;
+pub mod batch;
 pub mod catalog;
+mod checkpoint;
 pub mod client;
 pub mod clock;
 mod digest;
@@ -22,6 +24,7 @@ pub mod secret;
 pub mod types;
 pub mod wire;
 
+pub use batch::BatchStream;
 pub use catalog::Catalog;
 pub use client::{Client, RecordStream};
 pub use engine::ChatStream;

@@ -1,9 +1,9 @@
 // A question per line of standard input, several in flight at once, answers in the order of the questions. One that fails
 // stops no other:  batch_cpp < questions.txt
 #include <cstdio>
-#include <deque>
 #include <interfuse.hpp>
 #include <iostream>
+#include <string>
 
 // Text as a JSON string; a program with a JSON library uses that.
 static std::string quoted(const std::string &text) {
@@ -24,31 +24,29 @@ static std::string quoted(const std::string &text) {
 }
 
 int main() try {
-    constexpr std::size_t in_flight = 8;
     const interfuse::Client client;
-    std::deque<interfuse::Call> calls;
-    int failed = 0;
-    const auto tell_first = [&] {
-        try {
-            std::cout << interfuse::get(calls.front().get(), "/choices/0/message/content") << std::endl;
-        } catch (const interfuse::Error &error) {
-            std::cout << "(" << error.kind_name() << ")" << std::endl;
-            std::cerr << error.what() << "\n";
-            ++failed;
+    bool failed = false;
+    // A line is read when there is room for it; a file to go on from would be one more option: "checkpoint".
+    const auto next = [](std::string &request) {
+        std::string line;
+        if (!std::getline(std::cin, line)) {
+            return false;
         }
-        calls.pop_front();
+        request = quoted(line);
+        return true;
     };
-    for (std::string line; std::getline(std::cin, line);) {
-        if (calls.size() == in_flight) {
-            tell_first();
+    const auto on_row = [&](const std::string &row) {
+        try {
+            std::cout << interfuse::get(row, "/response/choices/0/message/content") << std::endl;
+        } catch (const interfuse::Error &) {
+            std::cout << "(" << interfuse::get(row, "/error/kind") << ")" << std::endl;
+            std::cerr << interfuse::get(row, "/error/message") << "\n";
+            failed = true;
         }
-        calls.push_back(client.chat_start(R"({"model": "openai/gpt-5-mini", "messages": [{"role": "user", "content": )" +
-                                          quoted(line) + "}]}"));
-    }
-    while (!calls.empty()) {
-        tell_first();
-    }
-    return failed == 0 ? 0 : 1;
+    };
+    const std::string report = client.batch(R"({"common": {"model": "openai/gpt-5-mini"}, "concurrency": 8})", next, on_row);
+    std::cerr << interfuse::batch_text(report) << "\n";
+    return failed ? 1 : 0;
 } catch (const interfuse::Error &error) {
     std::cerr << error.kind_name() << ": " << error.what() << "\n";
     return 1;

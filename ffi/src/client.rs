@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::future::Future;
 
 use futures_util::StreamExt as _;
-use interfuse_core::host::{Call, EventStream, ForkSafe};
+use interfuse_core::host::{Call, EventStream, ForkSafe, may_block};
 use interfuse_core::types::{Config, Estimable, from_json};
 use interfuse_core::{Client, Result};
 use serde::Serialize;
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn interfuse_chat(
         let place = out(response, "response")?;
         // SAFETY: the contract of this function is that of `ask`.
         let (client, request) = unsafe { ask(client, request) }?;
-        *place = call(async move { client.chat(request).await }).join()?.into_raw();
+        *place = answer(async move { client.chat(request).await })?.into_raw();
         Ok(Status::Ok)
     })
 }
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn interfuse_embeddings(
         let place = out(response, "response")?;
         // SAFETY: the contract of this function is that of `ask`.
         let (client, request) = unsafe { ask(client, request) }?;
-        *place = call(async move { client.embeddings(request).await }).join()?.into_raw();
+        *place = answer(async move { client.embeddings(request).await })?.into_raw();
         Ok(Status::Ok)
     })
 }
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn interfuse_fuse(
         let place = out(result, "result")?;
         // SAFETY: the contract of this function is that of `ask`.
         let (client, request) = unsafe { ask(client, request) }?;
-        *place = call(async move { client.fuse(request).await }).join()?.into_raw();
+        *place = answer(async move { client.fuse(request).await })?.into_raw();
         Ok(Status::Ok)
     })
 }
@@ -360,4 +360,10 @@ pub(crate) unsafe fn ask<R: DeserializeOwned>(
 /// A call whose result is made JSON text where it runs.
 pub(crate) fn call<T: Serialize>(answer: impl Future<Output = Result<T>> + Send + 'static) -> Call<CString> {
     Call::start(async move { text::json(&answer.await?) })
+}
+
+/// Its result, waited for. Where a thread may not wait, nothing is asked.
+pub(crate) fn answer<T: Serialize>(answer: impl Future<Output = Result<T>> + Send + 'static) -> Result<CString> {
+    may_block()?;
+    call(answer).join()
 }

@@ -9,7 +9,7 @@ use interfuse_core::types::{Evaluation, EvaluationRequest, FuseRequest, FusionRe
 
 use crate::boundary::{Status, out, run};
 use crate::call::interfuse_call;
-use crate::client::{ask, call, interfuse_client};
+use crate::client::{answer, ask, call, interfuse_client};
 use crate::error::interfuse_error;
 use crate::handle;
 use crate::stream::interfuse_stream;
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn interfuse_evaluate(
         let place = out(evaluation, "evaluation")?;
         // SAFETY: the contract of this function is that of `ask`.
         let (client, request) = unsafe { ask::<EvaluationRequest>(client, request) }?;
-        *place = call(async move { client.evaluate(request).await }).join()?.into_raw();
+        *place = answer(async move { client.evaluate(request).await })?.into_raw();
         Ok(Status::Ok)
     })
 }
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn interfuse_rejudge(
         let (client, request) = unsafe { ask::<FuseRequest>(client, request) }?;
         // SAFETY: NULL or NUL-terminated, by contract.
         let report: FusionReport = from_json("report", unsafe { text::read(report, "report") }?)?;
-        *place = call(async move { client.rejudge(&report, request).await }).join()?.into_raw();
+        *place = answer(async move { client.rejudge(&report, request).await })?.into_raw();
         Ok(Status::Ok)
     })
 }

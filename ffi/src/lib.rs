@@ -6,6 +6,7 @@
 
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
+mod batch;
 mod boundary;
 mod call;
 mod card;
@@ -15,17 +16,20 @@ mod fork;
 mod fusion;
 mod handle;
 mod ledger;
+mod log;
 mod ready;
 mod stream;
 mod text;
 mod version;
 
+pub use batch::*;
 pub use call::*;
 pub use card::*;
 pub use client::*;
 pub use error::*;
 pub use fusion::*;
 pub use ledger::*;
+pub use log::*;
 pub use ready::*;
 pub use stream::*;
 pub use text::{interfuse_json_get, interfuse_string_free};

@@ -33,6 +33,23 @@ extern "C" {
         }                                                                \
     } while (0)
 
+/* ThreadSanitizer sees no code of the library, so the tests tell it what the library promises of the data of a callback: what
+ * stood there when it was handed over stands there in the callback, and what that left there in the destructor. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+void __tsan_release(void *data);
+void __tsan_acquire(void *data);
+#define HANDED_OVER(data) __tsan_release(data)
+#define RECEIVED(data) __tsan_acquire(data)
+#else
+#define HANDED_OVER(data) (void)(data)
+#define RECEIVED(data) (void)(data)
+#endif
+
 void check_failed(const char *file, int line, const char *condition);
 void check_status(const char *file, int line, const char *call, int32_t status, const interfuse_error *err);
 /* Runs one test and prints its line. */

@@ -73,7 +73,7 @@ static void example_fuse(void) { example("fuse", "Rhine and Moselle."); }
 static void example_loop(void) { example("loop", "In Bern."); }
 
 /* Ctrl-C while nothing comes stops the answer, and the program ends well. */
-static void example_loop_is_interrupted(void) {
+static void is_interrupted(const char *name) {
     struct upstream up;
     char command[1024], said[256];
     size_t used = 0;
@@ -82,7 +82,7 @@ static void example_loop_is_interrupted(void) {
     pid_t pid;
     CHECK(upstream_start(&up, "[{\"then\": {\"steps\": [{\"stall\": true}]}}]"));
     CHECK(configure(&up) && pipe(ends) == 0);
-    snprintf(command, sizeof command, "%s/loop", getenv("INTERFUSE_EXAMPLES"));
+    snprintf(command, sizeof command, "%s/%s", getenv("INTERFUSE_EXAMPLES"), name);
     pid = fork();
     if (pid == 0) {
         setenv("INTERFUSE_CONFIG", CONFIG, 1);
@@ -105,29 +105,56 @@ static void example_loop_is_interrupted(void) {
     upstream_stop(&up);
 }
 
+static void example_loop_is_interrupted(void) { is_interrupted("loop"); }
+static void cpp_example_loop_is_interrupted(void) { is_interrupted("loop-cpp"); }
+
 /* Writes the questions that the batch reads. */
 static int ask(const char *lines) {
     FILE *file = fopen("questions.txt", "w");
     return file != NULL && fputs(lines, file) >= 0 && fclose(file) == 0;
 }
 
-static void cpp_example_batch_keeps_the_order(void) {
+static void keeps_the_order(const char *batch) {
     CHECK(ask("a \"slow\" one\nWhere?\n"));
-    example("batch-cpp <questions.txt", "At last.\nIn Bern.\n");
+    example(batch, "At last.\nIn Bern.\n");
 }
 
-static void cpp_example_batch_goes_on_after_a_failure(void) {
+static void goes_on_after_a_failure(const char *batch) {
     struct upstream up;
     CHECK(ask("a wrong one\nWhere?\n"));
     CHECK(upstream_start(&up, ROUTES));
     CHECK(configure(&up));
-    CHECK(says("batch-cpp <questions.txt", CONFIG, "(invalid_request)\n", 0));
-    CHECK(says("batch-cpp <questions.txt", CONFIG, "\nIn Bern.\n", 0));
+    CHECK(says(batch, CONFIG, "(invalid_request)\n", 0));
+    CHECK(says(batch, CONFIG, "\nIn Bern.\n", 0));
     remove(CONFIG);
     upstream_stop(&up);
 }
 
+static void example_batch_keeps_the_order(void) { keeps_the_order("batch <questions.txt"); }
+static void cpp_example_batch_keeps_the_order(void) { keeps_the_order("batch-cpp <questions.txt"); }
+static void example_batch_goes_on_after_a_failure(void) { goes_on_after_a_failure("batch <questions.txt"); }
+static void cpp_example_batch_goes_on_after_a_failure(void) { goes_on_after_a_failure("batch-cpp <questions.txt"); }
+
+/* Nothing to tell of an answer, unless everything is wanted; of a failure, that it is one. */
+static void tells_its_log(const char *name, const char *all) {
+    struct upstream up;
+    CHECK(upstream_start(&up, "[{\"then\": [{\"answer\": \"In Bern.\"}, {\"status\": 400, \"json\": {\"error\": {\"message\": \"no\"}}}]}]"));
+    CHECK(configure(&up));
+    CHECK(says(all, CONFIG, "[debug] an attempt was answered provider=openai ", 1));
+    CHECK(says(all, CONFIG, "[info] an attempt failed provider=openai ", 0));
+    CHECK(says(name, CONFIG, "invalid_request: ", 0));
+    remove(CONFIG);
+    upstream_stop(&up);
+}
+
+static void example_log_tells(void) { tells_its_log("log", "log -v"); }
+static void cpp_example_log_tells(void) { tells_its_log("log-cpp", "log-cpp -v"); }
+static void example_log(void) { example("log", "In Bern."); }
+static void cpp_example_log(void) { example("log-cpp", "In Bern."); }
+static void example_budget(void) { example("budget", "Rhine and Moselle."); }
 static void cpp_example_budget(void) { example("budget-cpp", "Rhine and Moselle."); }
+static void cpp_example_chat(void) { example("chat-cpp", "In Bern."); }
+static void cpp_example_loop(void) { example("loop-cpp", "In Bern."); }
 static void cpp_example_fuse(void) { example("fuse-cpp", "Rhine and Moselle."); }
 
 int main(void) {
@@ -136,9 +163,19 @@ int main(void) {
     RUN(example_loop);
     RUN(example_loop_is_interrupted);
     RUN(example_fuse);
+    RUN(example_budget);
+    RUN(example_batch_keeps_the_order);
+    RUN(example_batch_goes_on_after_a_failure);
+    RUN(example_log);
+    RUN(example_log_tells);
+    RUN(cpp_example_chat);
+    RUN(cpp_example_loop);
+    RUN(cpp_example_loop_is_interrupted);
+    RUN(cpp_example_fuse);
+    RUN(cpp_example_budget);
     RUN(cpp_example_batch_keeps_the_order);
     RUN(cpp_example_batch_goes_on_after_a_failure);
-    RUN(cpp_example_budget);
-    RUN(cpp_example_fuse);
+    RUN(cpp_example_log);
+    RUN(cpp_example_log_tells);
     return check_result();
 }

@@ -94,6 +94,41 @@ static void a_handle_of_another_type_is_refused(void) {
     interfuse_client_free(client);
 }
 
+/* Freed, used and freed again: refused, and a handle made meanwhile is not hurt. */
+static void a_freed_handle_is_refused(void) {
+    interfuse_client *client = NULL, *other = NULL;
+    interfuse_call *call = NULL;
+    interfuse_stream *stream = NULL;
+    interfuse_error *err = NULL, *gone = NULL;
+    char *text = NULL;
+    CHECK(interfuse_client_new("use_environment = false", &client, NULL) == INTERFUSE_OK);
+    CHECK(interfuse_chat_start(client, CHAT, &call, NULL) == INTERFUSE_OK);
+    CHECK(interfuse_chat_stream(client, CHAT, &stream, NULL) == INTERFUSE_OK);
+    CHECK(interfuse_chat(client, "", &text, &gone) == INTERFUSE_INVALID_REQUEST);
+    interfuse_call_free(call);
+    interfuse_stream_free(stream);
+    interfuse_error_free(gone);
+    interfuse_client_free(client);
+    CHECK(interfuse_client_new("use_environment = false", &other, NULL) == INTERFUSE_OK);
+    interfuse_call_free(call);
+    interfuse_stream_free(stream);
+    interfuse_error_free(gone);
+    interfuse_client_free(client);
+    CHECK_STATUS(INTERFUSE_MISUSE, interfuse_models(client, &text, &err), err);
+    CHECK(strstr(interfuse_error_message(err), "freed before") != NULL);
+    CHECK(json_is(interfuse_error_json(err), "/param", "client"));
+    interfuse_error_free(err);
+    REFUSED(INTERFUSE_MISUSE, interfuse_chat(client, CHAT, &text, &err));
+    REFUSED(INTERFUSE_MISUSE, interfuse_fuse_start(client, CHAT, &call, &err));
+    CHECK(call == NULL);
+    REFUSED(INTERFUSE_MISUSE, interfuse_stream_next(stream, 0, &text, &err));
+    interfuse_stream_cancel(stream);
+    CHECK(interfuse_error_kind(gone) == 0 && interfuse_error_message(gone) == NULL);
+    CHECK(interfuse_models(other, &text, NULL) == INTERFUSE_OK);
+    interfuse_string_free(text);
+    interfuse_client_free(other);
+}
+
 static void bad_utf8_is_refused(void) {
     interfuse_client *client = NULL;
     interfuse_error *err = NULL;
@@ -157,9 +192,11 @@ int main(void) {
     RUN(every_free_takes_null);
     RUN(null_is_refused);
     RUN(a_handle_of_another_type_is_refused);
+    RUN(a_freed_handle_is_refused);
     RUN(bad_utf8_is_refused);
     RUN(bad_json_is_refused);
     RUN(bad_configuration_names_its_path);
     RUN(configuration_from_a_file);
+    interfuse_shutdown(GUARD_MS, NULL);
     return check_result();
 }

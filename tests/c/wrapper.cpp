@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "check.h"
@@ -170,6 +171,28 @@ void a_pool_is_fused() {
     CHECK(interfuse::get(last, "/type") == "run_done");
 }
 
+void lines_of_the_log_come() {
+    const Upstream up(R"([{"then": [{"status": 429, "headers": {"retry-after-ms": "1"}, "json": {"error": {"message": "slow"}}},
+        {"answer": "In Bern."}]}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    const auto alive = std::make_shared<int>(0);
+    auto *flag = flag_new();
+    std::string first;
+    interfuse::set_log(INTERFUSE_LOG_INFO, [flag, alive, &first](std::int32_t level, std::string_view line) {
+        first = std::to_string(level) + " " + std::string(line);
+        flag_raise(flag);
+    });
+    CHECK(!client.chat(CHAT).empty() && flag_wait(flag, 1));
+    interfuse::end_log();
+    interfuse_shutdown(GUARD_MS, nullptr);
+    CHECK(alive.use_count() == 1 && flag_count(flag) == 1);
+    CHECK(first.rfind("3 an attempt failed provider=up model=up/m-a attempt=1 kind=rate_limited ", 0) == 0);
+    CHECK(kind_of([&] { interfuse::set_log(9, [alive](std::int32_t, std::string_view) {}); }) == INTERFUSE_INVALID_REQUEST);
+    CHECK(alive.use_count() == 1);
+    flag_free(flag);
+}
+
 } // namespace
 
 int main() {
@@ -179,6 +202,7 @@ int main() {
     check_run("cpp_a_stream_is_a_range", guarded<a_stream_is_a_range>);
     check_run("cpp_a_loop_left_early_cancels", guarded<a_loop_left_early_cancels>);
     check_run("cpp_calls_move_and_tell", guarded<calls_move_and_tell>);
+    check_run("cpp_lines_of_the_log_come", guarded<lines_of_the_log_come>);
     check_run("cpp_a_pool_is_fused", guarded<a_pool_is_fused>);
     interfuse_shutdown(GUARD_MS, nullptr);
     return check_result();

@@ -159,7 +159,7 @@ def test_a_client_writes_parquet(client: interfuse.Client, tmp_path: Path) -> No
 def test_without_a_writer_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pyarrow", "polars"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ModuleNotFoundError, match="pip install pyarrow"):
+    with pytest.raises(interfuse.PackageError, match="pip install pyarrow"):
         _ledger._parquet_writer()
 
 

@@ -99,6 +99,65 @@ static int32_t again(const interfuse_client *client, const char *request, interf
     return status == INTERFUSE_OK ? once(client, request, interfuse_evaluate, interfuse_evaluate_start, -1, err) : status;
 }
 
+/* Reads a batch to its end, or to its first row; shows its rows and its report if it is read to its end. */
+static int32_t read_batch(const interfuse_client *client, const char *asked, int only_first, int64_t cancel_ms,
+                          interfuse_error **err) {
+    interfuse_feed *feed = NULL;
+    interfuse_stream *events = NULL;
+    char *options = NULL, *request = NULL;
+    size_t at = 0;
+    int over = 0;
+    const int64_t deadline = now_ms() + cancel_ms;
+    interfuse_json_get(asked, "/options", &options, NULL);
+    int32_t status = interfuse_batch(client, options, &feed, &events, err);
+    while (status == INTERFUSE_OK && !over) {
+        char *event = NULL, *type = NULL, *told = NULL;
+        char pointer[32];
+        snprintf(pointer, sizeof pointer, "/requests/%zu", at);
+        /* A text comes without its quotes, which make it a request. */
+        if (feed != NULL && interfuse_json_get(asked, pointer, &request, NULL) != INTERFUSE_OK) {
+            interfuse_feed_free(feed);
+            feed = NULL;
+        }
+        if (feed != NULL) {
+            char quoted[1024];
+            const int plain = request[0] != '{' && request[0] != '[';
+            snprintf(quoted, sizeof quoted, plain ? "\"%s\"" : "%s", request);
+            status = interfuse_feed_push(feed, quoted, err);
+            interfuse_string_free(request);
+            request = NULL;
+            at += status == INTERFUSE_OK;
+            if (status != INTERFUSE_NOT_READY) {
+                continue;
+            }
+        }
+        int64_t left = cancel_ms < 0 ? -1 : deadline - now_ms();
+        status = interfuse_stream_next(events, cancel_ms >= 0 && left < 0 ? 0 : left, &event, err);
+        if (status == INTERFUSE_NOT_READY) {
+            interfuse_stream_cancel(events);
+            cancel_ms = -1;
+            status = INTERFUSE_OK;
+        } else if (status == INTERFUSE_OK) {
+            interfuse_json_get(event, "/type", &type, NULL);
+            if (strcmp(type, "row") == 0 && only_first) {
+                over = 1;
+            } else if (strcmp(type, "row") == 0 && interfuse_json_get(event, "/row", &told, err) == INTERFUSE_OK) {
+                line("event", told);
+            } else if (strcmp(type, "done") == 0 && interfuse_json_get(event, "/report", &told, err) == INTERFUSE_OK) {
+                line("result", told);
+                over = 1;
+            }
+        }
+        interfuse_string_free(told);
+        interfuse_string_free(type);
+        interfuse_string_free(event);
+    }
+    interfuse_feed_free(feed);
+    interfuse_stream_free(events);
+    interfuse_string_free(options);
+    return status;
+}
+
 /* A fusion, what became of it, and the same fusion again by a client that is made anew. */
 static int32_t feedback(const interfuse_client *client, const char *asked, const char *config, interfuse_error **err) {
     interfuse_client *anew = NULL;
@@ -298,6 +357,11 @@ static int32_t make(const interfuse_client *client, const char *op, const char *
         return many(client, request, interfuse_evaluate_stream, "event", cancel_ms, err);
     } else if (strcmp(op, "evaluate_again") == 0) {
         return again(client, request, err);
+    } else if (strcmp(op, "batch") == 0) {
+        return read_batch(client, request, 0, cancel_ms, err);
+    } else if (strcmp(op, "batch_again") == 0) {
+        const int32_t status = read_batch(client, request, 1, -1, err);
+        return status == INTERFUSE_OK ? read_batch(client, request, 0, -1, err) : status;
     } else if (strcmp(op, "feedback") == 0) {
         return feedback(client, request, config, err);
     } else if (strcmp(op, "rejudge") == 0) {

@@ -33,6 +33,11 @@ async function run(client, op, body, options) {
     case 'evaluate_again':
       for await (const event of await client.evaluate({ ...body, stream: true }, options)) if (event.done > 0) break
       return client.evaluate(body, options)
+    case 'batch':
+      return batch(client, body, options)
+    case 'batch_again':
+      for await (const _ of client.batch(body.requests, body.options, options)) break
+      return batch(client, body, options)
     case 'feedback': {
       const { id } = await client.fuse(body.fuse)
       await client.feedback(body.run_id ?? id, body.outcome)
@@ -66,6 +71,13 @@ async function run(client, op, body, options) {
     default:
       throw new Error(`no operation ${op}`)
   }
+}
+
+/** Shows the rows of a batch; gives its report. */
+async function batch(client, { requests, options: how }, options) {
+  const rows = client.batch(requests, how, options)
+  for await (const event of rows) show({ event })
+  return rows.report
 }
 
 /** What the ledger says of a chat that was made. */

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import interfuse
@@ -46,6 +46,39 @@ def reconcile(client: interfuse.Client | interfuse.AsyncClient, asked: dict[str,
     return client.reconcile(*reports, **asked["options"]).to_dict()
 
 
+def batch(client: interfuse.Client, asked: dict[str, Any]) -> interfuse.Batch:
+    """The batch, with what is common given as arguments."""
+    options = {**asked["options"]}
+    return client.batch(asked["requests"], progress=False, **options.pop("common", {}), **options)
+
+
+def rows(client: interfuse.Client, asked: dict[str, Any]) -> object:
+    """Shows the rows of a batch; gives its report."""
+    with batch(client, asked) as found:
+        for row in found:
+            show(event=row)
+    return found.report
+
+
+def async_batch(client: interfuse.AsyncClient, asked: dict[str, Any]) -> interfuse.AsyncBatch:
+    """The same, whose requests come from an async generator."""
+
+    async def requests() -> AsyncIterator[Any]:
+        for request in asked["requests"]:
+            yield request
+
+    options = {**asked["options"]}
+    return client.batch(requests(), progress=False, **options.pop("common", {}), **options)
+
+
+async def async_rows(client: interfuse.AsyncClient, asked: dict[str, Any]) -> object:
+    """Shows the rows of a batch; gives its report."""
+    async with async_batch(client, asked) as found:
+        async for row in found:
+            show(event=row)
+    return found.report
+
+
 def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_after: float | None) -> object:
     if op == "explain":
         return client.explain(**request)
@@ -75,12 +108,17 @@ def blocking(op: str, client: interfuse.Client, request: dict[str, Any], cancel_
         with client.evaluate(stream=True, **request) as events:
             next(event for event in events if event.type == "progress" and event.done)
         return client.evaluate(**request)
-    if op in ("chat", "embeddings", "fuse", "evaluate"):
+    if op == "batch_again":
+        with batch(client, request) as left:
+            next(left)
+        return rows(client, request)
+    if op in ("chat", "embeddings", "fuse", "evaluate", "batch"):
         once: dict[str, Callable[..., object]] = {
             "chat": client.chat.completions.create,
             "embeddings": client.embeddings.create,
             "fuse": client.fuse,
             "evaluate": client.evaluate,
+            "batch": lambda **asked: rows(client, asked),
         }
         # A person cancels a blocking call with Ctrl-C.
         timer = threading.Timer(cancel_after or 0, os.kill, (os.getpid(), signal.SIGINT))
@@ -135,6 +173,12 @@ async def waiting(op: str, client: interfuse.AsyncClient, request: dict[str, Any
                 if event.type == "progress" and event.done:
                     break
         return await client.evaluate(**request)
+    if op == "batch":
+        return await async_rows(client, request)
+    if op == "batch_again":
+        async with async_batch(client, request) as first:
+            await anext(first)
+        return await async_rows(client, request)
     if op == "explain":
         return client.explain(**request)
     if op == "estimate":

@@ -35,6 +35,13 @@ judged() {
         "$ROOT/.venv-$1/bin/python" -m pytest -p no:cacheprovider --no-header -q "${@:2}"
 }
 
+# remap_paths: what cargo builds from here on, to be shipped, names no folder of the machine it was built on.
+remap_paths() {
+    local unit=$'\x1f'
+    local remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo${unit}--remap-path-prefix=$ROOT=interfuse"
+    export CARGO_ENCODED_RUSTFLAGS="${RUSTFLAGS:+${RUSTFLAGS// /$unit}$unit}$remap"
+}
+
 # at_least 1.89 "rustc 1.95.0 (...)": is the first version number in the second text at least the first?
 at_least() {
     local found

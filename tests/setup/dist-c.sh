@@ -30,12 +30,8 @@ tree=$work/$name
 title "libraries ($profile)"
 built=$TARGET/release flags=(--release) ; [ "$profile" = release ] || { built=$TARGET/debug flags=() ; }
 rm -rf "$work" && mkdir -p "$tree"/{include,lib/pkgconfig,lib/cmake/interfuse,examples}
-# What is shipped names no folder of the machine it was built on; a quick build is not compiled anew for that.
-if [ "$profile" = release ]; then
-    unit=$'\x1f'
-    remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo${unit}--remap-path-prefix=$ROOT=interfuse"
-    export CARGO_ENCODED_RUSTFLAGS="${RUSTFLAGS:+${RUSTFLAGS// /$unit}$unit}$remap"
-fi
+# A quick build is not compiled anew for that.
+[ "$profile" = release ] && remap_paths
 # rustc tells what a program that links the static library needs besides; cargo tells it again when nothing was to build.
 cargo rustc --locked -p interfuse-ffi --lib "${flags[@]}" -- --print native-static-libs 2>&1 | tee "$work/build.log"
 native=$(sed -n 's/^note: native-static-libs: //p' "$work/build.log" | tail -n 1)
@@ -81,12 +77,18 @@ LICENSE-MIT
 README.md
 THIRD-PARTY.md
 examples/CMakeLists.txt
+examples/batch.c
 examples/batch.cpp
+examples/budget.c
 examples/budget.cpp
 examples/chat.c
+examples/chat.cpp
 examples/fuse.c
 examples/fuse.cpp
+examples/log.c
+examples/log.cpp
 examples/loop.c
+examples/loop.cpp
 examples/stream.c
 include/interfuse.h
 include/interfuse.hpp

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that this machine has what a command needs; installs what Debian's packages or pip can give, and otherwise says
-# exactly what to install and exits with 1. Usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c
+# exactly what to install and exits with 1. Usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c|dist-node|dist-python
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -10,7 +10,7 @@ have_lint()       { cargo fmt --version >/dev/null 2>&1 && cargo clippy --versio
 have_cc()         { echo '#include <stdio.h>' | cc -xc -fsyntax-only - 2>/dev/null; }
 have_cxx()        { echo '#include <string>' | c++ -xc++ -fsyntax-only - 2>/dev/null; }
 have_python()     { bash "$SETUP/python.sh" --find >/dev/null 2>&1; }
-have_node()       { at_least 20 "$(node --version 2>/dev/null)" && npm --version >/dev/null 2>&1; }
+have_node()       { at_least 20.17 "$(node --version 2>/dev/null)" && npm --version >/dev/null 2>&1; }
 have_cmake()      { command -v cmake >/dev/null && { command -v make || command -v ninja; } >/dev/null; }
 have_clang()      { command -v clang++ >/dev/null; }
 have_pkgconfig()  { command -v pkg-config >/dev/null; }
@@ -29,7 +29,7 @@ declare -A advice=(
     [cc]='a C compiler with the C library headers: gcc and libc6-dev'
     [cxx]='a C++17 compiler: g++'
     [python]='Python 3.11 or newer with venv: python3 and python3-venv'
-    [node]='Node.js 20 or newer with npm: https://nodejs.org (Debian 13: nodejs and npm; Debian 12 packages Node 18)'
+    [node]='Node.js 20.17 or newer with npm: https://nodejs.org (Debian 13: nodejs and npm; Debian 12 packages Node 18)'
     [cmake]='CMake (it builds the C examples as a C project would)'
     [pkgconfig]='pkg-config (the tests find the packed library with it)'
     [valgrind]='valgrind (it checks that the C tests leak nothing)'
@@ -50,8 +50,9 @@ case "${1:-}" in
     faults) needs=(rust cc python node) ;;
     bench) needs=(rust cc cxx python node curlheader) ;;
     fuzz)  needs=(rust cc cxx) ;;
-    dist-c) needs=(rust cc python) ;;
-    *) echo "usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c" >&2; exit 2 ;;
+    dist-c | dist-python) needs=(rust cc python) ;;
+    dist-node) needs=(rust cc python node) ;;
+    *) echo "usage: machine.sh demo|test|focus|faults|bench|lint|fuzz|dist-c|dist-node|dist-python" >&2; exit 2 ;;
 esac
 
 missing=()
@@ -82,7 +83,7 @@ install_debian() {
         case $need in
             # Too old a package is worse than none: it would shadow what the advice below asks for.
             rust) at_least 1.89 "$(apt-cache policy rustc | grep Candidate)" || continue ;;
-            node) at_least 20 "$(apt-cache policy nodejs | grep Candidate)" || continue ;;
+            node) at_least 20.17 "$(apt-cache policy nodejs | grep Candidate)" || continue ;;
         esac
         # shellcheck disable=SC2086 # several packages in one row
         [ -z "${packages[$need]:-}" ] ||

@@ -60,6 +60,9 @@ part_c() {
     count C++ c 0 read_plain
 }
 
+# types LOG COMMAND...: a checker of the Python package's types, which is one test.
+types() { if step "$1" within bindings-python "${@:2}"; then tally Types 1 0 0; else tally Types 0 1 0; fi; }
+
 part_python() {
     title "Python"
     if ! step python bash "$SETUP/bind-python.sh"; then tally Python 0 1 0; return; fi
@@ -67,7 +70,11 @@ part_python() {
     step python python -P bindings-python/python/interfuse/local.py install
     step pytest within bindings-python python -m pytest tests
     count Python pytest $? read_pytest
-    if step mypy within bindings-python python -m mypy --strict python tests; then tally Types 1 0 0; else tally Types 0 1 0; fi
+    step wheel bash "$SETUP/wheel.sh"
+    count Python wheel $? read_pytest
+    types mypy python -m mypy --strict python tests
+    types pyright pyright
+    types stubtest python -m mypy.stubtest --allowlist stubtest.txt interfuse
 }
 
 part_node() {

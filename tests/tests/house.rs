@@ -12,12 +12,13 @@ const LEVELS: &[&[&str]] = &[
     &["error", "clock", "digest", "figures", "html", "ids", "money", "schema", "secret"],
     &["types"],
     &["wire", "catalog"],
-    &["http"],
+    &["http", "checkpoint"],
     &["backend"],
     &["routing", "ledger"],
     &["engine"],
     &["fusion", "telemetry"],
     &["client"],
+    &["batch"],
     &["host"],
 ];
 

@@ -1,6 +1,7 @@
 // The same package from CommonJS.
 import interfuse = require('interfuse')
 import provider = require('interfuse/ai')
+import otel = require('interfuse/otel')
 import serving = require('interfuse/serve')
 import testing = require('interfuse/testing')
 
@@ -10,5 +11,6 @@ answer.catch((error: unknown) => {
   if (error instanceof interfuse.ConfigError) console.log(error.kind === 'invalid_config', error.param)
 })
 void testing.Upstream.start(testing.answer('Bern.')).then((up) => up.close())
+const seen: interfuse.Interfuse = otel.instrument(client)
 const serve = serving.nodeHandler(client)
-void [serve, provider.createInterfuse({ client })('a/b').modelId]
+void [seen, serve, provider.createInterfuse({ client })('a/b').modelId]

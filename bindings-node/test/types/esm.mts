@@ -2,14 +2,20 @@
 import { createServer } from 'node:http'
 
 import type { EmbeddingModelV3, LanguageModelV3, ProviderV3 } from '@ai-sdk/provider'
+import { trace } from '@opentelemetry/api'
 import { embed, generateText } from 'ai'
 import { generateText as generateText7 } from 'ai-7'
-import { Interfuse, InterfuseError, RateLimitError, Stream, calibrate, replay } from 'interfuse'
+import { type as ark } from 'arktype'
+import { AnswerFormatError, Interfuse, InterfuseError, RateLimitError, Stream, calibrate, replay, standardFunction, standardResponseFormat } from 'interfuse'
 import { createInterfuse, interfuse } from 'interfuse/ai'
 import type { InterfuseMetadata, InterfuseOptions } from 'interfuse/ai'
+import { instrument } from 'interfuse/otel'
 import { handler, nodeHandler } from 'interfuse/serve'
 import { answer as scripted, cassette, embeddings, error as failing, Upstream, when } from 'interfuse/testing'
 import type { ChatCompletionChunk, Config, FusionEvent, Message, Pool } from 'interfuse'
+import { zodFunction, zodResponseFormat } from 'openai/helpers/zod'
+import * as v from 'valibot'
+import { z } from 'zod'
 
 const config: Config = { providers: { own: { base_url: 'http://localhost:8000/v1' } }, pools: { default: { pool: ['a/b'] } } }
 const client = new Interfuse({ config, timeout: 30_000, tags: { project: 'search' } })
@@ -35,6 +41,47 @@ const [mine, yours]: [Stream<ChatCompletionChunk>, Stream<ChatCompletionChunk>] 
 const answered: Response = mine.toResponse({ headers: { 'x-mine': '1' } })
 const returned = Stream.fromReadableStream<ChatCompletionChunk>(yours.toReadableStream(), new AbortController())
 for await (const chunk of returned) void [chunk.choices, answered]
+
+const Place = z.object({ city: z.string(), people: z.string().transform(Number) })
+const read = await client.chat.completions.parse({ model: 'a/b', messages, response_format: Place, max_cost_usd: '0.05' }, { maxReasks: 2 })
+const place: { city: string; people: number } | null = read.choices[0]!.message.parsed
+const created = await client.chat.completions.create({ model: 'a/b', messages, response_format: ark({ city: 'string' }) })
+const city: string | undefined = created.choices[0]!.message.parsed?.city
+const Trip = standardResponseFormat(v.object({ by: v.picklist(['rail', 'road']) }), 'trip', { schema: { type: 'object' } })
+const by: 'rail' | 'road' | undefined = (await client.chat.completions.parse({ model: 'a/b', messages, response_format: Trip })).choices[0]!.message.parsed?.by
+const helped = await client.chat.completions.parse({ model: 'a/b', messages, response_format: zodResponseFormat(Place, 'place') })
+const people: number | undefined = helped.choices[0]!.message.parsed?.people
+const nothing: null = (await client.chat.completions.parse({ model: 'a/b', messages, response_format: { type: 'json_object' } })).choices[0]!.message.parsed
+for await (const chunk of await client.chat.completions.create({ model: 'a/b', messages, response_format: Place, stream: true })) void chunk.choices
+messages.push(read.choices[0]!.message)
+// @ts-expect-error people became a number
+const wrongly: string | undefined = read.choices[0]!.message.parsed?.people
+// @ts-expect-error a misspelt field
+await client.chat.completions.parse({ model: 'a/b', messages, response_format: Place, temprature: 1 })
+// @ts-expect-error parse gives whole answers
+await client.chat.completions.parse({ model: 'a/b', messages, response_format: Place, stream: true })
+// @ts-expect-error no schema
+await client.chat.completions.parse({ model: 'a/b', messages, response_format: 'Place' })
+
+const weather = standardFunction({ name: 'weather', parameters: Place, function: async ({ city, people }, { signal }) => fetch(city + people.toFixed(), { signal: signal ?? null }) })
+const run = await client.runTools('Will it rain?', { model: 'a/b', tools: [weather], response_format: ark({ rain: 'boolean' }) }, { maxSteps: 3 })
+const rain: boolean | undefined = run.parsed?.rain
+const helper = zodFunction({ name: 'place', parameters: Place, function: ({ city }) => city })
+const again = await client.runTools({ model: 'a/b', messages: run.messages, tools: [helper, { type: 'function', function: { name: 'f', function: (text: string) => text } }] })
+const spent: string | undefined = again.cost_usd
+// @ts-expect-error nothing to call
+await client.runTools('Will it rain?', { model: 'a/b', tools: [standardFunction({ name: 'weather', parameters: Place })] })
+// @ts-expect-error the schema has no such argument
+standardFunction({ name: 'weather', parameters: Place, function: ({ town }) => town })
+const events = client.chat.completions.stream({ model: 'a/b', messages, response_format: Place })
+events.on('content', (delta) => delta.trim()).on('content.done', ({ parsed }) => parsed?.people.toFixed()).once('chunk', (chunk, { choices }) => [chunk.id, choices])
+for await (const chunk of events) void chunk.choices
+const final: number | undefined = (await events.finalChatCompletion()).choices[0]!.message.parsed?.people
+const firstDelta: string = await client.chat.completions.stream({ model: 'a/b', messages }).emitted('content')
+// @ts-expect-error no such event
+events.on('contents', () => undefined)
+void [final, firstDelta]
+void [place, city, by, people, nothing, wrongly, rain, spent]
 
 const embedded = await client.embeddings.create({ model: 'a/b', input: ['one', 'two'], encoding_format: 'float', dimensions: 256 })
 const vector: number[] | string = embedded.data[0]!.embedding
@@ -66,6 +113,12 @@ for await (const event of await client.evaluate({ items: [{ prompt: 'How many?',
 // @ts-expect-error nobody to ask
 await client.evaluate({ items: 'items.jsonl' })
 
+const batch = client.batch(['One?', messages, { model: 'a/c', messages }], { common: { model: 'a/b' }, budget: '0.5' }, { progress: (counts) => console.log(counts.done) })
+for await (const row of batch) console.log(row.text, row.exception?.kind, row.response?.choices[0]?.message.content)
+console.log(batch.report?.answered, batch.report?.toText())
+// @ts-expect-error one request is no batch
+client.batch({ model: 'a/b', messages })
+
 await client.feedback(fused.id, { right: true })
 const differs: string[] = (replay((await client.rejudge(fused.report, 'Which?', { judge: 'a/c' })).report).report.earlier?.differs ?? []).map((d) => d.at)
 // @ts-expect-error a report, not an answer
@@ -77,7 +130,8 @@ await client.feedback(fused.id, { wrong: true })
 try {
   await client.models.list()
 } catch (error) {
-  if (error instanceof RateLimitError) console.log(error.retry_after_ms, error.attempts?.length)
+  if (error instanceof AnswerFormatError) console.log(error.problems, error.completion.id, error.run?.steps)
+  else if (error instanceof RateLimitError) console.log(error.retry_after_ms, error.attempts?.length)
   else if (error instanceof InterfuseError && error.kind === 'budget_exceeded') console.log(error.cost_nanos)
   else throw error
 }
@@ -129,6 +183,10 @@ createInterfuse({ timeOut: 5 })
   // @ts-expect-error no such mode
   await cassette('talk.json', { mode: 'play' })
 }
+
+const seen: Interfuse = instrument(new Interfuse(), { tracerProvider: trace })
+// @ts-expect-error a misspelt option
+instrument(seen, { traceProvider: trace })
 
 // @ts-expect-error a misspelt option
 handler(client, { autorize: () => true })

@@ -9,8 +9,14 @@ Importing reads no environment, starts no thread and does not import asyncio.
 
 from __future__ import annotations
 
+try:
+    from ._native import __version__ as __version__
+except ImportError as _error:
+    from ._packages import without_native
+
+    raise without_native(_error) from None
+
 from ._calibrate import calibrate as calibrate
-from ._native import __version__ as __version__
 from ._record import Record as Record
 from ._replay import replay as replay
 from .client import Client as Client
@@ -20,7 +26,13 @@ from .errors import *
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
     from ._parsed import *
+    from ._raw import APIResponse as APIResponse
+    from ._raw import AsyncAPIResponse as AsyncAPIResponse
+    from ._raw import RawResponse as RawResponse
     from ._responses import *
+    from ._batch import AsyncBatch as AsyncBatch
+    from ._batch import Batch as Batch
+    from ._batch import BatchedRow as BatchedRow
     from ._tools import ToolCalled as ToolCalled
     from ._tools import ToolRun as ToolRun
     from ._tools import function_tool as function_tool
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
     from ._typed_errors import ContentFilterFinishReasonError as ContentFilterFinishReasonError
     from ._typed_errors import LengthFinishReasonError as LengthFinishReasonError
     from ._typed_errors import MaxStepsError as MaxStepsError
+    from ._typed_errors import PackageError as PackageError
     from ._typed_errors import SchemaError as SchemaError
     from ._typed_errors import UnprocessableEntityError as UnprocessableEntityError
     from .aio import AsyncClient as AsyncClient
@@ -37,8 +50,14 @@ if TYPE_CHECKING:
 else:
 
     _ELSEWHERE = {
+        "APIResponse": "_raw",
+        "AsyncAPIResponse": "_raw",
+        "AsyncBatch": "_batch",
         "AsyncClient": "aio",
         "AsyncStream": "aio",
+        "Batch": "_batch",
+        "BatchedRow": "_batch",
+        "RawResponse": "_raw",
         "ToolCalled": "_tools",
         "ToolRun": "_tools",
         "function_tool": "_tools",
@@ -52,6 +71,7 @@ else:
         "ContentFilterFinishReasonError": "_typed_errors",
         "LengthFinishReasonError": "_typed_errors",
         "MaxStepsError": "_typed_errors",
+        "PackageError": "_typed_errors",
         "SchemaError": "_typed_errors",
         "UnprocessableEntityError": "_typed_errors",
     }

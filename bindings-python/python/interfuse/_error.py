@@ -29,7 +29,8 @@ class InterfuseError(Exception):
         if told in (("BadRequestError", 422), ("InternalServerError", 409)):
             from ._typed_errors import ConflictError, UnprocessableEntityError
 
-            cls = UnprocessableEntityError if told[1] == 422 else ConflictError  # type: ignore[assignment]
+            narrower: Any = UnprocessableEntityError if told[1] == 422 else ConflictError
+            cls = narrower
         return super().__new__(cls, message, details)
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:

@@ -7,17 +7,18 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
+from ._packages import brought
+from ._typed_errors import PackageError
 from .errors import STATUS, InterfuseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
-    from types import ModuleType
 
     from ._responses import ChatCompletionChunk
     from .aio import AsyncClient, AsyncStream
     from .client import Client, Stream
 
-WANTED = "interfuse.{0} answers the requests of {0}, 0.20 or newer, which vendors' clients bring: openai 2 has httpx, openai 3 httpx2"
+LEAST = {"httpx": "0.20", "httpx2": "2.0"}
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream"}
 DONE = b"data: [DONE]\n\n"
@@ -41,10 +42,17 @@ class Refused(Exception):
         self.error = {"message": message, "type": kind, "code": kind, "param": None}
 
 
-def fits(library: ModuleType) -> bool:
-    """Whether its transports take and give whole requests and responses, as they do since 0.20."""
-    transport = getattr(library, "BaseTransport", None)
-    return transport is not None and "request" in transport.handle_request.__annotations__
+def library(name: str) -> None:
+    """Sees that the library is there and its transports take and give whole requests and responses. Raises PackageError."""
+    least = LEAST[name]
+    use = f"interfuse.{name}, which answers what is asked by {name} (openai 2 has httpx, openai 3 httpx2),"
+    found = brought(name, use, f"'{name}>={least}'")
+    transport = getattr(found, "BaseTransport", None)
+    if transport is None or "request" not in transport.handle_request.__annotations__:
+        raise PackageError(
+            f"{use} needs {name} {least} or newer, and {found.__version__} is installed: pip install '{name}>={least}'",
+            {"package": name},
+        )
 
 
 def asked(method: str, path: str, body: bytes) -> Asked:

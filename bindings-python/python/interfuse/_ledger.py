@@ -64,7 +64,8 @@ class Ledger:
             part = os.path.join(folder, "export")
             exported = native.export_file(request, part)
             binary = "b" in getattr(to, "mode", "") or not hasattr(to, "encoding")
-            with open(part, "rb") if binary else open(part, encoding="utf-8", newline="") as written:
+            how: Any = {"mode": "rb"} if binary else {"encoding": "utf-8", "newline": ""}
+            with open(part, **how) as written:
                 shutil.copyfileobj(written, to)
         return exported
 
@@ -117,7 +118,9 @@ def _parquet_writer() -> Any:
         except ModuleNotFoundError:
             continue
         return lambda csv, to, write=write, package=package: write(package, csv, to)
-    raise ModuleNotFoundError("Parquet needs the package pyarrow or polars: pip install pyarrow", name="pyarrow")
+    from ._typed_errors import PackageError
+
+    raise PackageError("Parquet needs the package pyarrow or polars: pip install pyarrow", {"package": "pyarrow"})
 
 
 def _with_pyarrow(pyarrow: Any, csv: str, to: str) -> None:

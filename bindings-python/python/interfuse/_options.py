@@ -107,7 +107,8 @@ class BaseClient:
 
     def _open(self, config: Any, providers: dict[str, Any]) -> Native:
         """The native client; what only Python can call is handed to it apart from the configuration."""
-        inner = None if config is None or isinstance(config, str) else config.get("providers")
+        settings: Any = {} if config is None or isinstance(config, str) else config
+        inner = settings.get("providers")
         if not _has_sources(inner) and not _has_sources(providers):
             return Native(config, providers, {})
         from ._keys import without_sources
@@ -116,7 +117,7 @@ class BaseClient:
         sources: dict[str, Any] = {}
         if inner is not None:
             inner, sources = without_sources(inner, wait)
-            config = {**config, "providers": inner}
+            config = {**settings, "providers": inner}
         providers, over = without_sources(providers, wait)
         for name, given in providers.items():
             if given.get("api_key") or given.get("credentials"):
@@ -307,8 +308,8 @@ class BaseClient:
                 query[name] = moment
             elif isinstance(moment, (int, float)):
                 query[f"{name}_ms"] = max(0, int(moment * 1000))
-            elif hasattr(moment, "timestamp"):
-                query[f"{name}_ms"] = max(0, int(moment.timestamp() * 1000))
+            elif (timestamp := getattr(moment, "timestamp", None)) is not None:  # a date has none
+                query[f"{name}_ms"] = max(0, int(timestamp() * 1000))
             else:
                 query[name] = moment.isoformat()
         return query

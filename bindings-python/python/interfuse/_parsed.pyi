@@ -18,7 +18,7 @@ class ParsedFunction(FunctionCall):
 class ParsedFunctionToolCall(ToolCall):
     """A tool call with its arguments read."""
 
-    function: ParsedFunction | None
+    function: ParsedFunction | None  # pyright: ignore[reportIncompatibleVariableOverride]
     """The function and its arguments."""
 
 class ParsedChatCompletionMessage(AssistantMessage, Generic[Form]):
@@ -32,7 +32,7 @@ class ParsedChatCompletionMessage(AssistantMessage, Generic[Form]):
 class ParsedChoice(Choice, Generic[Form]):
     """One answer, read."""
 
-    message: ParsedChatCompletionMessage[Form]
+    message: ParsedChatCompletionMessage[Form]  # pyright: ignore[reportIncompatibleVariableOverride]
     """The message."""
 
 class ParsedChatCompletion(ChatCompletion, Generic[Form]):

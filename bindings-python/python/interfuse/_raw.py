@@ -1,4 +1,5 @@
-"""What openai's users look for around an answer: its headers, its status, how often it was tried."""
+"""What openai's users look for around an answer: its headers, its status, how often it was tried, its body as text or piece
+by piece."""
 
 from __future__ import annotations
 
@@ -6,8 +7,12 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ._record import Record
+from .errors import MisuseError
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    import os
 
 Answer = TypeVar("Answer")
 
@@ -42,9 +47,9 @@ class Response:
         return f"<Response {self.status_code}>"
 
 
-class RawResponse(Generic[Answer]):
-    """An answer with what stands around it. Of the vendor's headers only the request's id is kept; what else it told is in
-    the answer's ``interfuse``."""
+class _Around(Generic[Answer]):
+    """What is kept around an answer. Of the vendor's headers only the request's id is; what else it told is in the answer's
+    ``interfuse``. A body is the answer in OpenAI's form, written anew; of a stream, its server-sent events."""
 
     status_code = 200
 
@@ -53,51 +58,223 @@ class RawResponse(Generic[Answer]):
         self._meta: dict[str, Any] = (answer.get("interfuse") if isinstance(answer, dict) else None) or {}
         self.headers = Headers({"x-request-id": self._meta["request_id"]} if self._meta.get("request_id") else {})
 
+    @property
+    def request_id(self) -> str | None:
+        """The vendor's id of the request; None of a stream."""
+        return self._meta.get("request_id")
+
+    @property
+    def retries_taken(self) -> int:
+        """Attempts before the one that answered; 0 of a stream."""
+        return max(0, len(self._meta.get("attempts") or ()) - 1)
+
+    @property
+    def elapsed(self) -> timedelta:
+        """How long the call took; nothing of a stream."""
+        return timedelta(milliseconds=self._meta.get("latency_ms") or 0)
+
+    def _whole(self) -> bytes | None:
+        """The body of an answer that is none of a stream."""
+        return self._answer.to_json(indent=None).encode() if isinstance(self._answer, Record) else None
+
+
+class RawResponse(_Around[Answer]):
+    """An answer with what stands around it."""
+
     def parse(self) -> Answer:
         """The answer, as ``create`` returns it."""
         return self._answer
 
     @property
-    def request_id(self) -> str | None:
-        """The vendor's id of the request."""
-        return self._meta.get("request_id")
+    def content(self) -> bytes:
+        """The body. Raises MisuseError for a stream: ``parse()`` gives it, ``with_streaming_response`` its body."""
+        whole = self._whole()
+        if whole is None:
+            raise MisuseError("the body of a stream comes piece by piece: parse() gives its chunks, with_streaming_response its body")
+        return whole
 
     @property
-    def retries_taken(self) -> int:
-        """Attempts before the one that answered."""
-        return max(0, len(self._meta.get("attempts") or ()) - 1)
+    def text(self) -> str:
+        """The body as text; as ``content``."""
+        return self.content.decode()
 
-    @property
-    def elapsed(self) -> timedelta:
-        """How long the call took."""
-        return timedelta(milliseconds=self._meta.get("latency_ms") or 0)
-
-
-class WithRawResponse:
-    """The same methods, which give a RawResponse."""
-
-    def __init__(self, resource: Any) -> None:
-        self._resource = resource
-
-    def __getattr__(self, name: str) -> Callable[..., RawResponse[Any]]:
-        if name not in ("create", "parse"):
-            raise AttributeError(f"with_raw_response has create and parse, not {name}")
-        method = getattr(self._resource, name)
-        return lambda **request: RawResponse(method(**request))
+    def json(self) -> Any:
+        """The body, decoded; as ``content``."""
+        return json.loads(self.content)
 
 
-class AsyncWithRawResponse:
-    """The same for asyncio."""
+class _Cut:
+    """Pieces of one size out of pieces as they come; None leaves them as they are."""
 
-    def __init__(self, resource: Any) -> None:
-        self._resource = resource
+    def __init__(self, size: int | None) -> None:
+        if size is not None and size < 1:
+            raise ValueError(f"chunk_size is at least 1, not {size}")
+        self._size = size
+        self._held: Any = None
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[RawResponse[Any]]]:
-        if name not in ("create", "parse"):
-            raise AttributeError(f"with_raw_response has create and parse, not {name}")
-        method = getattr(self._resource, name)
+    def more(self, piece: Any) -> list[Any]:
+        """What is whole now."""
+        size = self._size
+        if size is None:
+            return [piece]
+        held = piece if self._held is None else self._held + piece
+        whole = len(held) - len(held) % size
+        self._held = held[whole:]
+        return [held[at : at + size] for at in range(0, whole, size)]
 
-        async def raw(**request: Any) -> RawResponse[Any]:
-            return RawResponse(await method(**request))
+    def rest(self) -> list[Any]:
+        """What is left at the end."""
+        return [self._held] if self._held else []
 
-        return raw
+
+def _lines(piece: bytes) -> list[str]:
+    lines = piece.decode().split("\n")  # JSON may hold other characters that end a line elsewhere
+    return lines if lines[-1] else lines[:-1]
+
+
+_READ = "the body of this stream was read already; call read() first where it is wanted twice"
+
+
+class APIResponse(_Around[Answer]):
+    """An answer whose body is read when it is wanted, within the ``with`` that gave it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self._content = self._whole()
+        self._pieces: Iterator[bytes] | None = None
+        self.is_closed = False
+
+    def parse(self) -> Answer:
+        """The answer, as ``create`` returns it; of a stream, the stream."""
+        return self._answer
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The body in pieces of `chunk_size` bytes, or as they come. A stream's can be read once, unless ``read()`` kept it."""
+        cut = _Cut(chunk_size)
+        for piece in self._came():
+            yield from cut.more(piece)
+        yield from cut.rest()
+
+    def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
+        """The body as text, in pieces of `chunk_size` characters, or as they come."""
+        cut = _Cut(chunk_size)
+        for piece in self._came():
+            yield from cut.more(piece.decode())
+        yield from cut.rest()
+
+    def iter_lines(self) -> Iterator[str]:
+        """The body's lines, without their ends."""
+        for piece in self._came():
+            yield from _lines(piece)
+
+    def _came(self) -> Iterator[bytes]:
+        if self._content is not None:
+            return iter([self._content])
+        if self._pieces is not None:
+            raise MisuseError(_READ)
+        from ._http import events
+
+        self._pieces = events(self._answer)  # type: ignore[arg-type]
+        return self._pieces
+
+    def read(self) -> bytes:
+        """The whole body."""
+        if self._content is None:
+            self._content = b"".join(self._came())
+        return self._content
+
+    def text(self) -> str:
+        """The whole body as text."""
+        return self.read().decode()
+
+    def json(self) -> Any:
+        """The whole body, decoded. Raises ValueError for a stream's events."""
+        return json.loads(self.read())
+
+    def stream_to_file(self, file: str | os.PathLike[str]) -> None:
+        """Writes the body into a file."""
+        with open(file, "wb") as out:
+            for piece in self.iter_bytes():
+                out.write(piece)
+
+    def close(self) -> None:
+        """Ends a stream and its connection."""
+        self.is_closed = True
+        if not isinstance(self._answer, dict):
+            self._answer.close()  # type: ignore[attr-defined]
+
+
+class AsyncAPIResponse(_Around[Answer]):
+    """As ``APIResponse``, for asyncio."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self._content = self._whole()
+        self._pieces: AsyncIterator[bytes] | None = None
+        self.is_closed = False
+
+    async def parse(self) -> Answer:
+        """The answer, as ``create`` returns it; of a stream, the stream."""
+        return self._answer
+
+    async def iter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """The body in pieces of `chunk_size` bytes, or as they come. A stream's can be read once, unless ``read()`` kept it."""
+        cut = _Cut(chunk_size)
+        async for piece in self._came():
+            for one in cut.more(piece):
+                yield one
+        for one in cut.rest():
+            yield one
+
+    async def iter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
+        """The body as text, in pieces of `chunk_size` characters, or as they come."""
+        cut = _Cut(chunk_size)
+        async for piece in self._came():
+            for one in cut.more(piece.decode()):
+                yield one
+        for one in cut.rest():
+            yield one
+
+    async def iter_lines(self) -> AsyncIterator[str]:
+        """The body's lines, without their ends."""
+        async for piece in self._came():
+            for line in _lines(piece):
+                yield line
+
+    async def _came(self) -> AsyncIterator[bytes]:
+        if self._content is not None:
+            yield self._content
+            return
+        if self._pieces is not None:
+            raise MisuseError(_READ)
+        from ._http import events_async
+
+        self._pieces = events_async(self._answer)  # type: ignore[arg-type]
+        async for piece in self._pieces:
+            yield piece
+
+    async def read(self) -> bytes:
+        """The whole body."""
+        if self._content is None:
+            self._content = b"".join([piece async for piece in self._came()])
+        return self._content
+
+    async def text(self) -> str:
+        """The whole body as text."""
+        return (await self.read()).decode()
+
+    async def json(self) -> Any:
+        """The whole body, decoded. Raises ValueError for a stream's events."""
+        return json.loads(await self.read())
+
+    async def stream_to_file(self, file: str | os.PathLike[str]) -> None:
+        """Writes the body into a file."""
+        with open(file, "wb") as out:
+            async for piece in self.iter_bytes():
+                out.write(piece)
+
+    async def close(self) -> None:
+        """Ends a stream and its connection."""
+        self.is_closed = True
+        if not isinstance(self._answer, dict):
+            await self._answer.close()  # type: ignore[attr-defined]

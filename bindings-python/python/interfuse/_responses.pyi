@@ -418,7 +418,7 @@ class OverBudget(Record):
     """An attempt that does not fit into a budget."""
 
     budget: str
-    """The budget's name; `max_cost_usd` for the call's own."""
+    """The budget's name; `max_cost_usd` for the call's own, `batch.budget` for that of the batch it belongs to."""
     group: dict[str, str | None] | None
     """Of a budget with `each`: the name and the value it is for."""
     provider: str
@@ -1345,6 +1345,107 @@ class EvaluationDone(Record):
 
 EvaluationEvent: TypeAlias = EvaluationProgress | EvaluationDone
 """What an evaluation tells while it goes on."""
+
+class BatchRowDone(Record):
+    """A row is done."""
+
+    type: Literal["row"]
+    row: BatchRow
+    """What became of it."""
+
+class BatchProgress(Record):
+    """How far it is: before the first row, then at most ten times a second, and after the last row."""
+
+    type: Literal["progress"]
+    progress: BatchCounts
+    """How far it is."""
+
+class BatchDone(Record):
+    """The end."""
+
+    type: Literal["done"]
+    report: BatchReport
+    """What it all came to."""
+
+BatchEvent: TypeAlias = BatchRowDone | BatchProgress | BatchDone
+"""What a batch tells while it goes on."""
+
+class BatchRow(Record):
+    """What became of one request: `response` or `error` is there."""
+
+    index: int
+    """Place among the requests, from 0."""
+    response: ChatCompletion | None
+    """The answer."""
+    error: ErrorBody | None
+    """Why there is none."""
+    cost_nanos: int | None
+    """What it cost, nano-USD; absent when unknown."""
+    cost_usd: str | None
+    """The same as an exact decimal text in USD."""
+    attempts: int
+    """Attempts made; 0 when it was not asked."""
+    latency_ms: int
+    """From request to answer, milliseconds."""
+    kept: bool | None
+    """It was not asked now, but stood in the checkpoint."""
+
+class BatchCounts(Record):
+    """How far a batch is."""
+
+    done: int
+    """Rows that are done, with failed ones and those of the checkpoint."""
+    failed: int
+    """Rows of those without an answer."""
+    of: int | None
+    """Rows in all, where that is known."""
+    spent_nanos: int
+    """What was spent, earlier runs with the checkpoint included, nano-USD."""
+    rows_per_s: float
+    """Rows done per second by this run."""
+    eta_ms: int | None
+    """How long the rest will take at that rate, milliseconds, where the number of rows is known."""
+
+class BatchReport(Record):
+    """What a batch came to."""
+
+    schema: int
+    """Version of this shape."""
+    rows: int
+    """Rows in all."""
+    answered: int
+    """Rows with an answer."""
+    failed: int
+    """Rows that were asked and have none."""
+    not_asked: int
+    """Rows that were not asked, because the budget did not allow it or the request was wrong."""
+    kept: int
+    """Rows that stood in the checkpoint."""
+    errors: dict[str, int] | None
+    """Rows without an answer, by kind of error."""
+    spent_nanos: int
+    """What was spent, earlier runs with the checkpoint included, nano-USD. Under a budget, attempts of unknown cost count with
+    the most that they may have cost."""
+    spent_usd: str
+    """The same as an exact decimal text in USD."""
+    unknown_calls: int
+    """Rows of which the cost is unknown; those that were under way when an earlier run died included."""
+    budget_nanos: int | None
+    """The budget, nano-USD."""
+    prompt_tokens: int
+    """Tokens of all prompts."""
+    completion_tokens: int
+    """Tokens of all answers."""
+    p50_ms: int
+    """Half the answers took no longer, milliseconds."""
+    p95_ms: int
+    """95 of 100 answers took no longer, milliseconds."""
+    p99_ms: int
+    """99 of 100 answers took no longer, milliseconds."""
+    took_ms: int
+    """This run, milliseconds."""
+    rows_per_s: float
+    """Rows done per second by this run."""
 
 class Calibration(Record):
     """What a calibration found."""

@@ -9,10 +9,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ._native import records_schema, usage_arrow, usage_columns, usage_csv, usage_schema, usage_text
+from ._packages import brought
 
 if TYPE_CHECKING:
     from . import _native
     from ._responses import LedgerRecord, UsageReport, UsageRow
+
 
 class Table:
     """Something with rows and typed columns. ``pyarrow.table(x)``, ``polars.DataFrame(x)`` and ``pandas.DataFrame.from_arrow(x)``
@@ -32,7 +34,7 @@ class Table:
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame. Amounts in ``..._nanos`` are integers, those in ``..._usd`` exact decimals."""
-        pandas = _package("pandas", "to_pandas")
+        pandas = brought("pandas", "to_pandas()", "'interfuse[pandas]'")
         frame = {}
         for name, kind, values in self._columns():
             if kind == "time":
@@ -47,11 +49,18 @@ class Table:
 
     def to_polars(self) -> Any:
         """A polars DataFrame. Amounts in ``..._nanos`` are integers, those in ``..._usd`` exact decimals."""
-        return _package("polars", "to_polars").DataFrame(self)
+        return brought("polars", "to_polars()", "'interfuse[polars]'").DataFrame(_Columns(self))
 
     def to_arrow(self) -> Any:
         """A pyarrow Table."""
-        return _package("pyarrow", "to_arrow").table(self)
+        return brought("pyarrow", "to_arrow()", "pyarrow").table(self)
+
+
+class _Columns:
+    """A table by its columns alone: polars before 1.23 reads what also has rows as these, by the fields of the first ones."""
+
+    def __init__(self, table: Table) -> None:
+        self.__arrow_c_stream__ = table.__arrow_c_stream__
 
 
 class Usage(Table):
@@ -170,15 +179,6 @@ class Records(Table):
             return self._native.export(request).decode()
         self._native.export_file(request, os.fspath(path))
         return None
-
-
-def _package(name: str, method: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as e:
-        raise ModuleNotFoundError(f"{method}() needs the package {name}: pip install {name}", name=name) from e
 
 
 def _kept(text: str, path: str | os.PathLike[str] | None) -> str:

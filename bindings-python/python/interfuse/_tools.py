@@ -18,6 +18,9 @@ from .errors import BudgetExceededError, InterfuseError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ._responses import ChatCompletion
+    from .types import Message
+
 _SECTION = re.compile(r"(args|arguments|parameters|params|other parameters|returns?|yields?|raises|examples?|notes?)\s*:?\s*", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?P<indent>\s*)\*{0,2}(?P<name>\w+)\s*(\([^)]*\))?\s*:(?:\s+(?P<text>.*))?$")
 _FIELD = re.compile(r"\s*:(?:param|parameter|arg|argument|key|keyword)\s+(?:[^:]*\s)?\*{0,2}(?P<name>\w+)\s*:\s*(?P<text>.*)$")
@@ -92,8 +95,9 @@ def _type_tool(kind: Any, name: str, description: str | None) -> Tool:
 
 
 def _function_tool(call: Callable[..., Any], name: str | None, description: str | None) -> Tool:
-    name = name or named(getattr(call, "func", call) if not hasattr(call, "__name__") else call)
-    summary, told = documented(inspect.getdoc(call) if not hasattr(call, "func") else inspect.getdoc(call.func), _names(call))
+    inner = getattr(call, "func", call)  # of a functools.partial
+    name = name or named(call if hasattr(call, "__name__") else inner)
+    summary, told = documented(inspect.getdoc(inner), _names(call))
     parameters = _parameters(call, name, told)
     builder = _forms._Builder()
     properties: dict[str, Any] = {}
@@ -212,9 +216,6 @@ class ToolRun(Record):
     __slots__ = ()
 
     if TYPE_CHECKING:
-        from ._responses import ChatCompletion
-        from .types import Message
-
         text: str | None
         parsed: Any
         completion: ChatCompletion | None

@@ -1,12 +1,23 @@
-"""Errors that only this package has: of types and the answers read into them, of tools that never come to an end, and
-openai's classes for what is one kind here."""
+"""Errors that only this package has: of types and the answers read into them, of tools that never come to an end, of packages
+that are missing, and openai's classes for what is one kind here."""
 
 from __future__ import annotations
 
-from .errors import APIResponseValidationError, BadRequestError, BudgetExceededError, ContentFilterError, InternalServerError, UnsupportedError
+from .errors import (
+    APIResponseValidationError,
+    BadRequestError,
+    BudgetExceededError,
+    ContentFilterError,
+    InternalServerError,
+    MisuseError,
+    UnsupportedError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from ._responses import ChatCompletion
 
 
@@ -52,6 +63,15 @@ class ContentFilterFinishReasonError(ContentFilterError):
 
 class MaxStepsError(BudgetExceededError):
     """The model still called tools when ``max_steps`` was reached; ``run`` has everything up to there."""
+
+
+class PackageError(MisuseError, ImportError):
+    """A package that this part uses is missing or too old; the message tells how to install one that does. ``name`` is the
+    package's."""
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details)
+        self.name = self._told.get("package")
 
 
 class ConflictError(InternalServerError):

@@ -11,12 +11,14 @@ from ._generic import Item, OfItems
 from ._options import BaseClient, Closed, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+    from decimal import Decimal
     import os
     from types import TracebackType
     from typing import Literal, Self, TypeVar, Unpack, overload
 
     from . import _native, types
+    from ._batch import AsyncBatch, OnError, Progress, Request
     from ._responses import (
         ChatCompletion,
         ChatCompletionChunk,
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     )
     from ._options import Timeout
     from ._parsed import AsyncChatCompletionStreamManager, ParsedChatCompletion
-    from ._raw import AsyncWithRawResponse
     from ._record import Record
     from ._tools import ToolRun
+    from ._with_raw import AsyncRawCompletions, AsyncRawEmbeddings, AsyncStreamingCompletions, AsyncStreamingEmbeddings
 
     Form = TypeVar("Form")
 
@@ -113,11 +115,18 @@ class AsyncCompletions:
         self._client = client
 
     @property
-    def with_raw_response(self) -> AsyncWithRawResponse:
+    def with_raw_response(self) -> AsyncRawCompletions:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import AsyncWithRawResponse
+        from ._with_raw import AsyncRawCompletions
 
-        return AsyncWithRawResponse(self)
+        return AsyncRawCompletions(self)
+
+    @property
+    def with_streaming_response(self) -> AsyncStreamingCompletions:
+        """The same methods for an ``async with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import AsyncStreamingCompletions
+
+        return AsyncStreamingCompletions(self)
 
     if TYPE_CHECKING:
 
@@ -197,6 +206,7 @@ class AsyncCompletions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             max_reasks: int | None = None,
             timeout: Timeout | None = None,
@@ -227,6 +237,7 @@ class AsyncCompletions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             timeout: Timeout | None = None,
             **request: Any,
@@ -287,11 +298,18 @@ class AsyncEmbeddings:
         self._client = client
 
     @property
-    def with_raw_response(self) -> AsyncWithRawResponse:
+    def with_raw_response(self) -> AsyncRawEmbeddings:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import AsyncWithRawResponse
+        from ._with_raw import AsyncRawEmbeddings
 
-        return AsyncWithRawResponse(self)
+        return AsyncRawEmbeddings(self)
+
+    @property
+    def with_streaming_response(self) -> AsyncStreamingEmbeddings:
+        """The same methods for an ``async with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import AsyncStreamingEmbeddings
+
+        return AsyncStreamingEmbeddings(self)
 
     if TYPE_CHECKING:
 
@@ -320,7 +338,7 @@ class AsyncClient(BaseClient):
 
     chat: AsyncChat
     embeddings: AsyncEmbeddings
-    _waits: _Waiting | None
+    _waits: _Waiting | None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _waiting(self) -> Callable[[Any], Any]:
         return _Waiting()
@@ -430,6 +448,27 @@ class AsyncClient(BaseClient):
         if stream:
             return await _opened(self._native.evaluate_stream(request, False))
         return await _result(self._native.start_evaluate(request))
+
+    def batch(
+        self,
+        requests: Iterable[Request] | AsyncIterable[Request],
+        *,
+        concurrency: int | None = None,
+        budget: str | float | Decimal | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        retry_failed: bool = False,
+        ordered: bool = True,
+        on_error: OnError = "column",
+        progress: Progress = None,
+        timeout: Timeout | None = None,
+        **common: Any,
+    ) -> AsyncBatch:
+        """Answers many requests, a few at a time: ``async for row in client.batch(prompts, model="openai/gpt-5-mini")``; as
+        ``Client.batch``. Requests may come from an async generator."""
+        from ._batch import AsyncBatch, options
+
+        given = options(self._chat(common, timeout), requests, concurrency, budget, checkpoint, retry_failed, ordered)
+        return AsyncBatch(self._native.batch(given), requests, on_error, progress)
 
     async def rejudge(
         self,

@@ -7,12 +7,14 @@ from ._options import BaseClient, outcome
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from decimal import Decimal
     import os
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
     from . import _native, types
+    from ._batch import Batch, OnError, Progress, Request
     from ._responses import (
         ChatCompletion,
         ChatCompletionChunk,
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     )
     from ._options import Timeout
     from ._parsed import ChatCompletionStreamManager, ParsedChatCompletion
-    from ._raw import WithRawResponse
     from ._record import Record
     from ._tools import ToolRun
+    from ._with_raw import RawCompletions, RawEmbeddings, StreamingCompletions, StreamingEmbeddings
 
     Form = TypeVar("Form")
 
@@ -63,11 +65,18 @@ class Completions:
         self._client = client
 
     @property
-    def with_raw_response(self) -> WithRawResponse:
+    def with_raw_response(self) -> RawCompletions:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import WithRawResponse
+        from ._with_raw import RawCompletions
 
-        return WithRawResponse(self)
+        return RawCompletions(self)
+
+    @property
+    def with_streaming_response(self) -> StreamingCompletions:
+        """The same methods for a ``with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import StreamingCompletions
+
+        return StreamingCompletions(self)
 
     if TYPE_CHECKING:
 
@@ -152,6 +161,7 @@ class Completions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             max_reasks: int | None = None,
             timeout: Timeout | None = None,
@@ -192,6 +202,7 @@ class Completions:
             *,
             model: str,
             messages: Sequence[types.Message | Record],
+            response_format: types.ResponseFormat | None = None,
             tools: Sequence[types.Tool | Callable[..., Any]] | None = None,
             timeout: Timeout | None = None,
             **request: Any,
@@ -260,11 +271,18 @@ class Embeddings:
         self._client = client
 
     @property
-    def with_raw_response(self) -> WithRawResponse:
+    def with_raw_response(self) -> RawEmbeddings:
         """The same methods, which give the answer with what stands around it."""
-        from ._raw import WithRawResponse
+        from ._with_raw import RawEmbeddings
 
-        return WithRawResponse(self)
+        return RawEmbeddings(self)
+
+    @property
+    def with_streaming_response(self) -> StreamingEmbeddings:
+        """The same methods for a ``with``, which give the answer with its body, to be read as it comes."""
+        from ._with_raw import StreamingEmbeddings
+
+        return StreamingEmbeddings(self)
 
     if TYPE_CHECKING:
 
@@ -418,6 +436,42 @@ class Client(BaseClient):
         if stream:
             return Stream(self._native.evaluate_stream(request, True))
         return self._native.evaluate(request)
+
+    def batch(
+        self,
+        requests: Iterable[Request],
+        *,
+        concurrency: int | None = None,
+        budget: str | float | Decimal | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        retry_failed: bool = False,
+        ordered: bool = True,
+        on_error: OnError = "column",
+        progress: Progress = None,
+        timeout: Timeout | None = None,
+        **common: Any,
+    ) -> Batch:
+        """Answers many requests, a few at a time: ``for row in client.batch(prompts, model="openai/gpt-5-mini"): row.text``.
+        ``.to_list()`` and ``.to_pandas()`` give all rows at once, ``.report`` and ``.summary()`` tell what it came to.
+
+        requests: texts, lists of messages, or whole requests as dicts; also a generator, which is asked as there is room, so that
+            there may be any number, or a column of pandas, polars or Arrow.
+        concurrency: requests worked on at the same time, 1 to 1024; 16 by default.
+        budget: most that all may cost, in USD ("2.50"). The most that an attempt may cost is held before it is made, so give
+            `max_tokens` too. Rows that do not fit are not asked and have ``error.kind == "budget_exceeded"``.
+        checkpoint: a file to go on from: what stands in it is not asked again, also after Ctrl-C or a crash.
+        retry_failed: asks rows again that stand in the checkpoint with an error.
+        ordered: rows come in the order of the requests; else as they finish.
+        on_error: ``"column"`` gives rows with an ``error``, ``"drop"`` leaves them out, ``"raise"`` raises it where the row would
+            come and cancels the rest.
+        progress: by default a bar of tqdm where that is installed, else a line on a terminal; False: none; or a function.
+        timeout: seconds for each request.
+        Everything else goes to every request that does not say it itself: ``model``, ``temperature``, ``tags``, ``fusion``, ...
+        """
+        from ._batch import Batch, options
+
+        given = options(self._chat(common, timeout), requests, concurrency, budget, checkpoint, retry_failed, ordered)
+        return Batch(self._native.batch(given), requests, on_error, progress)
 
     def rejudge(
         self,

@@ -16,12 +16,8 @@ from .aio import AsyncClient as Interfuse
 from .client import Client as BlockingInterfuse
 from .errors import DeadlineExceededError, InterfuseError
 
-try:
-    import httpx
-except ImportError as error:
-    raise ImportError(f"{_http.WANTED.format('httpx')}; {error}") from None
-if not _http.fits(httpx):
-    raise ImportError(f"{_http.WANTED.format('httpx')}; version {httpx.__version__} is too old")
+_http.library("httpx")
+import httpx
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -17,12 +17,8 @@ from .aio import AsyncClient as Interfuse
 from .client import Client as BlockingInterfuse
 from .errors import DeadlineExceededError, InterfuseError
 
-try:
-    import httpx2
-except ImportError as error:
-    raise ImportError(f"{_http.WANTED.format('httpx2')}; {error}") from None
-if not _http.fits(httpx2):
-    raise ImportError(f"{_http.WANTED.format('httpx2')}; version {httpx2.__version__} is too old")
+_http.library("httpx2")
+import httpx2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

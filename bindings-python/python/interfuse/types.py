@@ -57,6 +57,8 @@ __all__ = [
     "LabelledItems",
     "Labelled",
     "Verdicts",
+    "BatchRequest",
+    "BatchOptions",
     "FeedbackRight",
     "FeedbackAnswer",
     "FeedbackMember",
@@ -784,6 +786,34 @@ class Verdicts(TypedDict, total=False):
     """In the order given; null when there was none."""
     swapped: str | None
     """In the opposite order."""
+
+
+BatchRequest: TypeAlias = "str | Sequence[Message] | ChatRequest"
+"""One request of a batch."""
+
+
+class BatchOptions(TypedDict, total=False):
+    """How a batch is run. Unknown fields are refused."""
+
+    common: ChatRequest | None
+    """What requests do not say themselves: `model`, `temperature`, `tags`, ... Its `messages` come before those of requests that
+    are a text or a list of messages."""
+    concurrency: int | None
+    """Requests worked on at the same time, 1 to 1024; 16 by default."""
+    budget: str | None
+    """Most that all calls may cost together, those of earlier runs with the same checkpoint included, decimal USD as text. The
+    most that an attempt may cost is held before it is made, so that the budget is never passed; without `max_tokens` that is
+    the price of the longest answer the model can give. A request that does not fit waits for those under way; one that
+    still does not fit is not asked and ends with `budget_exceeded`, and so does one whose price is not known."""
+    checkpoint: str | None
+    """A file to go on from: every finished row is appended to it, and rows that stand in it are not asked again. Rows that
+    were not asked do not count as finished. A file of another batch is refused."""
+    retry_failed: bool | None
+    """Asks rows again that stand in the checkpoint with an error."""
+    ordered: bool | None
+    """Gives rows in the order of the requests, as by default; else as they finish."""
+    total: int | None
+    """How many requests there will be, where that is known; for `eta_ms`."""
 
 
 class FeedbackRight(TypedDict, total=False):

@@ -193,6 +193,11 @@ impl Flat {
         })
     }
 
+    /// As [`Price::token_rates`], whatever the length.
+    pub fn token_rates(&self) -> Option<(Rate, Rate)> {
+        Some((self.input, self.output?))
+    }
+
     /// As [`Price::expected`].
     pub fn expected(&self, prompt: u64, cached: u64, output: u64) -> Option<u64> {
         let cached = cached.min(prompt);

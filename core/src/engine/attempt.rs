@@ -45,7 +45,7 @@ impl Trial {
         number: u32,
         waited: Duration,
     ) -> Self {
-        let target = call.way.plan.routes[place].target.clone();
+        let target = call.way.plan.routes.at(place).target.clone();
         let attempt = Attempt {
             provider: target.endpoint.id().to_owned(),
             model: target.model.clone(),
@@ -162,7 +162,7 @@ async fn exchange<O: Operation>(
         config,
         request: given,
         more: call.way.course.more(routes),
-        reasoning: routes[place].reasoning,
+        reasoning: routes.at(place).reasoning,
         streamed: framing.is_some(),
     });
     let told = Told { headers: encoded.headers, body: Bytes::from(encoded.body), framing, limits: limits.net };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::estimate::Bound;
-use super::refusal::{OF_CALL, of_call, over_budget, unpriced};
+use super::refusal::{Whose, over_budget, over_purse, unpriced};
 use super::{CallContext, Engine};
 use crate::catalog::Unpriced;
 use crate::error::Result;
@@ -42,20 +42,31 @@ pub(super) struct Spending {
     extent: Extent,
     tags: Tags,
     purpose: String,
-    /// The call's own limit, shared by its attempts.
-    purse: Option<Arc<Purse>>,
+    /// The call's own limit, shared by its attempts, and that of the batch it belongs to.
+    purses: Vec<Arc<Purse>>,
     /// Budgets that it did not fit into and that only warn.
     warnings: Mutex<Vec<OverBudget>>,
 }
 
-/// The budget of one call.
-struct Purse {
+/// The budget of one call, or of all calls of a batch.
+pub(crate) struct Purse {
+    whose: Whose,
     limit: u64,
     /// Spent, and held for attempts under way.
     taken: Mutex<(u64, u64)>,
 }
 
 impl Purse {
+    /// Of a batch, of which so much is spent already.
+    pub(crate) fn of_batch(limit: NanoUsd, spent: u64) -> Arc<Self> {
+        Arc::new(Purse { whose: Whose::Batch, limit: limit.nanos(), taken: Mutex::new((spent, 0)) })
+    }
+
+    /// Nano-USD; an attempt whose cost is not known counts with the most that it may have cost.
+    pub(crate) fn spent(&self) -> u64 {
+        self.taken().0
+    }
+
     fn taken(&self) -> std::sync::MutexGuard<'_, (u64, u64)> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,7 +105,8 @@ pub(super) struct Held {
     pub id: String,
     /// The ledger's store has it.
     stored: bool,
-    purse: Option<(Arc<Purse>, u64)>,
+    /// With how much each holds, nano-USD.
+    purses: Vec<(Arc<Purse>, u64)>,
     /// The most that it may cost, by budget.
     most: Vec<(Arc<str>, u64)>,
 }
@@ -103,7 +115,7 @@ impl Held {
     /// The attempt's record is about to be booked, which settles what the store holds.
     pub fn settled(mut self, cost: Option<u64>) {
         self.stored = false;
-        if let Some((purse, held)) = self.purse.take() {
+        for (purse, held) in self.purses.drain(..) {
             purse.settle(held, cost.unwrap_or(held));
         }
         for (budget, most) in self.most.iter().filter(|(_, most)| cost.is_some_and(|cost| cost > *most)) {
@@ -117,7 +129,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some((purse, held)) = self.purse.take() {
+        for (purse, held) in self.purses.drain(..) {
             purse.settle(held, 0);
         }
         if self.stored
@@ -131,15 +143,16 @@ impl Drop for Held {
 impl Spending {
     /// Of a call; `None` where nothing limits it.
     pub fn of(engine: &Engine, cx: &CallContext, need: &dyn Need, cap: Option<NanoUsd>) -> Option<Self> {
-        if engine.0.budgets.all.is_empty() && cap.is_none() {
+        if engine.0.budgets.all.is_empty() && cap.is_none() && engine.1.is_none() {
             return None;
         }
         let purpose = serde_json::to_value(cx.purpose).ok();
+        let own = cap.map(|cap| Arc::new(Purse { whose: Whose::Call, limit: cap.nanos(), taken: Mutex::default() }));
         Some(Spending {
             extent: need.extent(),
             tags: engine.tags(cx),
             purpose: purpose.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default(),
-            purse: cap.map(|cap| Arc::new(Purse { limit: cap.nanos(), taken: Mutex::default() })),
+            purses: own.into_iter().chain(engine.1.clone()).collect(),
             warnings: Mutex::default(),
         })
     }
@@ -163,29 +176,32 @@ impl Spending {
     ///
     /// # Errors
     /// `storage` where the ledger cannot hold it and a budget is enforced.
-    pub async fn hold(&self, engine: &Engine, route: &Route, left: Duration) -> Result<Leave> {
+    pub async fn hold(&self, engine: &Engine, route: Route<'_>, left: Duration) -> Result<Leave> {
         let now = engine.clock().unix_ms();
         let end = now.saturating_add((left + LEASE_MORE).as_millis() as u64);
         let bound = Bound::of(&self.extent, route, (now, end));
-        let (claims, mut refused) = self.claims(engine, &route.target, &bound, now);
-        if let (Some(purse), Err(why)) = (&self.purse, &bound) {
-            refused.push(unpriced(OF_CALL, purse.limit, &route.target, why));
+        let (claims, mut refused) = self.claims(engine, route.target, &bound, now);
+        if let Err(why) = &bound {
+            let unpriced = |purse: &Arc<Purse>| unpriced(purse.whose.name(), purse.limit, route.target, why);
+            refused.extend(self.purses.iter().map(unpriced));
         }
         if !refused.is_empty() {
             return Ok(Leave::Refused(refused));
         }
         let most = claims.iter().filter_map(|claim| Some((claim.budget.name.clone(), claim.nanos?))).collect();
-        let mut held = Held { engine: engine.clone(), id: crate::ids::new(), stored: false, purse: None, most };
-        if let (Some(purse), Ok(bound)) = (&self.purse, &bound) {
+        let mut held = Held { engine: engine.clone(), id: crate::ids::new(), stored: false, purses: Vec::new(), most };
+        if let Ok(bound) = &bound {
             let nanos = bound.nanos(None);
-            if let Err((spent, under_way)) = purse.hold(nanos) {
-                let over = of_call(purse.limit, &route.target, spent, under_way, nanos);
-                return Ok(Leave::Refused(vec![over]));
+            for purse in &self.purses {
+                if let Err(taken) = purse.hold(nanos) {
+                    let over = over_purse(purse.whose, purse.limit, route.target, taken, nanos);
+                    return Ok(Leave::Refused(vec![over]));
+                }
+                held.purses.push((purse.clone(), nanos));
             }
-            held.purse = Some((purse.clone(), nanos));
         }
         if claims.is_empty() {
-            return Ok(Leave::Granted(held.purse.is_some().then_some(held)));
+            return Ok(Leave::Granted((!held.purses.is_empty()).then_some(held)));
         }
         let hold = Hold {
             id: held.id.clone(),
@@ -197,11 +213,11 @@ impl Spending {
         match engine.ledger().reserve(hold).outcome().await {
             Ok(Reserved::Held(over)) => {
                 held.stored = true;
-                self.note(engine, &route.target, &claims, &over);
+                self.note(engine, route.target, &claims, &over);
                 Ok(Leave::Granted(Some(held)))
             }
             Ok(Reserved::Refused(over)) => {
-                let tell = |over: &Over| Some(over_budget(claims.get(over.claim)?, over, &route.target));
+                let tell = |over: &Over| Some(over_budget(claims.get(over.claim)?, over, route.target));
                 Ok(Leave::Refused(over.iter().filter_map(tell).collect()))
             }
             Err(error) if claims.iter().any(|claim| claim.budget.mode == BudgetMode::Enforce) => Err(error),

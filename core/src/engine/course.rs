@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Attempt, AttemptKind, Dispatch, Error, ErrorKind};
-use crate::routing::{Route, RouteOn};
+use crate::routing::{Route, RouteOn, Routes};
 use crate::types::{RetryConfig, Timeout};
 
 /// What to do next.
@@ -109,9 +109,9 @@ impl Course {
     }
 
     /// Routes that may take the next attempt: the one decided on, then those for when it is unavailable, then the others.
-    pub fn open<'r>(&'r self, routes: &'r [Route]) -> impl Iterator<Item = usize> + 'r {
+    pub fn open<'r>(&'r self, routes: &'r Routes) -> impl Iterator<Item = usize> + 'r {
         let fresh = |place: &usize| *place != self.place && !self.left.contains(place);
-        let on = move |on: RouteOn| (0..routes.len()).filter(fresh).filter(move |place| routes[*place].on == on);
+        let on = move |on: RouteOn| (0..routes.len()).filter(fresh).filter(move |place| routes.at(*place).on == on);
         std::iter::once(self.place).chain(on(RouteOn::Unavailable)).chain(on(RouteOn::Any))
     }
 
@@ -130,7 +130,7 @@ impl Course {
 
     /// A place for an attempt beside the one under way, at another target; `None` where there may be none. Not used, it
     /// is given back by [`Course::not_beside`].
-    pub fn beside(&mut self, routes: &[Route]) -> Option<usize> {
+    pub fn beside(&mut self, routes: &Routes) -> Option<usize> {
         let place = self.route(routes, ErrorKind::Timeout).filter(|_| self.made < self.caps.0)?;
         self.made += 1;
         Some(place)
@@ -156,7 +156,7 @@ impl Course {
     }
 
     /// Whether there is a route to go to should the present one be unavailable.
-    pub fn more(&self, routes: &[Route]) -> bool {
+    pub fn more(&self, routes: &Routes) -> bool {
         self.made < self.caps.0 && self.route(routes, ErrorKind::Timeout).is_some()
     }
 
@@ -165,7 +165,7 @@ impl Course {
     pub fn after(
         &mut self,
         failure: Failure,
-        routes: &[Route],
+        routes: &Routes,
         time: Duration,
         config: &RetryConfig,
         chance: f64,
@@ -179,7 +179,7 @@ impl Course {
                 self.why = Some(AttemptKind::Retry);
             }
             Step::Move(place) => {
-                let same = Arc::ptr_eq(&routes[self.place].target.track, &routes[place].target.track);
+                let same = Arc::ptr_eq(&routes.at(self.place).target.track, &routes.at(place).target.track);
                 self.left.push(self.place);
                 self.place = place;
                 self.here = 0;
@@ -190,7 +190,7 @@ impl Course {
         step
     }
 
-    fn decide(&self, failure: Failure, routes: &[Route], time: Duration, config: &RetryConfig, chance: f64) -> Step {
+    fn decide(&self, failure: Failure, routes: &Routes, time: Duration, config: &RetryConfig, chance: f64) -> Step {
         let nothing_left = self.made >= self.caps.0 || time.is_zero();
         if nothing_left || final_for_all(failure.kind) || (failure.uncertain && !self.uncertain) {
             return Step::Stop;
@@ -214,18 +214,18 @@ impl Course {
     }
 
     /// The route to take after this failure, the present one apart.
-    fn route(&self, routes: &[Route], kind: ErrorKind) -> Option<usize> {
+    fn route(&self, routes: &Routes, kind: ErrorKind) -> Option<usize> {
         let untried = |place: usize| place != self.place && !self.left.contains(&place);
         // Another key of a target that does not answer is no other target.
-        let other = |place: usize| !Arc::ptr_eq(&routes[self.place].target.track, &routes[place].target.track);
+        let other = |place: usize| !Arc::ptr_eq(&routes.at(self.place).target.track, &routes.at(place).target.track);
         let fresh = |place: usize| untried(place) && (!unavailable(kind) || other(place));
-        let open = |on: RouteOn| (0..routes.len()).find(|place| fresh(*place) && routes[*place].on == on);
+        let open = |on: RouteOn| (0..routes.len()).find(|place| fresh(*place) && routes.at(*place).on == on);
         match kind {
             ErrorKind::ContextLength => {
                 let here = routes.get(self.place)?.context;
-                let larger = |r: &Route| r.on == RouteOn::Any && here.zip(r.context).is_some_and(|(h, r)| r > h);
+                let larger = |r: Route<'_>| r.on == RouteOn::Any && here.zip(r.context).is_some_and(|(h, r)| r > h);
                 (0..routes.len())
-                    .find(|place| fresh(*place) && larger(&routes[*place]))
+                    .find(|place| fresh(*place) && larger(routes.at(*place)))
                     .or_else(|| open(RouteOn::ContextLength))
             }
             ErrorKind::ContentFiltered => open(RouteOn::ContentFiltered),

@@ -6,7 +6,7 @@ use super::*;
 use crate::backend::Endpoints;
 use crate::catalog::Catalog;
 use crate::clock::SystemClock;
-use crate::routing::{Router, Target};
+use crate::routing::{Offered, Router, Target};
 use crate::types::{ChatRequest, Config, Terms};
 
 fn target() -> Arc<Target> {
@@ -18,21 +18,20 @@ fn target() -> Arc<Target> {
     let endpoints = Endpoints::new(&config, &catalog, Default::default()).unwrap();
     let router = Router::new(&catalog, endpoints, &config, Arc::new(SystemClock)).unwrap();
     let plan = router.plan(&Terms { model: "up/m", ..Terms::default() }, &ChatRequest::default()).unwrap();
-    plan.routes[0].target.clone()
+    plan.routes.at(0).target.clone()
 }
 
-fn route(target: &Arc<Target>) -> Route {
-    // Each a target of its own.
-    let target = Arc::new(Target { track: Arc::default(), ..(**target).clone() });
-    Route { target, on: RouteOn::Any, context: None, max_output: None, reasoning: false }
+/// Each a target of its own, like this one.
+fn like(target: &Target, kinds: &[(RouteOn, Option<u64>)]) -> Routes {
+    let own = || Arc::new(Target { track: Arc::default(), ..target.clone() });
+    Routes::made_up(kinds.iter().map(|(on, context)| (*on, Offered::made_up(own(), *context))))
 }
 
-fn routes(kinds: &[(RouteOn, Option<u64>)]) -> Vec<Route> {
-    let target = target();
-    kinds.iter().map(|(on, context)| Route { on: *on, context: *context, ..route(&target) }).collect()
+fn routes(kinds: &[(RouteOn, Option<u64>)]) -> Routes {
+    like(&target(), kinds)
 }
 
-fn any(n: usize) -> Vec<Route> {
+fn any(n: usize) -> Routes {
     routes(&vec![(RouteOn::Any, None); n])
 }
 
@@ -44,7 +43,7 @@ fn failure(kind: ErrorKind) -> Failure {
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What follows the `tries`th failure of the same kind at the first route.
-fn after(failure: Failure, tries: u32, routes: &[Route]) -> Step {
+fn after(failure: Failure, tries: u32, routes: &Routes) -> Step {
     let config = RetryConfig::default();
     let mut course = Course::new(&config, None);
     (course.made, course.here) = (tries, tries);
@@ -186,13 +185,13 @@ fn no_combination_exceeds_the_cap() {
             RouteOn::RateLimited,
             RouteOn::Unavailable,
         ];
-        let plan: Vec<Route> = (0..random.usize(1..7))
-            .map(|place| Route {
-                on: if place == 0 { RouteOn::Any } else { on[random.usize(0..on.len())] },
-                context: random.bool().then(|| random.u64(1..5) * 1000),
-                ..route(&target)
+        let kinds: Vec<_> = (0..random.usize(1..7))
+            .map(|place| {
+                let on = if place == 0 { RouteOn::Any } else { on[random.usize(0..on.len())] };
+                (on, random.bool().then(|| random.u64(1..5) * 1000))
             })
             .collect();
+        let plan = like(&target, &kinds);
         let mut course = Course::new(&config, asked_retries);
         let per_route = asked_retries.unwrap_or(config.max_retries) + 1;
         let cap = config.max_attempts.max(if asked_retries.is_some() { per_route } else { 1 });
@@ -238,9 +237,10 @@ fn no_combination_exceeds_the_cap() {
 
 #[test]
 fn another_key_is_for_refusals_not_for_outages() {
-    let mut plan = any(3);
     // The first two are the same target with two keys.
-    plan[1].target = Arc::new(Target { track: plan[0].target.track.clone(), ..(*plan[1].target).clone() });
+    let (one, other) = (target(), Arc::new(Target { track: Arc::default(), ..(*target()).clone() }));
+    let all = [&one, &one, &other].map(|target| (RouteOn::Any, Offered::made_up(target.clone(), None)));
+    let plan = Routes::made_up(all);
     assert_eq!(after(failure(ErrorKind::Authentication), 1, &plan), Step::Move(1));
     assert_eq!(after(failure(ErrorKind::InsufficientCredits), 1, &plan), Step::Move(1));
     assert_eq!(after(failure(ErrorKind::ServerError), 2, &plan), Step::Move(2));

@@ -30,8 +30,8 @@ enum Shut {
 }
 
 /// Leave to go to a target that is healthy, has room and fits into the budgets; `None` where any of that fails.
-pub(super) async fn beside(engine: &Engine, way: &Way, route: &Route, need: &dyn Need) -> Option<Entry> {
-    let entry = admit(&route.target, Instant::now(), need, false).ok()?;
+pub(super) async fn beside(engine: &Engine, way: &Way, route: Route<'_>, need: &dyn Need) -> Option<Entry> {
+    let entry = admit(route.target, Instant::now(), need, false).ok()?;
     pay(engine, way, route, entry).await.ok()?.ok()
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn beside(engine: &Engine, way: &Way, route: &Route, need: &dyn
 async fn pay(
     engine: &Engine,
     way: &Way,
-    route: &Route,
+    route: Route<'_>,
     entry: Entry,
 ) -> Result<std::result::Result<Entry, Vec<OverBudget>>> {
     let Some(spending) = &way.spending else { return Ok(Ok(entry)) };
@@ -84,8 +84,8 @@ pub(super) async fn enter(
         let mut full: Option<(Full, Arc<Gate>, usize)> = None;
         let mut found = None;
         for place in way.course.open(routes) {
-            match admit(&routes[place].target, now, need, false) {
-                Ok(entry) => match pay(engine, way, &routes[place], entry).await? {
+            match admit(routes.at(place).target, now, need, false) {
+                Ok(entry) => match pay(engine, way, routes.at(place), entry).await? {
                     Ok(entry) => {
                         found = Some((place, entry));
                         break;
@@ -111,13 +111,13 @@ pub(super) async fn enter(
             return anyway(engine, way, place, need).await.map(Some);
         };
         let since = *waiting_since.get_or_insert(now);
-        wait(way, &routes[place].target, full, &gate, since, pool_wait).await?;
+        wait(way, routes.at(place).target, full, &gate, since, pool_wait).await?;
     }
 }
 
 /// Goes where it should not: all others are as bad. Its limits hold all the same.
 async fn anyway(engine: &Engine, way: &mut Way, place: usize, need: &dyn Need) -> Result<Entry> {
-    let target = &way.plan.routes[place].target;
+    let target = way.plan.routes.at(place).target;
     let now = Instant::now();
     let leave = target.track.depart(now, true).ok();
     // A key that was refused goes again where there is no other.
@@ -127,7 +127,7 @@ async fn anyway(engine: &Engine, way: &mut Way, place: usize, need: &dyn Need) -
     match (leave, passes) {
         (Some(flight), Ok(passes)) => {
             let entry = Entry { flight, passes, held: None };
-            let entry = pay(engine, way, &way.plan.routes[place], entry).await?;
+            let entry = pay(engine, way, way.plan.routes.at(place), entry).await?;
             let entry = entry.map_err(|over| exceeded(over, limited(way)))?;
             way.course.go(place, false);
             Ok(entry)

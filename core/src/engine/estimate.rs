@@ -30,8 +30,8 @@ impl Bound {
     ///
     /// # Errors
     /// Why it is not known.
-    pub fn of(extent: &Extent, route: &Route, completed_ms: (u64, u64)) -> Result<Self, Unpriced> {
-        let target = &route.target;
+    pub fn of(extent: &Extent, route: Route<'_>, completed_ms: (u64, u64)) -> Result<Self, Unpriced> {
+        let target = route.target;
         let (price, _) = target.price.as_ref().ok_or(Unpriced::Price)?;
         let ceiling = price.most(&Most {
             prompt: extent.prompt(route.context),
@@ -70,8 +70,8 @@ impl Engine {
     pub fn estimate(&self, request: &ChatRequest) -> Result<CostEstimate> {
         let plan = self.router().plan(&request.terms(), request)?;
         let extent = request.extent();
-        let mut routes: Vec<&Route> = Vec::with_capacity(plan.routes.len());
-        for route in &plan.routes {
+        let mut routes: Vec<Route<'_>> = Vec::with_capacity(plan.routes.len());
+        for route in plan.routes.iter() {
             // Another key of the same place costs the same.
             if !routes.iter().any(|seen| std::sync::Arc::ptr_eq(&seen.target.track, &route.target.track)) {
                 routes.push(route);
@@ -117,8 +117,8 @@ impl Engine {
         })
     }
 
-    fn row(&self, extent: &Extent, route: &Route, timeout: Duration) -> RouteEstimate {
-        let target = &route.target;
+    fn row(&self, extent: &Extent, route: Route<'_>, timeout: Duration) -> RouteEstimate {
+        let target = route.target;
         let now = self.clock().unix_ms();
         let bound = Bound::of(extent, route, (now, now.saturating_add(timeout.as_millis() as u64)));
         let expected = self.expected(extent, route);
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// What an attempt is likely to cost at most, nano-USD.
-    fn expected(&self, extent: &Extent, route: &Route) -> Result<u64, Unpriced> {
+    fn expected(&self, extent: &Extent, route: Route<'_>) -> Result<u64, Unpriced> {
         let (price, _) = route.target.price.as_ref().ok_or(Unpriced::Price)?;
         let mut units = UsageVector::default();
         units.estimate(Class::Input, extent.likely / BYTES_PER_TOKEN.1 + 1);
@@ -154,7 +154,7 @@ impl Engine {
     /// The same of a chat at the first place it would go to; `None` where its price is not known.
     pub(crate) fn likely(&self, request: &ChatRequest, within: Option<&ProviderPreferences>) -> Option<u64> {
         let plan = self.router().plan(&Terms { within, ..request.terms() }, request).ok()?;
-        self.expected(&request.extent(), plan.routes.first()?).ok()
+        self.expected(&request.extent(), plan.routes.get(0)?).ok()
     }
 }
 
@@ -196,7 +196,7 @@ fn most(amounts: impl Iterator<Item = Option<u64>>) -> Option<u64> {
 }
 
 /// Hardly less than what an attempt costs, nano-USD: the prompt from the vendor's cache, and no answer.
-fn low(extent: &Extent, route: &Route, now_ms: u64) -> Option<u64> {
+fn low(extent: &Extent, route: Route<'_>, now_ms: u64) -> Option<u64> {
     let (price, _) = route.target.price.as_ref()?;
     let prompt = extent.text / BYTES_PER_TOKEN.0;
     let pico = price.expected(prompt, prompt, 0, now_ms / 1000)?;

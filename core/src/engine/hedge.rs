@@ -51,7 +51,7 @@ impl Hedge {
         }
         engine.hedges.calls.fetch_add(1, Ordering::Relaxed);
         let routes = &call.way.plan.routes;
-        let after = routes[call.way.course.place].target.track.p95(Instant::now())?;
+        let after = routes.at(call.way.course.place).target.track.p95(Instant::now())?;
         let place = call.way.course.beside(routes)?;
         Some(Hedge { after, place })
     }
@@ -106,7 +106,7 @@ pub(super) async fn race<O: Operation>(call: &mut Call<'_, O>, mut first: Trial,
 }
 
 async fn second<O: Operation>(call: &Call<'_, O>, place: usize) -> Option<entry::Entry> {
-    let route = &call.way.plan.routes[place];
+    let route = call.way.plan.routes.at(place);
     let entry = entry::beside(call.engine, call.way, route, call.operation.need()).await?;
     call.engine.0.hedges.take().then_some(entry)
 }

@@ -72,7 +72,7 @@ impl Recovery {
                 _ => return Err(cause),
             };
             let continues = self.how == OnInterrupt::Continue && !refused;
-            let target = &way.plan.routes[way.course.place].target;
+            let target = way.plan.routes.at(way.course.place).target;
             let rest = if continues { rest(&self.request, target, &broken.shown) } else { None };
             let continued = rest.is_some();
             let operation = StreamedChat { request: &self.request, rest };

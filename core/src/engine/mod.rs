@@ -47,7 +47,9 @@ use hedge::{Hedge, Hedges};
 use interrupt::Recovery;
 use operation::{Chat, Embeddings, Operation, StreamedChat, Whole};
 
+pub(crate) use budgets::Purse;
 pub(crate) use estimate::{Added, Spread};
+pub(crate) use refusal::Whose;
 pub use stream::ChatStream;
 
 /// What a call is made for, by whom it is paid, and until when it may run.
@@ -74,7 +76,7 @@ impl CallContext {
 
 /// Makes calls. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<Inner>, Option<Arc<Purse>>);
 
 struct Inner {
     config: Config,
@@ -120,7 +122,7 @@ impl Engine {
         let web = parts.web.unwrap_or_else(|| ours.clone());
         let transport = parts.transport.unwrap_or(ours);
         let ledger = parts.ledger.map_or_else(|| ledger::open(&config.ledger), Ok)?;
-        Ok(Engine(Arc::new(Inner {
+        let inner = Inner {
             config,
             router,
             transport,
@@ -131,7 +133,13 @@ impl Engine {
             unbooked: Mutex::default(),
             hedges: Hedges::default(),
             cache: OnceCell::new(),
-        })))
+        };
+        Ok(Engine(Arc::new(inner), None))
+    }
+
+    /// The same, all of whose calls are paid from one budget.
+    pub(crate) fn paid_from(&self, purse: Arc<Purse>) -> Self {
+        Engine(self.0.clone(), Some(purse))
     }
 
     /// The wall clock.
@@ -156,6 +164,7 @@ impl Engine {
 
     /// Books an attempt. Whatever becomes of that, its call goes on; the next answer tells.
     fn book(&self, record: LedgerRecord) {
+        log(&record);
         if let Err(why) = self.0.ledger.record(record) {
             tracing::error!(target: "interfuse", error = %why, "an attempt could not be booked");
             *self.0.unbooked.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
@@ -398,6 +407,25 @@ impl<O: Operation> Call<'_, O> {
             None => attempt::make(self, trial).await.note(&mut self.way.log),
             Some(hedge) => hedge::race(self, trial, hedge).await,
         }
+    }
+}
+
+/// Tells the log how an attempt ended, in words that hold nothing of what was asked or answered.
+fn log(record: &LedgerRecord) {
+    let LedgerRecord { run_id, attempt, latency_ms, cost_nanos, .. } = record;
+    let (provider, model) = (record.provider.as_str(), record.model.as_str());
+    match record.error {
+        None => tracing::debug!(
+            target: "interfuse", provider, model, attempt, latency_ms, cost_nanos, cached = record.cached, %run_id,
+            "an attempt was answered"
+        ),
+        Some(ErrorKind::Cancelled) => tracing::debug!(
+            target: "interfuse", provider, model, attempt, latency_ms, cost_nanos, %run_id, "an attempt was cancelled"
+        ),
+        Some(kind) => tracing::info!(
+            target: "interfuse", provider, model, attempt, kind = kind.as_str(), latency_ms, cost_nanos, %run_id,
+            "an attempt failed"
+        ),
     }
 }
 

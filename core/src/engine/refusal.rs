@@ -7,8 +7,42 @@ use crate::money::usd;
 use crate::routing::Target;
 use crate::types::OverBudget;
 
-/// How the budget of one call is called in reports.
-pub(super) const OF_CALL: &str = "max_cost_usd";
+/// Whose a budget is that is not configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Call,
+    Batch,
+}
+
+impl Whose {
+    /// How it is called in reports.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Whose::Call => "max_cost_usd",
+            Whose::Batch => "batch.budget",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Whose::Call, Whose::Batch].into_iter().find(|whose| whose.name() == name)
+    }
+
+    /// The request's field.
+    fn field(self) -> &'static str {
+        match self {
+            Whose::Call => "max_cost_usd",
+            Whose::Batch => "budget",
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Whose::Call => format!("the call's `{}`", self.field()),
+            Whose::Batch => format!("the batch's `{}`", self.field()),
+        }
+    }
+}
+
 /// Sentences of an error, at most.
 const TOLD: usize = 4;
 
@@ -26,8 +60,10 @@ pub(super) fn exceeded(refused: Vec<OverBudget>, limited: bool) -> Error {
     };
     sentences.truncate(TOLD);
     let first = refused.first().cloned().unwrap_or_default();
-    let param = if first.budget == OF_CALL { OF_CALL.to_owned() } else { format!("budgets.{}", first.budget) };
-    let limit = if first.budget == OF_CALL { param.clone() } else { format!("{param}.limit_usd") };
+    let (param, limit) = match Whose::named(&first.budget) {
+        Some(whose) => (whose.field().to_owned(), whose.field().to_owned()),
+        None => (format!("budgets.{}", first.budget), format!("budgets.{}.limit_usd", first.budget)),
+    };
     let advice = match (first.estimate_nanos, limited) {
         (None, _) => "give the model's price, or name one whose price is known".to_owned(),
         (Some(_), true) => format!("raise `{limit}`, lower `max_tokens`, or name a cheaper model"),
@@ -63,10 +99,10 @@ pub(super) fn over_budget(claim: &Claim, over: &Over, target: &Target) -> OverBu
     }
 }
 
-/// What is told of an attempt that does not fit into its call's own budget.
-pub(super) fn of_call(limit: u64, target: &Target, spent: u64, held: u64, nanos: u64) -> OverBudget {
-    let what = format!("the call's `{OF_CALL}` of {} USD", usd(limit));
-    OverBudget { budget: OF_CALL.to_owned(), ..taken(&what, limit, target, (spent, held), Some(nanos)) }
+/// What is told of an attempt that does not fit into the budget of its call or its batch, of which so much is spent and held.
+pub(super) fn over_purse(whose: Whose, limit: u64, target: &Target, of: (u64, u64), nanos: u64) -> OverBudget {
+    let what = format!("{} of {} USD", whose.words(), usd(limit));
+    OverBudget { budget: whose.name().to_owned(), ..taken(&what, limit, target, of, Some(nanos)) }
 }
 
 fn taken(what: &str, limit: u64, target: &Target, (spent, held): (u64, u64), nanos: Option<u64>) -> OverBudget {
@@ -92,9 +128,9 @@ fn taken(what: &str, limit: u64, target: &Target, (spent, held): (u64, u64), nan
 /// What is told of an attempt whose price is not known.
 pub(super) fn unpriced(budget: &str, limit: u64, target: &Target, why: &Unpriced) -> OverBudget {
     let place = place(target);
-    let (what, allow) = match budget {
-        OF_CALL => (format!("the call's `{OF_CALL}`"), String::new()),
-        name => (format!("the budget `{name}`"), format!(", or allow it with `budgets.{name}.unpriced`")),
+    let (what, allow) = match Whose::named(budget) {
+        Some(whose) => (whose.words(), String::new()),
+        None => (format!("the budget `{budget}`"), format!(", or allow it with `budgets.{budget}.unpriced`")),
     };
     let message = format!(
         "{what} refuses `{place}`, as what it costs is not known ({why}): configure `prices.\"{place}\"`{allow}"

@@ -69,18 +69,16 @@ pub(crate) fn report(candidates: &[Candidate], ids: &[String]) -> Option<Agreeme
     if candidates.len() < 2 {
         return None;
     }
+    let likeness = likeness(candidates);
     let alike = |a: usize, b: usize| match (&candidates[a], &candidates[b]) {
         (one, other) if one.key == other.key => 1.0,
         (one, other) if one.closed || other.closed => 0.0,
         (one, other) if !one.tool_calls().is_empty() || !other.tool_calls().is_empty() => 0.0,
         // Three decimals are more than such a measure knows; what is not the same is never all.
-        (one, other) => (one.gist().similarity(other.gist()) * 1000.0).round().min(999.0) / 1000.0,
+        _ => (likeness[a][b] * 1000.0).round().min(999.0) / 1000.0,
     };
-    let mut matrix: Vec<Vec<f64>> = Vec::with_capacity(candidates.len());
-    for a in 0..candidates.len() {
-        let row = (0..candidates.len()).map(|b| if b < a { matrix[b][a] } else { alike(a, b) }).collect();
-        matrix.push(row);
-    }
+    let all = 0..candidates.len();
+    let matrix = all.clone().map(|a| all.clone().map(|b| alike(a, b)).collect()).collect();
     let id = |c: &Candidate| ids[c.member].clone();
     let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
     for candidate in candidates {
@@ -93,6 +91,9 @@ pub(crate) fn report(candidates: &[Candidate], ids: &[String]) -> Option<Agreeme
     Some(Agreement { members: candidates.iter().map(id).collect(), matrix, groups })
 }
 
+/// Three characters.
+const PACKED: u64 = (1 << 63) - 1;
+
 /// What of a text is compared with others.
 #[derive(Debug)]
 pub(crate) struct Gist {
@@ -104,30 +105,44 @@ pub(crate) struct Gist {
 
 impl Gist {
     pub fn new(text: &str) -> Gist {
-        let folded: Vec<char> = text
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|w| !w.is_empty())
-            .flat_map(|w| std::iter::once(' ').chain(w.chars().flat_map(char::to_lowercase)))
-            .chain([' '])
-            .collect();
-        let packed = |w: &[char]| w.iter().fold(0, |packed, c| packed << 21 | u64::from(*c));
-        let mut trigrams: Vec<u64> = folded.windows(3).map(packed).collect();
+        let (mut trigrams, mut last, mut read) = (Vec::with_capacity(text.len()), 0, 0);
+        let mut reads = |c: char| {
+            (last, read) = ((last << 21 | u64::from(c)) & PACKED, read + 1);
+            if read >= 3 {
+                trigrams.push(last);
+            }
+        };
+        let mut between = true;
+        for c in text.chars() {
+            if !c.is_alphanumeric() {
+                between = true;
+                continue;
+            }
+            if std::mem::take(&mut between) {
+                reads(' ');
+            }
+            c.to_lowercase().for_each(&mut reads);
+        }
+        reads(' ');
         trigrams.sort_unstable();
         trigrams.dedup();
         let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
         Gist { trigrams, figures: runs.map(str::to_owned).collect() }
     }
 
-    /// Similarity to another text, 0 to 1: the share of three-letter pieces that both have (Jaccard).
-    pub fn similarity(&self, other: &Gist) -> f64 {
-        self.similar(other, 0.0).unwrap_or(0.0)
+    /// Similarity to another text, 0 to 1, of two that have so many pieces in common: the share of three-letter pieces that
+    /// both have (Jaccard).
+    fn share(&self, other: &Gist, both: usize) -> f64 {
+        match self.trigrams.len() + other.trigrams.len() {
+            0 => 1.0,
+            all => both as f64 / (all - both) as f64,
+        }
     }
 
-    /// The same where it is so great; it is given up as soon as that cannot be.
+    /// Similarity to another text where it is so great; it is given up as soon as that cannot be.
     fn similar(&self, other: &Gist, least: f64) -> Option<f64> {
         let (mut a, mut b) = (&self.trigrams[..], &other.trigrams[..]);
         let all = a.len() + b.len();
-        let share = |both: usize| if all == 0 { 1.0 } else { both as f64 / (all - both) as f64 };
         // both / (all - both) >= least; half a piece less, for what a fraction cannot hold.
         let needed = (least * all as f64 / (1.0 + least) - 0.5).ceil().max(0.0) as usize;
         let mut both = 0;
@@ -139,8 +154,25 @@ impl Gist {
             let (next, other) = (usize::from(one <= two), usize::from(two <= one));
             (a, b) = (&a[next..], &b[other..]);
         }
-        Some(share(both)).filter(|share| *share >= least)
+        Some(self.share(other, both)).filter(|share| *share >= least)
     }
+}
+
+/// Similarity of every text to every other, found in one pass over the pieces of all.
+fn likeness(candidates: &[Candidate]) -> Vec<Vec<f64>> {
+    let gists: Vec<&Gist> = candidates.iter().map(Candidate::gist).collect();
+    let of = |(at, gist): (usize, &&Gist)| gist.trigrams.iter().map(move |piece| (*piece, at)).collect::<Vec<_>>();
+    let mut pieces: Vec<(u64, usize)> = gists.iter().enumerate().flat_map(of).collect();
+    // Each text's are in order already, so this merges them.
+    pieces.sort();
+    let mut both = vec![vec![0; gists.len()]; gists.len()];
+    for same in pieces.chunk_by(|one, other| one.0 == other.0) {
+        for (nth, (_, a)) in same.iter().enumerate() {
+            same[nth..].iter().for_each(|(_, b)| both[*a][*b] += 1);
+        }
+    }
+    let share = |a: usize, b: usize| gists[a].share(gists[b], both[a.min(b)][a.max(b)]);
+    (0..gists.len()).map(|a| (0..gists.len()).map(|b| share(a, b)).collect()).collect()
 }
 
 /// Texts of so great a likeness say the same.
@@ -174,14 +206,9 @@ pub(crate) fn medoid(candidates: &[Candidate], leader: usize) -> Option<usize> {
     if candidates.len() < 3 || candidates.iter().any(|c| c.closed || !c.tool_calls().is_empty()) {
         return None;
     }
-    let mut means = vec![0.0; candidates.len()];
-    for (a, one) in candidates.iter().enumerate() {
-        for (b, other) in candidates.iter().enumerate().skip(a + 1) {
-            let alike = one.gist().similarity(other.gist()) / (candidates.len() - 1) as f64;
-            means[a] += alike;
-            means[b] += alike;
-        }
-    }
+    // Each is wholly like itself, which changes nothing between them.
+    let others = (candidates.len() - 1) as f64;
+    let means: Vec<f64> = likeness(candidates).iter().map(|row| (row.iter().sum::<f64>() - 1.0) / others).collect();
     let best = (0..means.len()).fold(leader, |best, i| if means[i] > means[best] { i } else { best });
     (means[best] > means[leader] + MEDOID_MARGIN).then_some(best)
 }
@@ -285,12 +312,17 @@ mod tests {
 
     #[test]
     fn similarity_is_symmetric_and_bounded() {
-        let similarity = |a: &str, b: &str| Gist::new(a).similarity(&Gist::new(b));
+        let similarity = |a: &str, b: &str| {
+            let both = likeness(&[says(0, a), says(1, b)]);
+            assert_eq!((both[0][0], both[1][1], both[0][1]), (1.0, 1.0, both[1][0]));
+            assert_eq!(Some(both[0][1]), Gist::new(a).similar(&Gist::new(b), 0.0));
+            both[0][1]
+        };
         assert_eq!(similarity("", ""), 1.0);
         assert_eq!(similarity("abc def", "abc def"), 1.0);
         assert_eq!(similarity("aaa", "zzz"), 0.0);
         let (one, two) = (Gist::new("water boils at sea level"), Gist::new("water boils at see level"));
-        let is = one.similarity(&two);
+        let is = similarity("water boils at sea level", "water boils at see level");
         assert_eq!(one.similar(&two, is), Some(is));
         assert_eq!(one.similar(&two, is + 0.01), None);
         assert_eq!(similarity("one two", "two three"), similarity("two three", "one two"));

@@ -85,6 +85,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::types::{Feedback, FuseRequest, Fused, FusionEvent};
 
+pub(crate) use ask::Reply;
 pub use calibrate::calibrate;
 pub use calibration_text::{items, labelled};
 pub use chat_route::{chat, chat_stream};

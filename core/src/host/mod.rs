@@ -5,6 +5,7 @@
 
 mod call;
 mod lane;
+mod log;
 mod queue;
 mod runtime;
 mod signal;
@@ -12,6 +13,7 @@ mod stream;
 
 pub use call::Call;
 pub use lane::OwnThread;
+pub use log::{LogLevel, set_log};
 pub use queue::CompletionQueue;
 pub use runtime::{ForkSafe, handle, may_block, set_workers, shutdown};
 pub use stream::{Batch, EventStream, Next};

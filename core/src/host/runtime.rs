@@ -58,12 +58,13 @@ pub fn handle() -> Result<&'static Handle> {
     HOST.get().map(|host| &host.handle)
 }
 
-/// Whether this thread may wait: not one of the library's own, where waiting would stop what is waited for.
+/// Whether this thread may wait: not one of the library's own, where waiting would stop what is waited for, and not while
+/// it tells the host a line of the log.
 ///
 /// # Errors
-/// `misuse` on a thread of the library, such as inside a readiness callback.
+/// `misuse` on a thread of the library, such as inside a readiness callback, and inside a log callback.
 pub fn may_block() -> Result<()> {
-    if OWN_THREAD.get() {
+    if OWN_THREAD.get() || super::log::telling() {
         return Err(Error::new(
             ErrorKind::Misuse,
             "a blocking function was called on a thread of the library (inside a callback?); signal your own thread instead",

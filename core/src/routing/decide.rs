@@ -8,7 +8,8 @@ use super::filter::{Filter, Filters};
 use super::need::Need;
 use super::offered::Offered;
 use super::policy::{self, Asked, Candidate, Policy};
-use super::{Group, Health, Observed, Route, RouteOn, Router};
+use super::routes::{Later, Place};
+use super::{Group, Health, RouteOn, Router, Spread};
 use crate::error::{Error, Result};
 use crate::types::{Partition, ProviderChoice, ProviderPreferences, Terms, Threshold};
 
@@ -22,10 +23,12 @@ pub(super) struct Decision<'a> {
     pub candidates: Vec<Candidate<'a>>,
     /// Per candidate: when it may be asked.
     pub on: Vec<RouteOn>,
+    /// Per candidate: where it stands in the groups.
+    found: Vec<Place>,
     /// Per candidate.
     pub scores: Vec<u64>,
-    /// Places in `candidates`, in the order to ask.
-    pub order: Vec<usize>,
+    /// All of them; the first [`FIRST`] in the order to ask, the others after these in any.
+    ranks: Vec<Rank>,
     /// Who may not be asked, and what left it out.
     pub left_out: Vec<(&'a Offered, RouteOn, Filter)>,
     /// What is known of the request, for those that were left out, too.
@@ -36,12 +39,22 @@ pub(super) struct Decision<'a> {
 impl Decision<'_> {
     /// Whether anybody may be asked at once.
     pub fn serves(&self) -> bool {
-        self.order.first().is_some_and(|first| self.on[*first] == RouteOn::Any)
+        self.ranks.first().is_some_and(|first| self.on[first.at()] == RouteOn::Any)
     }
 
-    pub fn routes(&self, need: &dyn Need) -> Vec<Route> {
-        let asks = need.asks_reasoning();
-        self.order.iter().map(|at| self.candidates[*at].offered.route(self.on[*at], asks)).collect()
+    /// Places in `candidates`, in the order to ask.
+    pub fn order(&self) -> Vec<usize> {
+        let mut ranks = self.ranks.clone();
+        ranks.sort_unstable();
+        ranks.into_iter().map(Rank::at).collect()
+    }
+
+    /// Whom to ask, in order: first, and later.
+    pub fn places(self) -> (Vec<Place>, Later) {
+        let Decision { mut ranks, found, .. } = self;
+        let later = ranks.split_off(ranks.len().min(FIRST));
+        let first = ranks.into_iter().map(|rank| found[rank.at()]).collect();
+        (first, Later::new(later, found))
     }
 }
 
@@ -49,7 +62,10 @@ impl Decision<'_> {
 /// failed too often, its model, whether it is known to be slower than wished, its place in the caller's order, its score, and
 /// its place before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank(u128);
+pub(super) struct Rank(u128);
+
+/// So many are put in order at once: more than a call tries. To sort hundreds takes longer than all else.
+const FIRST: usize = 16;
 
 /// Most candidates of a plan, models of a request and names of an order that are told apart.
 const MOST: (usize, usize, usize) = (1 << 16, 1 << 12, 1 << 12);
@@ -67,7 +83,7 @@ impl Rank {
         Rank((high << 80) | (u128::from(score) << 16) | at as u128)
     }
 
-    fn at(self) -> usize {
+    pub fn at(self) -> usize {
         (self.0 & 0xffff) as usize
     }
 
@@ -110,8 +126,9 @@ impl Router {
             filters,
             candidates: Vec::with_capacity(total),
             on: Vec::with_capacity(total),
+            found: Vec::with_capacity(total),
             scores: Vec::with_capacity(total),
-            order: Vec::with_capacity(total),
+            ranks: Vec::new(),
             left_out: Vec::new(),
             asked,
             now,
@@ -125,7 +142,7 @@ impl Router {
         let (mut start, mut places): (usize, Vec<Option<usize>>) = (0, Vec::with_capacity(total));
         for (number, group) in groups.iter().enumerate() {
             let policy = of(group);
-            for offered in &group.offers.list {
+            for (at, offered) in group.offers.list.iter().enumerate() {
                 if decision.candidates.len() == MOST.0 || decision.has(offered, group.on, number) {
                     continue;
                 }
@@ -141,6 +158,7 @@ impl Router {
                 let cost = if costs { decision.asked.cost(offered, &observed) } else { None };
                 decision.candidates.push(Candidate { offered, cost, observed });
                 decision.on.push(group.on);
+                decision.found.push(Place::new(number, at));
                 places.push(place);
             }
             let more = groups.get(number + 1).is_some_and(|next| together && next.on == group.on);
@@ -151,14 +169,17 @@ impl Router {
             let rank_group = if together { 0 } else { number };
             for (at, place) in places.iter().enumerate().skip(start) {
                 let candidate = &decision.candidates[at];
-                let (health, slow) = (candidate.observed.health, own.is_some_and(|p| slow(p, &candidate.observed)));
+                let (health, slow) = (
+                    candidate.observed.health,
+                    own.is_some_and(|p| wishes(p) && slow(p, candidate.offered.track.spread(now))),
+                );
                 ranks.push(Rank::new(group.on, health, rank_group, slow, *place, decision.scores[at], at));
             }
             start = decision.candidates.len();
         }
-        ranks.sort_unstable();
         if no_others && !ordering {
             // Of each model only the first one.
+            ranks.sort_unstable();
             let mut firsts: Vec<u128> = Vec::new();
             let (candidates, on) = (&decision.candidates, &decision.on);
             let left_out = &mut decision.left_out;
@@ -171,8 +192,14 @@ impl Router {
                 }
                 first
             });
+        } else {
+            if ranks.len() > FIRST {
+                ranks.select_nth_unstable(FIRST);
+            }
+            let first = ranks.len().min(FIRST);
+            ranks[..first].sort_unstable();
         }
-        decision.order.extend(ranks.into_iter().map(Rank::at));
+        decision.ranks = ranks;
         Ok(decision)
     }
 
@@ -202,23 +229,28 @@ fn chosen(preferences: &ProviderPreferences) -> Result<Option<&'static Policy>> 
     Ok(preferences.sort.map(|sort| policy::sort(sort.by())))
 }
 
+/// Whether speed is wished for at all.
+fn wishes(preferences: &ProviderPreferences) -> bool {
+    preferences.preferred_min_throughput.is_some() || preferences.preferred_max_latency.is_some()
+}
+
 /// Whether a candidate is measured to be slower than wished. One that was not measured is not.
-fn slow(preferences: &ProviderPreferences, observed: &Observed) -> bool {
-    let Some(speed) = observed.speed else { return false };
+fn slow(preferences: &ProviderPreferences, measured: Option<Spread>) -> bool {
+    let Some(measured) = measured else { return false };
     let beyond = |wish: Option<Threshold>, measured: [f64; 4], beyond: fn(f64, f64) -> bool| {
         wish.is_some_and(|wish| {
             wish.bounds().iter().zip(measured).any(|(bound, is)| bound.is_some_and(|bound| beyond(is, bound)))
         })
     };
     let of = |p: super::Percentiles| [p.p50, p.p75, p.p90, p.p99].map(f64::from);
-    beyond(preferences.preferred_min_throughput, of(speed.throughput), |is, least| is < least)
-        || beyond(preferences.preferred_max_latency, of(speed.ttft), |is, most| is > most)
+    beyond(preferences.preferred_min_throughput, of(measured.throughput), |is, least| is < least)
+        || beyond(preferences.preferred_max_latency, of(measured.ttft), |is, most| is > most)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{Percentiles, Speed};
+    use crate::routing::Percentiles;
     use crate::types::ThresholdAt;
     use std::time::Duration;
 
@@ -248,8 +280,7 @@ mod tests {
     #[test]
     fn who_is_measured_to_be_slower_than_wished() {
         let at = |p50: f32, p90: f32| Percentiles { p50, p75: p50, p90, p95: p90, p99: p90 };
-        let speed = Speed { ttft: at(0.5, 2.0), throughput: at(80.0, 20.0), ..Speed::default() };
-        let measured = Observed { speed: Some(speed), ..Observed::default() };
+        let measured = Some(Spread { ttft: at(0.5, 2.0), throughput: at(80.0, 20.0) });
         let p90 = |n| Some(Threshold::At(ThresholdAt { p90: Some(n), ..ThresholdAt::default() }));
         let p50 = |n| Some(Threshold::Median(n));
         for (least, most, want) in [
@@ -266,8 +297,8 @@ mod tests {
                 preferred_max_latency: most,
                 ..ProviderPreferences::default()
             };
-            assert_eq!(slow(&wish, &measured), want, "{least:?} {most:?}");
-            assert!(!slow(&wish, &Observed::default()), "who was not measured gets its chance");
+            assert_eq!(slow(&wish, measured), want, "{least:?} {most:?}");
+            assert!(!slow(&wish, None), "who was not measured gets its chance");
         }
     }
 }

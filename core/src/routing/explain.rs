@@ -15,13 +15,13 @@ impl Router {
     /// A decision as told to users.
     pub(super) fn explanation(&self, decision: &Decision<'_>) -> Explanation {
         let mut told = Explanation { policy: decision.policy.name.to_owned(), ..Explanation::default() };
-        for at in &decision.order {
-            let (candidate, on) = (&decision.candidates[*at], decision.on[*at]);
+        for at in decision.order() {
+            let (candidate, on) = (&decision.candidates[at], decision.on[at]);
             let row = row(candidate.offered, on, &candidate.observed, candidate.cost);
             if on == RouteOn::Any {
                 told.order.push(format!("{}/{}", row.provider, row.model));
             }
-            let score = Some(decision.scores[*at]).filter(|score| *score != UNKNOWN);
+            let score = Some(decision.scores[at]).filter(|score| *score != UNKNOWN);
             told.candidates.push(ExplainedCandidate { score, ..row });
         }
         for (offered, on, filter) in &decision.left_out {
@@ -125,8 +125,8 @@ fn row(offered: &Offered, on: RouteOn, observed: &Observed, cost: Option<u64>) -
         expected_cost_usd: cost.and_then(|pico| NanoUsd::from_pico(pico.into())).map(|usd| usd.to_string()),
         health: health(observed.health).to_owned(),
         pending: observed.pending,
-        ttft_ms: observed.speed.map(|speed| (f64::from(speed.ttft.p50) * 1e3) as u64),
-        tokens_per_second: observed.speed.map(|speed| speed.throughput.p50.into()),
+        ttft_ms: observed.speed.map(|speed| (f64::from(speed.ttft_p50) * 1e3) as u64),
+        tokens_per_second: observed.speed.map(|speed| speed.throughput_p50.into()),
         ..ExplainedCandidate::default()
     }
 }

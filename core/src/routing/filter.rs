@@ -201,9 +201,12 @@ fn dearer(max: &MaxPrice, offered: &Offered, need: &dyn Need) -> Option<Dearer> 
     if *max == MaxPrice::default() {
         return None;
     }
-    let Some((price, _)) = &offered.target.price else { return Some(Dearer::NoPrice) };
-    let prompt = if price.long_context.is_empty() { 0 } else { need.prompt_tokens() };
-    let Some((input, output)) = price.token_rates(prompt) else { return Some(Dearer::NoPrice) };
+    let of_length = || {
+        let (price, _) = offered.target.price.as_ref()?;
+        price.token_rates(if price.long_context.is_empty() { 0 } else { need.prompt_tokens() })
+    };
+    let rates = offered.flat.map_or_else(of_length, |flat| flat.token_rates());
+    let Some((input, output)) = rates else { return Some(Dearer::NoPrice) };
     for (most, rate, what) in [(max.prompt, input, "prompt"), (max.completion, output, "completion")] {
         if let Some(most) = most
             && u128::from(rate.pico()) * PER_MILLION > u128::from(most.pico())
@@ -212,6 +215,10 @@ fn dearer(max: &MaxPrice, offered: &Offered, need: &dyn Need) -> Option<Dearer> 
         }
     }
     let image = max.image.filter(|_| need.has_images());
+    if max.request.is_none() && image.is_none() {
+        return None;
+    }
+    let (price, _) = offered.target.price.as_ref()?;
     let request = price.rates.get(Class::Request).map(|rate| Usd::from_pico(rate.pico()));
     for (most, fee, what) in [(max.request, request, "request"), (image, price.image, "image")] {
         match (most, fee) {

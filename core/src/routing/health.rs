@@ -81,9 +81,9 @@ impl Breaker {
     }
 
     /// Share of the last seconds' calls that failed, 0 to 1; 0 without any.
-    pub fn failure_share(&self, now: Instant) -> f64 {
+    pub fn failure_share(&self, now: Instant) -> f32 {
         match self.window.filter(|(since, ..)| now.duration_since(*since) <= 2 * WINDOW) {
-            Some((_, calls, failures)) => f64::from(failures) / f64::from(calls),
+            Some((_, calls, failures)) => failures as f32 / calls as f32,
             None => 0.0,
         }
     }

@@ -7,12 +7,12 @@ mod fallbacks;
 mod filter;
 mod gate;
 mod health;
-mod keys;
 mod limits;
 mod listing;
 mod need;
 mod offered;
 pub mod policy;
+mod routes;
 mod speed;
 mod track;
 
@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::{Config, CostSource, Explanation, Fallbacks, LimitConfig, ProviderChoice, Terms};
 use fallbacks::FallbackTable;
 use offered::{Known, Offers};
+use routes::{Later, Place};
 
 pub use extent::Extent;
 pub use gate::{Gate, Gates, Passes, room};
@@ -34,8 +35,9 @@ pub use limits::{Full, Limits};
 pub use need::{ASSUMED_ANSWER, Need, prompt_bytes};
 pub use offered::Offered;
 pub use policy::{POLICIES, Policy};
+pub use routes::{Route, Routes};
 pub use speed::Sample;
-pub use track::{Flight, Health, Observed, Percentiles, Speed, Track};
+pub use track::{Flight, Health, Observed, Percentiles, Speed, Spread, Track};
 
 /// One place a request may go to.
 #[derive(Clone)]
@@ -80,24 +82,9 @@ impl Target {
 #[derive(Default)]
 pub struct Plan {
     /// In the order they are to be tried; those of each kind of failure after those for any.
-    pub routes: Vec<Route>,
+    pub routes: Routes,
     /// How they were chosen, when that was asked for.
     pub explanation: Option<Box<Explanation>>,
-}
-
-/// One place of a plan.
-#[derive(Clone)]
-pub struct Route {
-    /// The place.
-    pub target: Arc<Target>,
-    /// When a request may come here.
-    pub on: RouteOn,
-    /// Window of the model there, tokens; `None`: unknown.
-    pub context: Option<u64>,
-    /// Most tokens of an answer of the model; `None`: unknown.
-    pub max_output: Option<u64>,
-    /// The model reasons before it answers, as far as is known.
-    pub reasoning: bool,
 }
 
 /// When a request may come to a place.
@@ -244,9 +231,8 @@ impl Router {
     /// Of the first model that leads nowhere, when no other model does either; `invalid_request` for preferences that
     /// leave nobody, with what left each candidate out under `details.candidates`.
     pub fn plan(&self, terms: &Terms<'_>, need: &dyn Need) -> Result<Plan> {
-        if let Some(mut routes) = self.straight(terms, need)? {
-            keys::spread(&mut routes, || self.rng());
-            return Ok(Plan { routes, explanation: None });
+        if let Some(routes) = self.straight(terms, need)? {
+            return Ok(Plan { routes: routes.spread(|| self.rng()), explanation: None });
         }
         let groups = self.groups(terms)?;
         let decision = self.decide(&groups, terms, need)?;
@@ -255,9 +241,9 @@ impl Router {
         if !decision.serves() {
             return Err(self.nobody(&decision, terms.model));
         }
-        let mut routes = decision.routes(need);
-        keys::spread(&mut routes, || self.rng());
-        Ok(Plan { routes, explanation })
+        let (first, later) = decision.places();
+        let routes = Routes::new(groups, first, later, need.asks_reasoning());
+        Ok(Plan { routes: routes.spread(|| self.rng()), explanation })
     }
 
     /// How the backend of a request would be chosen now; says so, too, when nobody is left.
@@ -276,7 +262,7 @@ impl Router {
     }
 
     /// The plan of a request that asks for nothing special, without looking at more than that.
-    fn straight(&self, terms: &Terms<'_>, need: &dyn Need) -> Result<Option<Vec<Route>>> {
+    fn straight(&self, terms: &Terms<'_>, need: &dyn Need) -> Result<Option<Routes>> {
         let provider = match terms.provider {
             None => None,
             Some(ProviderChoice::Name(name)) => Some(name.as_str()),
@@ -293,11 +279,20 @@ impl Router {
             return Ok(None);
         }
         let offers = self.offers(terms.model, provider)?;
-        let asks = need.asks_reasoning();
+        let all = |offers: Arc<Offers>| {
+            let ready = offers.list.iter().enumerate().filter(|(_, o)| o.ready);
+            let places = ready.map(|(at, _)| Place::new(0, at)).collect();
+            Ok(Some(Routes::new(
+                vec![Group { offers, on: RouteOn::Any }],
+                places,
+                Later::default(),
+                need.asks_reasoning(),
+            )))
+        };
         if let [only] = offers.list.as_slice()
             && only.ready
         {
-            return Ok(Some(vec![only.route(RouteOn::Any, asks)]));
+            return all(offers);
         }
         if !std::ptr::eq(offers.policy.unwrap_or(self.policy), &policy::ORDERED) {
             return Ok(None);
@@ -308,7 +303,7 @@ impl Router {
         if ready().next().is_none() || !ready().all(healthy) {
             return Ok(None);
         }
-        Ok(Some(ready().map(|o| o.route(RouteOn::Any, asks)).collect()))
+        all(offers)
     }
 
     /// Who is asked for, model by model.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::need::Facts;
 use super::policy::{self, Policy};
-use super::{Route, RouteOn, Router, Target, Track};
+use super::{Router, Target, Track};
 use crate::backend::Endpoint;
 use crate::catalog::{self, Flat, Price, Provider, ProviderKind, Resolved};
 use crate::error::{Error, Result};
@@ -44,10 +44,27 @@ pub struct Offered {
     pub(super) flat: Option<Flat>,
 }
 
+#[cfg(test)]
 impl Offered {
-    pub(super) fn route(&self, on: RouteOn, asks_reasoning: bool) -> Route {
-        let reasoning = self.reasoning || asks_reasoning;
-        Route { target: self.target.clone(), on, context: self.context, max_output: self.max_output, reasoning }
+    /// A target that is made up, with a window of so many tokens.
+    pub fn made_up(target: Arc<Target>, context: Option<u64>) -> Self {
+        Offered {
+            ready: true,
+            quantization: None,
+            variant: None,
+            context,
+            max_output: None,
+            reasoning: false,
+            facts: Facts::default(),
+            hash: 0,
+            provider: 0,
+            track: target.track.clone(),
+            weight: 1.0,
+            data_collection: None,
+            zdr: None,
+            flat: None,
+            target,
+        }
     }
 }
 
@@ -66,6 +83,8 @@ pub(super) struct Offers {
     pub unusable: Vec<Error>,
     /// What the model's suffix asks for.
     pub policy: Option<&'static Policy>,
+    /// No backend has more than one key.
+    pub one_key: bool,
 }
 
 /// How many models are remembered, and for each how many ways of naming its provider.
@@ -82,10 +101,12 @@ impl Router {
         if let Some(found) = known().get(model).and_then(|all| all.iter().find(same)) {
             return Ok(found.offers.clone());
         }
-        let offers = Arc::new(match provider {
+        let mut offers = match provider {
             Some(name) => Offers { list: vec![self.at(name, model)?], ..Offers::default() },
             None => self.anywhere(model)?,
-        });
+        };
+        offers.one_key = offers.list.iter().all(|offered| offered.target.keys.is_empty());
+        let offers = Arc::new(offers);
         let mut known = known();
         if known.len() < KNOWN.0 || known.contains_key(model) {
             let all = known.entry(model.to_owned()).or_default();

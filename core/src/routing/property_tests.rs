@@ -214,7 +214,7 @@ fn cheapest_saves_nearly_what_an_oracle_would() {
         };
         let cost = |name: &str| u128::from(paid[name].expected(prompt, 0, output, 0).unwrap());
         let plan = router.plan(&request.terms(), &request).unwrap();
-        chosen += cost(&format!("{}/m", plan.routes[0].target.endpoint.id()));
+        chosen += cost(&format!("{}/m", plan.routes.at(0).target.endpoint.id()));
         oracle += paid.keys().map(|name| cost(name)).min().unwrap();
         dearest += paid.keys().map(|name| cost(name)).max().unwrap();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::track::{Percentiles, Speed};
+use super::track::{Percentiles, Speed, Spread};
 
 /// Time constant of the averages.
 const FADES: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub struct Sample {
 pub struct Pace {
     calls: VecDeque<(Instant, f32, f32)>,
     now: Option<Speed>,
+    spread: Spread,
     averaged: Option<Instant>,
     sorted: Option<Instant>,
 }
@@ -68,7 +69,8 @@ impl Pace {
         }
         if self.sorted.is_none_or(|last| now.duration_since(last) >= FRESH) {
             self.sorted = Some(now);
-            self.sort(now, &mut speed);
+            self.sort(now);
+            (speed.ttft_p50, speed.throughput_p50) = (self.spread.ttft.p50, self.spread.throughput.p50);
         }
         self.now = Some(speed);
     }
@@ -79,12 +81,17 @@ impl Pace {
         self.now.filter(|_| now.duration_since(last) <= WINDOW)
     }
 
+    /// How it is spread, for as long as it is known.
+    pub fn spread(&self, now: Instant) -> Option<Spread> {
+        self.speed(now).map(|_| self.spread)
+    }
+
     /// How many calls stand behind the percentiles.
     pub fn calls(&self) -> usize {
         self.calls.len()
     }
 
-    fn sort(&mut self, now: Instant, speed: &mut Speed) {
+    fn sort(&mut self, now: Instant) {
         while self.calls.front().is_some_and(|(at, ..)| now.duration_since(*at) > WINDOW) {
             self.calls.pop_front();
         }
@@ -92,8 +99,7 @@ impl Pace {
         slow.sort_unstable_by(f32::total_cmp);
         let mut fast: Vec<f32> = self.calls.iter().map(|(.., rate)| *rate).filter(|rate| *rate > 0.0).collect();
         fast.sort_unstable_by(|a, b| b.total_cmp(a));
-        speed.ttft = percentiles(&slow);
-        speed.throughput = percentiles(&fast);
+        self.spread = Spread { ttft: percentiles(&slow), throughput: percentiles(&fast) };
     }
 }
 
@@ -139,7 +145,7 @@ mod tests {
         for n in 1..=100 {
             pace.note(start + FRESH * n, call(u64::from(n)));
         }
-        let ttft = pace.speed(start + FRESH * 100).unwrap().ttft;
+        let ttft = pace.spread(start + FRESH * 100).unwrap().ttft;
         assert_eq!(
             [ttft.p50, ttft.p75, ttft.p90, ttft.p95, ttft.p99].map(|s| (s * 1000.0).round() as u64),
             [50, 75, 90, 95, 99]
@@ -147,7 +153,7 @@ mod tests {
         let much_later = start + WINDOW + FRESH * 101;
         assert_eq!(pace.speed(much_later), None);
         pace.note(much_later, call(7));
-        assert!((pace.speed(much_later).unwrap().ttft.p99 - 0.007).abs() < 1e-6, "the old calls are forgotten");
+        assert!((pace.spread(much_later).unwrap().ttft.p99 - 0.007).abs() < 1e-6, "the old calls are forgotten");
     }
 
     #[test]
@@ -158,7 +164,7 @@ mod tests {
             let sample = Sample { rest: Duration::from_secs(seconds), ..call(5) };
             pace.note(start + FRESH * n, sample);
         }
-        let rate = pace.speed(start + FRESH * 4).unwrap().throughput;
+        let rate = pace.spread(start + FRESH * 4).unwrap().throughput;
         assert_eq!((rate.p50, rate.p99), (50.0, 10.0));
     }
 
@@ -168,6 +174,6 @@ mod tests {
         let mut pace = Pace::default();
         pace.note(start, Sample { tokens: None, ..call(5) });
         let speed = pace.speed(start).unwrap();
-        assert_eq!((speed.token_s, speed.throughput), (0.0, Percentiles::default()));
+        assert_eq!((speed.token_s, pace.spread(start).unwrap().throughput), (0.0, Percentiles::default()));
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn ask(request: Value) -> ChatRequest {
 fn goes(router: &Router, request: Value) -> Result<Vec<String>> {
     let request = ask(request);
     let plan = router.plan(&request.terms(), &request)?;
-    let told = |r: &Route| match r.on {
+    let told = |r: Route<'_>| match r.on {
         RouteOn::Any => format!("{}/{}", r.target.endpoint.id(), r.target.model),
         on => format!("{}: {}/{}", on.field(), r.target.endpoint.id(), r.target.model),
     };

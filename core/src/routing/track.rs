@@ -20,9 +20,9 @@ pub struct Observed {
     /// Time to the first token and tokens per second, from calls of the last minutes; `None` until there were any.
     pub speed: Option<Speed>,
     /// Share of recent calls that failed, 0 to 1; 0 until there were any.
-    pub failure_share: f64,
+    pub failure_share: f32,
     /// Share of prompt tokens that lately came from the vendor's cache, 0 to 1; `None` until known.
-    pub cached_share: Option<f64>,
+    pub cached_share: Option<f32>,
 }
 
 /// Whether a target may be asked.
@@ -44,6 +44,15 @@ pub struct Speed {
     pub ttft_s: f64,
     /// Peak-sensitive moving average of the time per token after it, seconds; 0 until known.
     pub token_s: f64,
+    /// Median time to the first token, seconds.
+    pub ttft_p50: f32,
+    /// Median of tokens per second.
+    pub throughput_p50: f32,
+}
+
+/// How the speed of the last minutes' calls is spread.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spread {
     /// Time to the first token, seconds.
     pub ttft: Percentiles,
     /// Tokens per second: the share of calls named that were at least this fast.
@@ -66,7 +75,7 @@ pub struct Percentiles {
 }
 
 /// How much the latest call counts in the share of cached tokens.
-const CACHED_WEIGHT: f64 = 0.2;
+const CACHED_WEIGHT: f32 = 0.2;
 
 /// The memory of one target.
 #[derive(Debug, Default)]
@@ -82,7 +91,7 @@ struct Inner {
     breaker: Breaker,
     pace: Pace,
     /// Moving average of the share of prompt tokens that came from the vendor's cache.
-    cached: Option<f64>,
+    cached: Option<f32>,
 }
 
 impl Track {
@@ -112,11 +121,16 @@ impl Track {
         }
     }
 
+    /// The speed of the last minutes' calls; `None` until there were any.
+    pub fn spread(&self, now: Instant) -> Option<Spread> {
+        if self.told.load(Ordering::Acquire) { self.inner().pace.spread(now) } else { None }
+    }
+
     /// The live 95th percentile of the time to the first token; `None` before twenty calls stand behind it.
     pub fn p95(&self, now: Instant) -> Option<Duration> {
         let inner = self.inner();
-        let speed = inner.pace.speed(now).filter(|_| inner.pace.calls() >= 20)?;
-        Some(Duration::from_secs_f32(speed.ttft.p95))
+        let spread = inner.pace.spread(now).filter(|_| inner.pace.calls() >= 20)?;
+        Some(Duration::from_secs_f32(spread.ttft.p95))
     }
 
     /// Lets a call through, or says when to come again. `anyway` goes also where it should not: all others are as bad.
@@ -157,7 +171,7 @@ impl Flight {
         inner.breaker.succeeded(now);
         let Some(sample) = sample else { return };
         inner.pace.note(now, sample);
-        if let Some(share) = sample.cached_share {
+        if let Some(share) = sample.cached_share.map(|share| share as f32) {
             inner.cached = Some(inner.cached.map_or(share, |old| old + (share - old) * CACHED_WEIGHT));
         }
     }

@@ -231,7 +231,7 @@ pub struct SettledOver {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OverBudget {
-    /// The budget's name; `max_cost_usd` for the call's own.
+    /// The budget's name; `max_cost_usd` for the call's own, `batch.budget` for that of the batch it belongs to.
     pub budget: String,
     /// Of a budget with `each`: the name and the value it is for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

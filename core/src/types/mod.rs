@@ -5,6 +5,7 @@
 //! refuse unknown fields instead, naming the JSON path.
 
 pub mod again;
+mod batch;
 pub mod bounds;
 pub mod budget;
 pub mod calibration;
@@ -33,6 +34,7 @@ pub mod timeouts;
 pub mod usage;
 
 pub use again::*;
+pub use batch::*;
 pub use bounds::*;
 pub use budget::*;
 pub use calibration::*;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -44,6 +45,35 @@ def the_raw_response(sdk: Sdk) -> None:
 async def asyncio_the_raw_response(sdk: Sdk) -> None:
     raw = await sdk.open_async().chat.completions.with_raw_response.create(model="m", messages=HI)
     assert raw.parse().choices[0].message.content == "In Bern."
+
+
+@snippet(ANSWER)
+def the_body_as_it_comes(sdk: Sdk) -> None:
+    with sdk.open().chat.completions.with_streaming_response.create(model="m", messages=HI) as response:
+        assert response.headers.get("X-Request-ID") == "req-7" and response.status_code == 200
+        body = "".join(response.iter_text())
+        assert json.loads(body)["choices"][0]["message"]["content"] == "In Bern."
+    with sdk.open().chat.completions.with_streaming_response.create(model="m", messages=HI) as response:
+        assert response.json()["choices"] and response.parse().choices[0].message.content == "In Bern."
+
+
+@snippet(ANSWER)
+def the_lines_of_a_stream(sdk: Sdk) -> None:
+    with sdk.open().chat.completions.with_streaming_response.create(model="m", messages=HI, stream=True) as response:
+        data = [line.removeprefix("data: ") for line in response.iter_lines() if line.startswith("data: ")]
+    assert data.pop() == "[DONE]"
+    chunks = [json.loads(one) for one in data]
+    assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]) == "In Bern."
+
+
+@snippet(ANSWER)
+async def asyncio_the_body_as_it_comes(sdk: Sdk) -> None:
+    client = sdk.open_async()
+    async with client.chat.completions.with_streaming_response.create(model="m", messages=HI) as response:
+        assert (await response.parse()).choices[0].message.content == "In Bern."
+        assert (await response.json())["choices"]
+    async with client.chat.completions.with_streaming_response.create(model="m", messages=HI, stream=True) as response:
+        assert [line async for line in response.iter_lines() if line][-1] == "data: [DONE]"
 
 
 @snippet(ANSWER)

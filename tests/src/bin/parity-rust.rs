@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use interfuse::fusion;
 use interfuse::types::{
-    Estimable, EvaluationEvent, ExportRequest, Feedback, FuseRequest, FusionReport, UsageQuery, from_json,
+    BatchEvent, BatchOptions, BatchRequest, Estimable, EvaluationEvent, ExportRequest, Feedback, FuseRequest,
+    FusionReport, UsageQuery, from_json,
 };
 use interfuse::{Client, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,21 @@ async fn call(client: &Client, op: &str, request: &str, config: &str) -> Result<
             drop(events);
             value(client.evaluate(from_json("request", request)?).await?)
         }
+        "batch" => batch(client, request).await,
+        "batch_again" => {
+            let asked: Many = from_json("request", request)?;
+            let (feed, mut events) = client.batch_fed(asked.options)?;
+            for request in &asked.requests {
+                feed.push(BatchRequest::from_value(request));
+            }
+            while let Some(event) = events.next().await {
+                if matches!(event?, BatchEvent::Row { .. }) {
+                    break;
+                }
+            }
+            drop(events);
+            batch(client, request).await
+        }
         "feedback" => {
             let asked: Told = from_json("request", request)?;
             let fused = client.fuse(asked.fuse.clone()).await?;
@@ -128,6 +144,32 @@ async fn call(client: &Client, op: &str, request: &str, config: &str) -> Result<
         "client" => Ok(Value::Null),
         other => Err(Error::new(ErrorKind::Misuse, format!("no operation `{other}`"))),
     }
+}
+
+/// Requests, and how they are asked.
+#[derive(Deserialize)]
+struct Many {
+    requests: Vec<Value>,
+    options: BatchOptions,
+}
+
+/// Shows the rows of a batch; gives its report.
+async fn batch(client: &Client, request: &str) -> Result<Value> {
+    let asked: Many = from_json("request", request)?;
+    let (feed, mut events) = client.batch_fed(asked.options)?;
+    for request in &asked.requests {
+        feed.push(BatchRequest::from_value(request));
+    }
+    drop(feed);
+    let mut found = Value::Null;
+    while let Some(event) = events.next().await {
+        match event? {
+            BatchEvent::Row { row } => print(&json!({"event": row}))?,
+            BatchEvent::Done { report } => found = value(report)?,
+            BatchEvent::Progress { .. } => {}
+        }
+    }
+    Ok(found)
 }
 
 /// A fusion, and what became of it.

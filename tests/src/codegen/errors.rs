@@ -107,13 +107,28 @@ pub fn javascript() -> String {
     out + "}\n"
 }
 
+/// What `index.cjs` gives beside the errors of the table.
+const WRITTEN: [&str; 8] = [
+    "Interfuse",
+    "calibrate",
+    "fusedHtml",
+    "replay",
+    "standardFunction",
+    "standardResponseFormat",
+    "ChatCompletionStream",
+    "Stream",
+];
+
+/// Errors that JavaScript makes itself.
+const TYPED: [&str; 5] =
+    ["AnswerFormatError", "ContentFilterFinishReasonError", "LengthFinishReasonError", "MaxStepsError", "SchemaError"];
+
 /// `index.mjs`: the names of `index.cjs` for `import`. One implementation, so that `instanceof` holds across both.
 pub fn esm() -> String {
     let mut out = format!("// {MARKER}\nimport interfuse from './index.cjs'\n\nexport const {{\n");
-    for name in ["Interfuse", "calibrate", "fusedHtml", "replay", "Stream", BASE]
-        .into_iter()
-        .chain(classes().iter().map(|class| class.name))
-    {
+    let errors = classes();
+    let errors = errors.iter().map(|class| class.name);
+    for name in WRITTEN.into_iter().chain([BASE]).chain(errors).chain(TYPED) {
         out += &format!("  {name},\n");
     }
     out + "} = interfuse\n"

@@ -9,7 +9,8 @@ use interfuse::error::KINDS;
 use super::{MARKER, root};
 
 /// In the order in which the header presents them.
-const SOURCES: &[&str] = &["version", "text", "error", "ready", "client", "fusion", "call", "stream", "card", "ledger"];
+const SOURCES: &[&str] =
+    &["version", "text", "error", "ready", "log", "client", "fusion", "batch", "call", "stream", "card", "ledger"];
 
 const OVERVIEW: &str = "\
 /**
@@ -24,7 +25,9 @@ const OVERVIEW: &str = "\
  * interfuse_error_free. Out-parameters are NULL unless something was put there.
  *
  * Who frees: handles have their `_free`, text from an out-parameter goes to interfuse_string_free, text that a
- * function returns is never freed. Every `_free` takes NULL.
+ * function returns is never freed. Every `_free` takes NULL. A handle that is freed a second time, or used once it was
+ * freed, is refused (INTERFUSE_MISUSE; the log tells of a `_free`) as long as it is among the last 256 that were freed.
+ * Text is not watched: to free it twice is undefined, as with free().
  *
  * Do not unload the library. After fork(), clients work in the child; calls and streams of the parent do not.
  */

@@ -1,10 +1,10 @@
 //! The JSON Schema of every public type, as schemars derives it, with the few things it cannot know added.
 
 use interfuse::types::{
-    BudgetState, Calibration, ChatCompletion, ChatCompletionChunk, ChatRequest, Config, CostEstimate, EmbeddingRequest,
-    EmbeddingResponse, ErrorBody, Evaluation, EvaluationEvent, EvaluationRequest, ExportRequest, Exported, Feedback,
-    FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord, LoadedPrices, ModelInfo, ProviderInfo,
-    ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
+    BatchEvent, BatchOptions, BatchRequest, BudgetState, Calibration, ChatCompletion, ChatCompletionChunk, ChatRequest,
+    Config, CostEstimate, EmbeddingRequest, EmbeddingResponse, ErrorBody, Evaluation, EvaluationEvent,
+    EvaluationRequest, ExportRequest, Exported, Feedback, FuseRequest, Fused, FusionEvent, FusionReport, LedgerRecord,
+    LoadedPrices, ModelInfo, ProviderInfo, ReconcileRequest, Reconciliation, UsageQuery, UsageReport,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -43,6 +43,8 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     requests.subschema_for::<EmbeddingRequest>();
     requests.subschema_for::<FuseRequest>();
     requests.subschema_for::<EvaluationRequest>();
+    requests.subschema_for::<BatchRequest>();
+    requests.subschema_for::<BatchOptions>();
     requests.subschema_for::<Feedback>();
     requests.subschema_for::<Config>();
     requests.subschema_for::<UsageQuery>();
@@ -57,6 +59,7 @@ pub fn collect() -> Result<Vec<Definition>, String> {
     responses.subschema_for::<FusionEvent>();
     responses.subschema_for::<Evaluation>();
     responses.subschema_for::<EvaluationEvent>();
+    responses.subschema_for::<BatchEvent>();
     responses.subschema_for::<Calibration>();
     responses.subschema_for::<UsageReport>();
     responses.subschema_for::<LedgerRecord>();

@@ -108,6 +108,8 @@ impl Outcome {
                 Some(joined(&deltas, "/text"))
             }
             Op::Embeddings
+            | Op::Batch
+            | Op::BatchAgain
             | Op::FuseHtml
             | Op::Explain
             | Op::Estimate

@@ -58,6 +58,10 @@ pub enum Op {
     EvaluateStream,
     /// An evaluation that is left once an item is done, and then made again.
     EvaluateAgain,
+    /// A batch: its rows are the events, its report is the result.
+    Batch,
+    /// A batch that is left after its first row, and then made again.
+    BatchAgain,
     /// A fusion, what became of it, and the same fusion again by a client that is made anew.
     Feedback,
     /// A fusion's stored answers, combined once more.
@@ -93,6 +97,8 @@ impl Op {
             Op::Evaluate => "evaluate",
             Op::EvaluateStream => "evaluate_stream",
             Op::EvaluateAgain => "evaluate_again",
+            Op::Batch => "batch",
+            Op::BatchAgain => "batch_again",
             Op::Feedback => "feedback",
             Op::Rejudge => "rejudge",
             Op::Replay => "replay",
@@ -124,7 +130,7 @@ pub struct Expect {
     /// Partial of the tool calls of a chat stream, put together from its chunks: `index`, `id`, `name`, `arguments`.
     #[serde(default)]
     pub tool_calls: Option<Value>,
-    /// Partial of the list of events of a fusion or an evaluation.
+    /// Partial of the list of events of a fusion or an evaluation, or of the rows of a batch.
     #[serde(default)]
     pub events: Option<Value>,
     /// The answer's text; of a stream, its pieces joined.
@@ -194,7 +200,7 @@ impl Scenario {
         let chunks = expect.chunks.is_some() || expect.tool_calls.is_some();
         let fits = match self.op {
             Op::ChatStream => expect.events.is_none(),
-            Op::FuseStream | Op::EvaluateStream => !chunks,
+            Op::FuseStream | Op::EvaluateStream | Op::Batch | Op::BatchAgain => !chunks,
             _ => !chunks && expect.events.is_none(),
         };
         match fits {

@@ -173,6 +173,7 @@ class Cassette:
                 and one["request"].get("body") == body
             ]
             at = next((at for at in same if not self._played[at]), None)
+            message = ""
             if at is not None:
                 self._played[at] = True
             else:
@@ -184,7 +185,7 @@ class Cassette:
             return
         response = self._tape[at]["response"]
         if response is None:
-            exchange.wait(None)
+            return exchange.wait(None)
         ends = response.get("ends")
         if "pieces" in response:
             pieces = [_bytes(piece) for piece in response["pieces"]]

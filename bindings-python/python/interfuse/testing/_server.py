@@ -56,8 +56,8 @@ class Exchange:
         """Waits; None until the client leaves, which raises ``Left``."""
         end = None if seconds is None else time.monotonic() + seconds
         try:
-            while end is None or (rest := end - time.monotonic()) > 0:
-                self._socket.settimeout(None if end is None else rest)
+            while (rest := None if end is None else end - time.monotonic()) is None or rest > 0:
+                self._socket.settimeout(rest)
                 if not self._socket.recv(1, socket.MSG_PEEK):
                     raise Left
                 if end is not None:  # the next request is there already
@@ -109,7 +109,7 @@ class Exchange:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __getattr__(self, name: str) -> Any:
         # Every method is answered alike.

@@ -1,11 +1,10 @@
 //! An evaluation: models and fusions answer the same questions, and figures say what each is worth.
 //!
 //! Items are worked on a few at a time, and all contenders answer an item together, so that a model that several ask is asked
-//! once ([`shared`]) and an interrupted run loses no more than the items under way ([`checkpoint`]). Every contender is booked
+//! once ([`shared`]) and an interrupted run loses no more than the items under way ([`crate::checkpoint`]). Every contender is booked
 //! with what it would have cost and taken alone. Answers are read and compared with `gold` as `calibrate` does; where no answer
 //! is known, a judge that takes no part says whether an answer is right ([`grade`]). What was learnt from feedback plays no role.
 
-mod checkpoint;
 mod grade;
 mod html;
 mod shared;
@@ -23,8 +22,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{BoxStream, Stream, StreamExt, iter, poll_fn};
-use tokio::time::{Instant, sleep};
+use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::{Checkpoint, Keeping, Kept, Kind};
 use crate::digest::sha256_hex;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,14 +41,32 @@ use super::memory::Memory;
 use super::plan::{self, Plan};
 use super::run::{Run, bare};
 
-use checkpoint::{Checkpoint, Done, Keeping};
 use grade::Grader;
 use shared::{Answers, Contending, Meter};
 
 const CONCURRENCY: u32 = 4;
 const MOST_AT_ONCE: u32 = 64;
-/// How long a checkpoint is waited for that an evaluation still has which was cancelled a moment ago.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// An item has many calls, so that it is made safe before the next.
+const CHECKPOINT: Kind =
+    Kind { name: "evaluation", differs: "items, models, fusions or their options differ", sync: Duration::ZERO };
+
+/// An item that is done, as the checkpoint has it. It has the fields of a labelled item too, so that `calibrate` reads it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Done {
+    /// Place among the items; absent where a line only tells what was spent on items that could not be finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    item: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gold: Option<String>,
+    /// The single models' texts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    answers: BTreeMap<String, String>,
+    /// Of each contender, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    outcomes: BTreeMap<String, ItemOutcome>,
+}
 
 /// An evaluation as it goes on; the last event is `done` with the result. Dropping it cancels every call under way; what is in
 /// the checkpoint stays.
@@ -231,15 +249,14 @@ impl Prepared {
     }
 
     /// The checkpoint and what stands in it.
-    async fn opened(&self, path: &str) -> Result<(Checkpoint, Vec<Done>)> {
-        let (hash, until) = (self.hash(), Instant::now() + PATIENCE);
-        loop {
-            match Checkpoint::open(path, &hash)? {
-                Some(opened) => return Ok(opened),
-                None if Instant::now() < until => sleep(PATIENCE / 50).await,
-                None => return Err(wrong("checkpoint", &format!("another evaluation is writing to {path}"))),
-            }
-        }
+    async fn opened(&self, path: &str) -> Result<(Checkpoint, Vec<Kept<Done>>)> {
+        let mut lines = Vec::new();
+        let mut each = |_, text: &str| {
+            lines.push(serde_json::from_str(text)?);
+            Ok(())
+        };
+        let file = Checkpoint::open(path, &CHECKPOINT, &self.hash(), &mut each).await?;
+        Ok((file, lines))
     }
 
     async fn run(self, tell: &(dyn Fn(EvaluationEvent) + Send + Sync)) -> Result<Evaluation> {
@@ -250,7 +267,7 @@ impl Prepared {
         let before = lines.iter().map(|l| (l.spent_nanos, l.unknown_calls)).max().unwrap_or_default();
         let planned = self.items.len();
         let mut done: BTreeMap<usize, BTreeMap<String, ItemOutcome>> =
-            lines.into_iter().filter_map(|l| Some((l.item.filter(|i| *i < planned)?, l.outcomes))).collect();
+            lines.into_iter().filter_map(|l| Some((l.line.item.filter(|i| *i < planned)?, l.line.outcomes))).collect();
         let meter = Meter::new(self.cap, before.0, before.1);
         let spending = meter.clone();
         // Also of what was paid for items that an interruption left unfinished.
@@ -337,7 +354,6 @@ impl Prepared {
             gold: item.gold.clone(),
             answers: texts.into_iter().filter_map(single).collect(),
             outcomes,
-            ..Default::default()
         }))
     }
 

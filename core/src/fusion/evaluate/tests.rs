@@ -178,3 +178,23 @@ async fn failures_are_wrong_answers_and_the_report_is_written() {
     assert_eq!(found.recommendation, "use m/good: no fusion was tried");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), found.to_html());
 }
+
+#[test]
+fn calibration_reads_the_checkpoint() {
+    let line = |item| Kept {
+        line: Done {
+            item: Some(item),
+            prompt: Some("How many?".to_owned()),
+            gold: Some("4".to_owned()),
+            answers: BTreeMap::from([("a/m".to_owned(), "#### 4".to_owned())]),
+            outcomes: BTreeMap::from([("a/m".to_owned(), ItemOutcome { right: Some(true), ..Default::default() })]),
+        },
+        spent_nanos: 7,
+        unknown_calls: 0,
+    };
+    let lines: Vec<String> = (0..4).map(|i| serde_json::to_string(&line(i)).unwrap()).collect();
+    assert_eq!(serde_json::from_str::<Kept<Done>>(&lines[1]).unwrap(), line(1));
+    let text = format!("{{\"interfuse_evaluation\":1,\"evaluation\":\"h\"}}\n{}\n", lines.join("\n"));
+    let found = crate::fusion::calibrate(&crate::fusion::labelled(&text).unwrap());
+    assert_eq!((found.counted, found.models[0].right), (4, 4));
+}

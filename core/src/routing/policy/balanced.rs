@@ -18,7 +18,7 @@ pub(super) fn score(all: &[Candidate<'_>], asked: &Asked<'_>, _: &mut fastrand::
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     scores.extend(all.iter().map(|c| {
         let cost = c.cost.map_or(1.0, |cost| share(cost, dearest));
-        let failures = c.observed.failure_share.clamp(0.0, 1.0);
+        let failures = f64::from(c.observed.failure_share.clamp(0.0, 1.0));
         ((cost + share(time(c), slowest) + 2.0 * failures) * ONE) as u64
     }));
 }

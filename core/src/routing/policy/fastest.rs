@@ -31,7 +31,7 @@ pub(super) fn score(all: &[Candidate<'_>], asked: &Asked<'_>, rng: &mut fastrand
 /// Strictly by tokens per second, the most first.
 pub(super) fn by_throughput(all: &[Candidate<'_>], _: &Asked<'_>, _: &mut fastrand::Rng, scores: &mut Vec<u64>) {
     scores.extend(all.iter().map(|c| match c.observed.speed {
-        Some(speed) if speed.throughput.p50 > 0.0 => micros(1.0 / f64::from(speed.throughput.p50)),
+        Some(speed) if speed.throughput_p50 > 0.0 => micros(1.0 / f64::from(speed.throughput_p50)),
         _ => unmeasured(c),
     }));
 }
@@ -39,7 +39,7 @@ pub(super) fn by_throughput(all: &[Candidate<'_>], _: &Asked<'_>, _: &mut fastra
 /// Strictly by the time to the first token.
 pub(super) fn by_latency(all: &[Candidate<'_>], _: &Asked<'_>, _: &mut fastrand::Rng, scores: &mut Vec<u64>) {
     scores.extend(
-        all.iter().map(|c| c.observed.speed.map_or_else(|| unmeasured(c), |speed| micros(speed.ttft.p50.into()))),
+        all.iter().map(|c| c.observed.speed.map_or_else(|| unmeasured(c), |speed| micros(speed.ttft_p50.into()))),
     );
 }
 

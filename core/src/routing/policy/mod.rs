@@ -38,6 +38,7 @@ impl Candidate<'_> {
 pub struct Asked<'a> {
     need: &'a dyn Need,
     prompt: OnceCell<u64>,
+    output: u64,
     /// Seconds since 1970-01-01 UTC.
     unix: u64,
 }
@@ -45,7 +46,7 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// Of a request that is made at this moment, in seconds since 1970-01-01 UTC.
     pub fn new(need: &'a dyn Need, unix: u64) -> Self {
-        Asked { need, prompt: OnceCell::new(), unix }
+        Asked { need, prompt: OnceCell::new(), output: need.output_limit().unwrap_or(ASSUMED_ANSWER), unix }
     }
 
     /// The same number for requests that share a session or the beginning of their prompts.
@@ -56,15 +57,14 @@ impl<'a> Asked<'a> {
     /// Tokens of the answer, as far as can be told before: its limit, or else [`ASSUMED_ANSWER`], and no more than the
     /// model can give.
     pub fn output_tokens(&self, most: Option<u64>) -> u64 {
-        let output = self.need.output_limit().unwrap_or(ASSUMED_ANSWER);
-        most.map_or(output, |most| output.min(most))
+        most.map_or(self.output, |most| self.output.min(most))
     }
 
     /// What the request is expected to cost at a candidate, in pico-USD: its prompt, of which as much is taken to come
     /// from the cache as lately did, and its answer, at the rates of the hour.
     pub fn cost(&self, offered: &Offered, observed: &Observed) -> Option<u64> {
         let prompt = *self.prompt.get_or_init(|| self.need.prompt_tokens());
-        let cached = observed.cached_share.map_or(0, |share| (prompt as f64 * share.clamp(0.0, 1.0)) as u64);
+        let cached = observed.cached_share.map_or(0, |share| (prompt as f64 * f64::from(share.clamp(0.0, 1.0))) as u64);
         let output = self.output_tokens(offered.max_output);
         match offered.flat {
             Some(flat) => flat.expected(prompt, cached, output),

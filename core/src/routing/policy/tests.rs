@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::routing::property_tests::crowd;
-use crate::routing::{Percentiles, Router, Speed};
+use crate::routing::{Router, Speed};
 use crate::types::{ChatRequest, Message};
 
 struct Crowd {
@@ -39,8 +39,7 @@ fn question(text: &str) -> ChatRequest {
 }
 
 fn measured(ttft_s: f64, token_s: f64, pending: u32) -> Observed {
-    let same = |p50| Percentiles { p50, p75: p50, p90: p50, p95: p50, p99: p50 };
-    let speed = Speed { ttft_s, token_s, ttft: same(ttft_s as f32), throughput: same((1.0 / token_s) as f32) };
+    let speed = Speed { ttft_s, token_s, ttft_p50: ttft_s as f32, throughput_p50: (1.0 / token_s) as f32 };
     Observed { pending, speed: Some(speed), ..Observed::default() }
 }
 

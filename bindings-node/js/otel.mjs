@@ -1,0 +1,3 @@
+import otel from './otel.cjs'
+
+export const { instrument } = otel
