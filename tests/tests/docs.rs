@@ -39,6 +39,10 @@ fn built() -> PathBuf {
 fn script() -> Value {
     let told = |answer: &str| json!({"answer": answer});
     let usage = json!({"prompt_tokens": 13, "completion_tokens": 1});
+    let claude = "Botanically it is a fruit.";
+    let gemini = json!({
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "Cooks call it a vegetable."}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 7, "totalTokenCount": 16}});
     json!({"routes": [
         // What a fusion's judge is asked.
         {"when": {"body": {"response_format": {"json_schema": {"name": "verdict"}}}}, "then": {
@@ -49,13 +53,21 @@ fn script() -> Value {
         {"when": {"path": "/mistral/chat/completions", "body_contains": "tomato"}, "then": told("Botanically yes, in the kitchen no.")},
         // Its members.
         {"when": {"path": "/openai/chat/completions", "body_contains": "a fruit?"}, "then": told("Yes, a berry.")},
+        {"when": {"path": "/anthropic/v1/messages", "body": {"stream": true}}, "then": {"sse": [
+            {"event": "message_start", "data": {"type": "message_start", "message": {
+                "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "content": [],
+                "usage": {"input_tokens": 9, "output_tokens": 1}}}},
+            {"event": "content_block_start", "data": {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}},
+            {"event": "content_block_delta", "data": {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": claude}}},
+            {"event": "content_block_stop", "data": {"type": "content_block_stop", "index": 0}},
+            {"event": "message_delta", "data": {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}}},
+            {"event": "message_stop", "data": {"type": "message_stop"}}]}},
         {"when": {"path": "/anthropic/v1/messages"}, "then": {"json": {
             "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "stop_reason": "end_turn",
-            "content": [{"type": "text", "text": "Botanically it is a fruit."}],
+            "content": [{"type": "text", "text": claude}],
             "usage": {"input_tokens": 9, "output_tokens": 7}}}},
-        {"when": {"path": "/gemini/models/gemini-2.5-flash:generateContent"}, "then": {"json": {
-            "candidates": [{"content": {"role": "model", "parts": [{"text": "Cooks call it a vegetable."}]}, "finishReason": "STOP"}],
-            "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 7, "totalTokenCount": 16}}}},
+        {"when": {"path": "/gemini/models/gemini-2.5-flash:streamGenerateContent"}, "then": {"sse": [gemini]}},
+        {"when": {"path": "/gemini/models/gemini-2.5-flash:generateContent"}, "then": {"json": gemini}},
         // Chat.
         {"when": {"path": "/cerebras/chat/completions"}, "then": {"status": 503, "json": {"error": {"message": "busy"}}}},
         {"when": {"body": {"model": "openai/gpt-oss-20b"}}, "then":
@@ -240,11 +252,12 @@ async fn commands_run() {
 
 #[test]
 fn configurations_are_taken() {
+    // The keys that a page has in variables.
+    let variable = regex_lite::Regex::new(r#"api_key_env = "\w+""#).unwrap();
     let mut seen = 0;
     for snippet in snippets().into_iter().filter(|snippet| snippet.language == "toml") {
-        let config =
-            interfuse::types::Config::parse(&snippet.code).unwrap_or_else(|error| panic!("{snippet}: {error}"));
-        if let Err(error) = interfuse::Client::from_config(config) {
+        let document = variable.replace_all(&snippet.code, r#"api_key = "k""#);
+        if let Err(error) = interfuse::Client::from_document(&document) {
             panic!("{snippet}: {error}");
         }
         seen += 1;
