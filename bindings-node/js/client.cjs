@@ -6,6 +6,7 @@ const { readFile } = require('node:fs/promises')
 const { basename } = require('node:path')
 const { fileURLToPath } = require('node:url')
 
+const { EVENTS, whole } = require('./answers.cjs')
 const { Batch } = require('./batch.cjs')
 const { ChatCompletionStream } = require('./chat-stream.cjs')
 const { answer } = require('./fetch.cjs')
@@ -38,44 +39,24 @@ class Interfuse {
     }
   }
 
-  constructor(options = {}) {
-    const own = {}
-    let { provider } = options
-    if (options.baseURL != null) {
-      provider ??= OWN
-      own.baseURL = options.baseURL
+  /** `shared`, which is not for users: the native half and the defaults of another client. */
+  constructor(options = {}, shared) {
+    if (shared) {
+      this.#native = shared.native
+      this.#begin = shared.begin
+    } else {
+      this.#native = opened(options)
     }
-    if (options.apiKey != null) {
-      if (provider == null) {
-        throw badConfig(
-          "apiKey without a provider: a key belongs to one vendor. Write new Interfuse({ provider: 'openai', apiKey }), " +
-            'or new Interfuse({ baseURL, apiKey }) for a server of your own.',
-        )
-      }
-      own.apiKey = options.apiKey
-    }
-    const sources = new Map()
-    const document = readDocument(options.config, sources)
-    const laidOver = Object.keys(own).length ? merged({ [provider]: own }, options.providers ?? {}) : options.providers
-    const { NativeClient } = addon()
-    const text = laidOver == null ? undefined : JSON.stringify(withoutSources(laidOver, sources))
-    this.#native = told(() => new NativeClient(document, text, [...sources.keys()], answering(sources)))
-    this.#defaults = {
-      provider,
-      timeout_ms: options.timeout,
-      max_retries: options.maxRetries,
-      extra_headers: options.defaultHeaders,
-      tags: options.tags,
-    }
-    for (const [name, value] of Object.entries(this.#defaults)) if (value == null) delete this.#defaults[name]
-    this.chat = {
+    this.#defaults = merged(defaults(options), shared?.defaults ?? {})
+    const create = (body, options) => responding(this.#chat(body, options))
+    this.chat = Object.assign((body, options) => create(body, options), {
       completions: {
-        create: (body, options) => this.#chat(body, options),
-        parse: (body, options) => this.#parse(body, options),
+        create,
+        parse: (body, options) => responding(this.#parse(body, options)),
         stream: (body, options) => this.#events(body, options),
       },
-    }
-    this.embeddings = { create: (body, options) => this.#embeddings(body, options) }
+    })
+    this.embeddings = { create: (body, options) => responding(this.#embeddings(body, options)) }
     /** Stands in for the `fetch` of OpenAI's own client: `new OpenAI({ fetch: client.fetch })`. */
     this.fetch = (input, init) => answer(this, input, init)
     this.ledger = {
@@ -83,6 +64,13 @@ class Interfuse {
       exportFocus: (path, { version, ...asked } = {}) => this.#export({ format: 'focus', version, query: question(asked) }, path),
     }
     this.models = { list: async () => JSON.parse(told(() => this.#open().models())) }
+  }
+
+  withOptions(options) {
+    for (const name of ['apiKey', 'baseURL', 'config', 'providers']) {
+      if (options[name] != null) throw badConfig(`${name} makes another client: write new Interfuse({ ${name} }); withOptions changes defaults`)
+    }
+    return new Interfuse(options, { native: this.#open(), begin: this.#begin, defaults: this.#defaults })
   }
 
   async #chat(body, options) {
@@ -279,7 +267,7 @@ class Interfuse {
     try {
       const answer = await this.#asked((client, cancel) => start(client, JSON.stringify(request), cancel), signal)
       watch?.answered(answer)
-      return answer
+      return identified(answer)
     } catch (error) {
       watch?.failed(error)
       throw error
@@ -318,6 +306,43 @@ class Interfuse {
   }
 }
 
+/** The native half of a client with these options. */
+function opened(options) {
+  const own = {}
+  if (options.baseURL != null) own.baseURL = options.baseURL
+  const provider = providerOf(options)
+  if (options.apiKey != null) {
+    if (provider == null) {
+      throw badConfig(
+        "apiKey without a provider: a key belongs to one vendor. Write new Interfuse({ provider: 'openai', apiKey }), " +
+          'or new Interfuse({ baseURL, apiKey }) for a server of your own.',
+      )
+    }
+    own.apiKey = options.apiKey
+  }
+  const sources = new Map()
+  const document = readDocument(options.config, sources)
+  const laidOver = Object.keys(own).length ? merged({ [provider]: own }, options.providers ?? {}) : options.providers
+  const { NativeClient } = addon()
+  const text = laidOver == null ? undefined : JSON.stringify(withoutSources(laidOver, sources))
+  return told(() => new NativeClient(document, text, [...sources.keys()], answering(sources)))
+}
+
+/** The backend that options name, or make by an address. */
+const providerOf = ({ provider, baseURL }) => provider ?? (baseURL == null ? undefined : OWN)
+
+/** What options say of every request. */
+function defaults(options) {
+  const all = {
+    provider: providerOf(options),
+    timeout_ms: options.timeout,
+    max_retries: options.maxRetries,
+    extra_headers: options.defaultHeaders,
+    tags: options.tags,
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value != null))
+}
+
 /** A fused answer as one HTML page for people. */
 function fusedHtml(fused) {
   return told(() => addon().fusedHtml(JSON.stringify(fused)))
@@ -337,6 +362,26 @@ function withoutUsage() {
     if (chunks && isLast(ready.at(-1))) kept = [ready.pop()]
     return ready
   }
+}
+
+/** A promised answer, with OpenAI's ways to the response around it: as far as that is kept, with the answer as its body. */
+function responding(promise) {
+  const asResponse = async () => {
+    const answer = await promise
+    return answer instanceof Stream ? answer.toResponse() : whole(answer)
+  }
+  const withResponse = async () => {
+    const data = await promise
+    const response = data instanceof Stream ? new Response(null, { headers: EVENTS }) : whole(data)
+    return { data, response, request_id: response.headers.get('x-request-id') }
+  }
+  return Object.assign(promise, { asResponse, withResponse })
+}
+
+/** An answer with OpenAI's name of its request's id; not enumerable, as there. */
+function identified(answer) {
+  const id = answer.interfuse?.request_id
+  return id === undefined ? answer : Object.defineProperty(answer, '_request_id', { value: id })
 }
 
 /** A path, where the `URL` of a file is given. */

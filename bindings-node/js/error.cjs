@@ -27,6 +27,37 @@ class InterfuseError extends Error {
     return ''
   }
 
+  /** OpenAI's name of `request_id`. */
+  get requestID() {
+    return this.request_id
+  }
+
+  /** The vendor's error, decoded and without its envelope where it is JSON. */
+  get error() {
+    if (this.body === undefined) return undefined
+    try {
+      const decoded = JSON.parse(this.body)
+      return decoded?.error ?? decoded
+    } catch {
+      return this.body
+    }
+  }
+
+  /** The vendor's own type, where its error has one beside the code. */
+  get type() {
+    const type = this.error?.type
+    return typeof type === 'string' ? type : undefined
+  }
+
+  /** Of the vendor's headers what is kept of them: the request's id, and the wait it asked for. */
+  get headers() {
+    if (this.status === undefined) return undefined
+    const headers = new Headers()
+    if (this.request_id !== undefined) headers.set('x-request-id', this.request_id)
+    if (this.retry_after_ms !== undefined) headers.set('retry-after', String(this.retry_after_ms / 1000))
+    return headers
+  }
+
   /** The fields as plain data. */
   toJSON() {
     return { message: this.message, ...this }

@@ -38,6 +38,14 @@ export class InterfuseError extends Error {
   readonly run?: ToolRun
   /** Anything else worth knowing. */
   readonly details?: { [key: string]: unknown }
+  /** OpenAI's name of `request_id`. */
+  get requestID(): string | undefined
+  /** The vendor's error, decoded and without its envelope where it is JSON. */
+  get error(): unknown
+  /** The vendor's own type, where its error has one beside the code. */
+  get type(): string | undefined
+  /** Of the vendor's headers what is kept of them: the request's id, and the wait it asked for; none when no response arrived. */
+  get headers(): Headers | undefined
   /** The fields as plain data. */
   toJSON(): ErrorBody
 }

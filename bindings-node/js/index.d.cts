@@ -44,6 +44,8 @@ import type {
   AnyFormat, Output, ParseBody, ParseOptions, ParsedBy, ParsedChatCompletion, RunToolsBody, RunToolsOptions, StandardSchema, ToolRun,
 } from './structured.cjs'
 import type { ChatCompletionStream } from './chat-stream.cjs'
+import type * as errors from './errors.cjs'
+import type * as typed from './typed-errors.cjs'
 
 export * from './chat-stream.cjs'
 export * from './errors.cjs'
@@ -122,6 +124,35 @@ export interface CallOptions {
 
 /** A chat request as `create` takes it. */
 export type ChatBody = ChatRequest & { messages: readonly Message[] }
+
+/** The vendor's id of the request, under OpenAI's name; not enumerable. */
+export interface WithRequestId {
+  readonly _request_id?: string
+}
+
+/** A promised answer, with OpenAI's ways to the response around it. */
+export interface APIPromise<Answer> extends Promise<Answer> {
+  /** The response as far as it is kept (the request's id among its headers), with the answer as its body, also streamed. */
+  asResponse(): Promise<Response>
+  /** The answer beside the same; `request_id` is the vendor's, and null where none is known yet. */
+  withResponse(): Promise<{ data: Answer; response: Response; request_id: string | null }>
+}
+
+/** `client.chat` and `client.chat.completions.create`. */
+export interface CreateChat {
+  /**
+   * One answer, or with `stream: true` its chunks. With a schema as `response_format` it is the same as `parse`; streamed, the
+   * schema is only asked for.
+   */
+  <Schema extends StandardSchema>(
+    body: ParseBody<Schema> & { response_format: Schema },
+    options?: ParseOptions,
+  ): APIPromise<ParsedChatCompletion<Output<Schema>> & WithRequestId>
+  (body: Omit<ChatBody, 'response_format'> & { response_format: StandardSchema; stream: true }, options?: CallOptions): APIPromise<Stream<ChatCompletionChunk>>
+  (body: ChatBody & { stream?: false | null }, options?: CallOptions): APIPromise<ChatCompletion & WithRequestId>
+  (body: ChatBody & { stream: true }, options?: CallOptions): APIPromise<Stream<ChatCompletionChunk>>
+  (body: ChatBody, options?: CallOptions): APIPromise<(ChatCompletion & WithRequestId) | Stream<ChatCompletionChunk>>
+}
 
 /** A request for embeddings as `create` takes it. */
 export type EmbeddingBody = EmbeddingRequest & { input: EmbeddingInput }
@@ -251,28 +282,36 @@ export function replay(report: FusionReport): Fused
 /** A vendor's report. */
 export type VendorFile = URL | string | Uint8Array | { name: string; content: string | Uint8Array }
 
+/** This package's version. */
+export const VERSION: string
+
 /** One API over every inference provider, and fusion of their answers. */
 export class Interfuse {
+  /** Errors under the names by which OpenAI's client has them, too: `error instanceof OpenAI.APIError`. */
+  static readonly APIError: typeof errors.APIError
+  static readonly APIConnectionError: typeof errors.APIConnectionError
+  static readonly APIConnectionTimeoutError: typeof errors.APITimeoutError
+  static readonly APIUserAbortError: typeof errors.CallCancelledError
+  static readonly AuthenticationError: typeof errors.AuthenticationError
+  static readonly BadRequestError: typeof errors.BadRequestError
+  static readonly ConflictError: typeof typed.ConflictError
+  static readonly InternalServerError: typeof errors.InternalServerError
+  static readonly NotFoundError: typeof errors.NotFoundError
+  static readonly PermissionDeniedError: typeof errors.PermissionDeniedError
+  static readonly RateLimitError: typeof errors.RateLimitError
+  static readonly UnprocessableEntityError: typeof typed.UnprocessableEntityError
+
   /**
    * Does not touch the network. Throws `ConfigError` naming the place of a fault, and `StorageError` for a ledger that cannot
    * be opened (`config: { ledger: { path: 'calls.db' } }` keeps it in a file).
    */
   constructor(options?: ClientOptions)
 
-  readonly chat: {
+  /** Calling it is short for `chat.completions.create`. */
+  readonly chat: CreateChat & {
     readonly completions: {
-      /**
-       * One answer, or with `stream: true` its chunks. With a schema as `response_format` it is the same as `parse`; streamed, the
-       * schema is only asked for.
-       */
-      create<Schema extends StandardSchema>(
-        body: ParseBody<Schema> & { response_format: Schema },
-        options?: ParseOptions,
-      ): Promise<ParsedChatCompletion<Output<Schema>>>
-      create(body: Omit<ChatBody, 'response_format'> & { response_format: StandardSchema; stream: true }, options?: CallOptions): Promise<Stream<ChatCompletionChunk>>
-      create(body: ChatBody & { stream?: false | null }, options?: CallOptions): Promise<ChatCompletion>
-      create(body: ChatBody & { stream: true }, options?: CallOptions): Promise<Stream<ChatCompletionChunk>>
-      create(body: ChatBody, options?: CallOptions): Promise<ChatCompletion | Stream<ChatCompletionChunk>>
+      /** One answer, or with `stream: true` its chunks. */
+      create: CreateChat
 
       /**
        * One answer, read by the schema in `response_format`: `choices[0].message.parsed`; arguments of tools of `standardFunction`
@@ -281,7 +320,7 @@ export class Interfuse {
        * Rejects with `SchemaError` for a schema that the strict subset of JSON Schema cannot hold, `AnswerFormatError` when no
        * answer fits, `LengthFinishReasonError` and `ContentFilterFinishReasonError` for one that was cut off.
        */
-      parse<Format extends AnyFormat = undefined>(body: ParseBody<Format>, options?: ParseOptions): Promise<ParsedChatCompletion<ParsedBy<Format>>>
+      parse<Format extends AnyFormat = undefined>(body: ParseBody<Format>, options?: ParseOptions): APIPromise<ParsedChatCompletion<ParsedBy<Format>> & WithRequestId>
 
       /**
        * A stream as events, as chunks and as the whole answer at its end, which is read as by `parse`:
@@ -293,6 +332,12 @@ export class Interfuse {
       ): ChatCompletionStream<ParsedBy<Format>>
     }
   }
+
+  /**
+   * A client with other defaults, which shares connections and ledger with this one; headers and tags are added to its own.
+   * Throws `ConfigError` for what makes another client (`apiKey`, `baseURL`, `config`, `providers`).
+   */
+  withOptions(options: Pick<ClientOptions, 'provider' | 'timeout' | 'maxRetries' | 'defaultHeaders' | 'tags'>): Interfuse
 
   /**
    * Asks a model that may call functions, calls them and tells it what came, until it answers without calling any. What a function
@@ -313,7 +358,7 @@ export class Interfuse {
 
   readonly embeddings: {
     /** One embedding per input, in their order. */
-    create(body: EmbeddingBody, options?: CallOptions): Promise<EmbeddingResponse>
+    create(body: EmbeddingBody, options?: CallOptions): APIPromise<EmbeddingResponse & WithRequestId>
   }
 
   /** Asks a pool of models and combines their answers, or with `stream: true` tells how it goes on. */

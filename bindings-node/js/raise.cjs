@@ -1,7 +1,8 @@
 // From the native half's JSON text to an error of the right class.
 'use strict'
 
-const { BY_KIND, CallCancelledError, InterfuseError } = require('./errors.cjs')
+const { BY_KIND, BadRequestError, CallCancelledError, InterfuseError, InternalServerError } = require('./errors.cjs')
+const { ConflictError, UnprocessableEntityError } = require('./typed-errors.cjs')
 
 /** The error that a fault of the native half stands for. */
 function fromNative(fault) {
@@ -15,9 +16,11 @@ function fromNative(fault) {
   return make(body)
 }
 
-/** The error of a kind's class. */
+/** The error of a kind's class. Of the statuses that are one kind here, OpenAI has classes for two more. */
 function make(body, options) {
-  const Class = BY_KIND[body.kind] ?? InterfuseError
+  let Class = BY_KIND[body.kind] ?? InterfuseError
+  if (Class === BadRequestError && body.status === 422) Class = UnprocessableEntityError
+  if (Class === InternalServerError && body.status === 409) Class = ConflictError
   return new Class(body, options)
 }
 

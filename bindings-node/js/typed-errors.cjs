@@ -1,7 +1,11 @@
-// Errors that only this package makes: of schemas and the answers read by them, of tools that never come to an end.
+// Errors that only this package makes: of schemas and the answers read by them, of tools that never come to an end; and OpenAI's
+// names for what is one kind here.
 'use strict'
 
-const { APIResponseValidationError, BudgetExceededError, ContentFilterError, UnsupportedError } = require('./errors.cjs')
+const {
+  APIResponseValidationError, APITimeoutError, BadRequestError, BudgetExceededError, CallCancelledError, ContentFilterError,
+  InternalServerError, UnsupportedError,
+} = require('./errors.cjs')
 
 /** A schema has no JSON Schema, or none that the strict subset holds; `param` names the place. Nothing was sent. */
 class SchemaError extends UnsupportedError {}
@@ -18,6 +22,12 @@ class ContentFilterFinishReasonError extends ContentFilterError {}
 /** The model still called tools when `maxSteps` was reached. */
 class MaxStepsError extends BudgetExceededError {}
 
+/** The vendor refused the request with status 409. */
+class ConflictError extends InternalServerError {}
+
+/** The vendor refused the request with status 422. */
+class UnprocessableEntityError extends BadRequestError {}
+
 /** The error of a schema at a place. */
 function unheld(at, message, options) {
   return new SchemaError({ kind: 'unsupported', message: `${at}: ${message}`, param: at, retryable: false }, options)
@@ -29,5 +39,6 @@ function carrying(error, name, value) {
 }
 
 module.exports = {
-  AnswerFormatError, ContentFilterFinishReasonError, LengthFinishReasonError, MaxStepsError, SchemaError, carrying, unheld,
+  APIConnectionTimeoutError: APITimeoutError, APIUserAbortError: CallCancelledError, AnswerFormatError, ConflictError,
+  ContentFilterFinishReasonError, LengthFinishReasonError, MaxStepsError, SchemaError, UnprocessableEntityError, carrying, unheld,
 }

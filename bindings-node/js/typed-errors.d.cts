@@ -1,5 +1,14 @@
-import { APIResponseValidationError, BudgetExceededError, ContentFilterError, UnsupportedError } from './errors.cjs'
+import { APIResponseValidationError, BadRequestError, BudgetExceededError, ContentFilterError, InternalServerError, UnsupportedError } from './errors.cjs'
 import type { ChatCompletion } from './types'
+
+/** OpenAI's names of these. */
+export { APITimeoutError as APIConnectionTimeoutError, CallCancelledError as APIUserAbortError } from './errors.cjs'
+
+/** The vendor refused the request with status 409. */
+export class ConflictError extends InternalServerError {}
+
+/** The vendor refused the request with status 422. */
+export class UnprocessableEntityError extends BadRequestError {}
 
 /** A schema has no JSON Schema, or none that the strict subset holds; `param` names the place. Nothing was sent. */
 export class SchemaError extends UnsupportedError {}

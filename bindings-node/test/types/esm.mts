@@ -6,7 +6,7 @@ import { trace } from '@opentelemetry/api'
 import { embed, generateText } from 'ai'
 import { generateText as generateText7 } from 'ai-7'
 import { type as ark } from 'arktype'
-import { AnswerFormatError, Interfuse, InterfuseError, RateLimitError, Stream, calibrate, replay, standardFunction, standardResponseFormat } from 'interfuse'
+import { AnswerFormatError, Interfuse, InterfuseError, RateLimitError, Stream, VERSION, calibrate, replay, standardFunction, standardResponseFormat } from 'interfuse'
 import { createInterfuse, interfuse } from 'interfuse/ai'
 import type { InterfuseMetadata, InterfuseOptions } from 'interfuse/ai'
 import { instrument } from 'interfuse/otel'
@@ -32,6 +32,13 @@ const answer = await client.chat.completions.create({ model: 'openai/gpt-5-mini'
 const text: string | null = answer.choices[0]!.message.content
 const cost: string | undefined = answer.interfuse?.cost_usd
 messages.push(answer.choices[0]!.message)
+
+const short: string | null = (await client.withOptions({ timeout: 5, tags: { a: 'b' } }).chat({ model: 'a/b', messages })).choices[0]!.message.content
+const around = await client.chat.completions.create({ model: 'a/b', messages }).withResponse()
+const id: string | null | undefined = around.request_id ?? around.data._request_id ?? around.response.headers.get('x-request-id')
+// @ts-expect-error a key makes another client
+client.withOptions({ apiKey: 'k' })
+void [short, id, VERSION]
 
 const stream = await client.chat.completions.create({ model: 'a/b', messages, stream: true }, { signal: AbortSignal.timeout(1000) })
 const checked: Stream<ChatCompletionChunk> = stream
@@ -131,6 +138,7 @@ try {
   await client.models.list()
 } catch (error) {
   if (error instanceof AnswerFormatError) console.log(error.problems, error.completion.id, error.run?.steps)
+  else if (error instanceof Interfuse.NotFoundError) console.log(error.requestID, error.type)
   else if (error instanceof RateLimitError) console.log(error.retry_after_ms, error.attempts?.length)
   else if (error instanceof InterfuseError && error.kind === 'budget_exceeded') console.log(error.cost_nanos)
   else throw error

@@ -108,7 +108,7 @@ pub fn javascript() -> String {
 }
 
 /// What `index.cjs` gives beside the errors of the table.
-const WRITTEN: [&str; 8] = [
+const WRITTEN: [&str; 9] = [
     "Interfuse",
     "calibrate",
     "fusedHtml",
@@ -117,11 +117,21 @@ const WRITTEN: [&str; 8] = [
     "standardResponseFormat",
     "ChatCompletionStream",
     "Stream",
+    "VERSION",
 ];
 
-/// Errors that JavaScript makes itself.
-const TYPED: [&str; 5] =
-    ["AnswerFormatError", "ContentFilterFinishReasonError", "LengthFinishReasonError", "MaxStepsError", "SchemaError"];
+/// Errors that JavaScript makes itself, and names that OpenAI has for others.
+const TYPED: [&str; 9] = [
+    "APIConnectionTimeoutError",
+    "APIUserAbortError",
+    "AnswerFormatError",
+    "ConflictError",
+    "ContentFilterFinishReasonError",
+    "LengthFinishReasonError",
+    "MaxStepsError",
+    "SchemaError",
+    "UnprocessableEntityError",
+];
 
 /// `index.mjs`: the names of `index.cjs` for `import`. One implementation, so that `instanceof` holds across both.
 pub fn esm() -> String {

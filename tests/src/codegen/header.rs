@@ -9,8 +9,10 @@ use interfuse::error::KINDS;
 use super::{MARKER, root};
 
 /// In the order in which the header presents them.
-const SOURCES: &[&str] =
-    &["version", "text", "error", "ready", "log", "client", "testing", "fusion", "batch", "call", "stream", "card", "ledger"];
+const SOURCES: &[&str] = &[
+    "version", "text", "error", "ready", "log", "client", "testing", "fusion", "batch", "call", "stream", "card",
+    "ledger",
+];
 
 const OVERVIEW: &str = "\
 /**
