@@ -131,6 +131,30 @@ void a_loop_left_early_cancels() {
     CHECK(kind_of([&] { stream.next(); }) == INTERFUSE_CANCELLED);
 }
 
+void a_batch_asks_for_its_requests() {
+    const Upstream up(R"([{"when": {"body_contains": "bad"}, "then": {"status": 401, "json": {"error": {"message": "no"}}}},)"
+                      R"( {"then": {"answer": "In Bern."}}])");
+    CHECK(up.started());
+    const interfuse::Client client(up.config());
+    const std::string options = R"({"common": {"model": "up/m-a", "max_retries": 0}, "total": 300})";
+    int asked = 0, rows = 0, failed = 0;
+    std::string last;
+    const auto next = [&](std::string &request) {
+        request = asked == 3 ? R"("bad")" : R"("Where?")";
+        return asked++ < 300;
+    };
+    const auto on_row = [&](const std::string &row) {
+        CHECK(interfuse::get(row, "/index") == std::to_string(rows));
+        failed += kind_of([&] { interfuse::get(row, "/error/kind"); }) == INTERFUSE_OK ? 1 : 0;
+        rows++;
+    };
+    const std::string report = client.batch(options, next, on_row, [&](const std::string &progress) { last = progress; });
+    CHECK(rows == 300 && failed == 1 && interfuse::get(report, "/answered") == "299");
+    CHECK(interfuse::get(last, "/done") == "300" && interfuse::get(last, "/failed") == "1");
+    CHECK(interfuse::batch_text(report).find("299 of 300 rows answered") == 0);
+    CHECK(kind_of([&] { client.batch(R"({"concurrency": 0})"); }) == INTERFUSE_INVALID_REQUEST);
+}
+
 void calls_move_and_tell() {
     const Upstream up(R"([{"then": {"answer": "In Bern.", "delay_ms": 20}}])");
     CHECK(up.started());
@@ -208,6 +232,7 @@ int main() {
     check_run("cpp_failures_are_exceptions", guarded<failures_are_exceptions>);
     check_run("cpp_a_stream_is_a_range", guarded<a_stream_is_a_range>);
     check_run("cpp_a_loop_left_early_cancels", guarded<a_loop_left_early_cancels>);
+    check_run("cpp_a_batch_asks_for_its_requests", guarded<a_batch_asks_for_its_requests>);
     check_run("cpp_calls_move_and_tell", guarded<calls_move_and_tell>);
     check_run("cpp_lines_of_the_log_come", guarded<lines_of_the_log_come>);
     check_run("cpp_scripts_and_cassettes_stand_in", guarded<scripts_and_cassettes_stand_in>);
