@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+import uvloop
 from conftest import HI, Start, answers, never, run_python, stalls
 
 import interfuse
@@ -21,7 +22,7 @@ class NoReader(asyncio.SelectorEventLoop):
         raise NotImplementedError
 
 
-@pytest.fixture(params=[asyncio.new_event_loop, NoReader], ids=["eventfd", "pump"])
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop, NoReader], ids=["eventfd", "uvloop", "pump"])
 def runner(request: pytest.FixtureRequest) -> Any:
     with asyncio.Runner(loop_factory=request.param) as runner:
         yield runner
@@ -118,7 +119,7 @@ def test_one_client_in_several_loops(start: Start) -> None:
 def test_result_after_the_loop_was_closed(start: Start) -> None:
     up = start(answers("m-a", "late", delay_ms=100), answers("m-b", "In Bern."))
     client = interfuse.AsyncClient(up.config)
-    for factory in (asyncio.new_event_loop, NoReader):
+    for factory in (asyncio.new_event_loop, uvloop.new_event_loop, NoReader):
         loop = factory()
         task = loop.create_task(client.chat(model="up/m-a", messages=HI))
         loop.run_until_complete(asyncio.sleep(0.01))

@@ -1,9 +1,8 @@
-"""Ctrl-C, fork and the end of the process."""
+"""Ctrl-C, fork and the end of the process; more of the programs around it in test_hosts.py."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -79,24 +78,6 @@ def test_a_forked_child_has_its_own_connections(start: Start) -> None:
                 os._exit(code)
         assert os.waitpid(pid, 0)[1] == 0
         assert ask() == "In Bern.", "the parent is unharmed"
-
-
-def _in_child(client: interfuse.Client, model: str) -> Any:
-    return client.chat(model=model, messages=HI).choices[0].message.content
-
-
-@needs_fork
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_multiprocessing(start: Start) -> None:
-    up = start(answers("m-a", "In Bern."))
-    # The client travels by pickle, so without the key; this server asks for none.
-    client = interfuse.Client({**up.config, "providers": {"up": {"base_url": up.base_url}}})
-    try:
-        expected = _in_child(client, "up/m-a")
-    except interfuse.AuthenticationError:
-        pytest.skip("a provider without a key is not asked")
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.starmap_async(_in_child, [(client, "up/m-a")] * 4).get(GUARD) == [expected] * 4
 
 
 @needs_fork

@@ -9,6 +9,12 @@ Importing reads no environment, starts no thread and does not import asyncio.
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 12):  # later ones refuse it by themselves
+    from ._packages import main_interpreter_only
+
+    main_interpreter_only()
 try:
     from ._native import __version__ as __version__
 except ImportError as _error:

@@ -20,8 +20,26 @@ def brought(name: str, use: str, install: str) -> Any:
         raise PackageError(f"{use} needs the package {name}: pip install {install} ({error})", {"package": name}) from error
 
 
+_MAIN_ONLY = (
+    "interfuse works in the main interpreter of a process only, not in one within it; under mod_wsgi: "
+    "WSGIApplicationGroup %{GLOBAL}"
+)
+
+
+def main_interpreter_only() -> None:
+    """Raises ImportError in an interpreter within another, where threads of the core would keep the process from ending."""
+    try:
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+    except ImportError:
+        return  # then there is none to ask about
+    if interpreters.get_current() != interpreters.get_main():
+        raise ImportError(_MAIN_ONLY, name="interfuse._native")
+
+
 def without_native(error: ImportError) -> ImportError:
     """Why ``interfuse._native`` did not come, and what to do."""
+    if "subinterpreter" in str(error):
+        return ImportError(_MAIN_ONLY, name="interfuse._native")
     import os
     import sys
     import sysconfig
