@@ -174,7 +174,7 @@ async fn node_runs() {
         let (package, modules) = (root_folder().join("bindings-node"), folder.join("node_modules"));
         std::fs::create_dir(&modules).unwrap();
         std::os::unix::fs::symlink(&package, modules.join("interfuse")).unwrap();
-        for vendor in ["openai", "ai"] {
+        for vendor in ["openai", "ai", "zod", "@opentelemetry"] {
             std::os::unix::fs::symlink(package.join("node_modules").join(vendor), modules.join(vendor)).unwrap();
         }
         let file = folder.join("page.mjs");
