@@ -52,13 +52,15 @@ async function install(name, files, ...words) {
 
 test('the tarballs hold what they should and nothing else', async () => {
   const ours = ['LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json']
-  const entries = ['ai', 'index', 'serve', 'testing']
-  const bodies = `ai ai-answer ai-request answers client endpoint error errors fetch index keys lines native raise serve serve-http stream tee
-    testing testing-cassette testing-plan testing-script testing-scrub testing-server testing-upstream`
+  const entries = ['ai', 'index', 'otel', 'serve', 'testing']
+  const bodies = `ai ai-answer ai-request answers batch chat-stream client endpoint error errors fetch gathering index keys lines native
+    otel raise serve serve-http stream strict structured tee testing testing-cassette testing-plan testing-script testing-scrub
+    testing-server testing-upstream tools typed-errors`
   const js = [
     ...bodies.split(/\s+/).map((name) => `${name}.cjs`),
     ...entries.flatMap((name) => [`${name}.mjs`, `${name}.d.mts`, `${name}.d.cts`]),
-    ...['error.d.cts', 'errors.d.cts', 'types.d.ts'],
+    ...['chat-stream', 'error', 'errors', 'structured', 'typed-errors'].map((name) => `${name}.d.cts`),
+    'types.d.ts',
   ]
   assert.deepEqual(await held(tarballs[0]), [...ours, ...js.map((name) => `js/${name}`)].sort())
   assert.deepEqual(await held(tarballs[1]), [...ours, 'THIRD-PARTY.md', fileName()].sort())
@@ -87,7 +89,7 @@ test('publint has nothing to say', async () => {
 test('the types are not wrong', async () => {
   const { types, entrypoints, problems } = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarballs[0]))))
   assert.equal(types.kind, 'included')
-  assert.deepEqual(Object.keys(entrypoints), ['.', './serve', './ai', './testing', './package.json'])
+  assert.deepEqual(Object.keys(entrypoints), ['.', './serve', './ai', './otel', './testing', './package.json'])
   // TypeScript's resolution for Node 10, which knows no `exports`, finds the main entry only.
   const known = ({ kind, resolutionKind, entrypoint }) => kind === 'NoResolution' && resolutionKind === 'node10' && entrypoint !== '.'
   assert.deepEqual(problems.filter((problem) => !known(problem)), [])
