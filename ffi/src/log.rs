@@ -45,7 +45,7 @@ pub unsafe extern "C" fn interfuse_set_log(
     run(err, || {
         let most = most(level)?;
         let tell = log.callback.map(|_| {
-            let tell: Box<dyn Fn(LogLevel, &str) + Send + Sync> = Box::new(move |level, line| log.tell(level, line));
+            let tell: host::TellLog = Box::new(move |level, line| log.tell(level, line));
             tell
         });
         host::set_log(most, tell)?;

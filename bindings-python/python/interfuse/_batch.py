@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sized
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,7 +64,7 @@ def options(
         given["budget"] = str(budget)
     if checkpoint is not None:
         given["checkpoint"] = os.fspath(checkpoint)
-    if hasattr(requests, "__len__"):
+    if isinstance(requests, Sized):
         given["total"] = len(requests)
     return given
 
@@ -307,7 +307,7 @@ async def _put(
 
 
 def _frame(package: str, rows: list[BatchedRow]) -> Any:
-    from ._tables import _package
+    from ._packages import brought
 
     def column(of: Callable[[BatchedRow], Any]) -> list[Any]:
         return [of(row) for row in rows]
@@ -321,7 +321,7 @@ def _frame(package: str, rows: list[BatchedRow]) -> Any:
             found.append(value)
         return found
 
-    return _package(package, f"to_{package}").DataFrame(
+    return brought(package, f"to_{package}()", f"'interfuse[{package}]'").DataFrame(
         {
             "index": column(lambda row: row["index"]),
             "text": column(lambda row: row.text if row.get("response") else None),
