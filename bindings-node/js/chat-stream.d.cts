@@ -56,6 +56,12 @@ export interface ChatCompletionStreamEvents<Parsed = unknown> {
   end: []
 }
 
+/** Gets what an event tells. */
+type Listener<Parsed, Name extends keyof ChatCompletionStreamEvents> = (...told: ChatCompletionStreamEvents<Parsed>[Name]) => void
+
+/** What an event tells first. */
+type First<Told extends unknown[]> = Told extends [infer One, ...unknown[]] ? One : void
+
 /**
  * A stream as events, as chunks, and as the whole answer at its end. It is sent when it is first looped over, listened to or waited
  * for. What does not fit the schema is not asked for again, since it has been shown. A stream that fails while nobody waits for it,
@@ -66,13 +72,13 @@ export class ChatCompletionStream<Parsed = null> implements AsyncIterable<ChatCo
   /** Chunks as they come; once. Leaving the loop early closes the connection. */
   [Symbol.asyncIterator](): AsyncIterableIterator<ChatCompletionChunk>
   /** Calls `listener` whenever it happens. */
-  on<Name extends keyof ChatCompletionStreamEvents>(name: Name, listener: (...told: ChatCompletionStreamEvents<Parsed>[Name]) => void): this
+  on<Name extends keyof ChatCompletionStreamEvents>(name: Name, listener: Listener<Parsed, Name>): this
   /** Calls `listener` when it happens next. */
-  once<Name extends keyof ChatCompletionStreamEvents>(name: Name, listener: (...told: ChatCompletionStreamEvents<Parsed>[Name]) => void): this
+  once<Name extends keyof ChatCompletionStreamEvents>(name: Name, listener: Listener<Parsed, Name>): this
   /** Calls `listener` no more. */
-  off<Name extends keyof ChatCompletionStreamEvents>(name: Name, listener: (...told: ChatCompletionStreamEvents<Parsed>[Name]) => void): this
+  off<Name extends keyof ChatCompletionStreamEvents>(name: Name, listener: Listener<Parsed, Name>): this
   /** Resolves with what the event tells first when it happens next; rejects when the stream fails or ends before. */
-  emitted<Name extends keyof ChatCompletionStreamEvents>(name: Name): Promise<ChatCompletionStreamEvents<Parsed>[Name] extends [infer First, ...unknown[]] ? First : void>
+  emitted<Name extends keyof ChatCompletionStreamEvents>(name: Name): Promise<First<ChatCompletionStreamEvents<Parsed>[Name]>>
   /** Resolves at the end of the stream. */
   done(): Promise<void>
   /** The whole answer, read; waits for the end. */

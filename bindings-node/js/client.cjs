@@ -68,7 +68,8 @@ class Interfuse {
 
   withOptions(options) {
     for (const name of ['apiKey', 'baseURL', 'config', 'providers']) {
-      if (options[name] != null) throw badConfig(`${name} makes another client: write new Interfuse({ ${name} }); withOptions changes defaults`)
+      if (options[name] == null) continue
+      throw badConfig(`${name} makes another client: write new Interfuse({ ${name} }); withOptions changes defaults`)
     }
     return new Interfuse(options, { native: this.#open(), begin: this.#begin, defaults: this.#defaults })
   }
@@ -78,6 +79,7 @@ class Interfuse {
       if (!body.stream) return this.#parse(body, options)
       body = { ...body, response_format: formatOf(body.response_format).sent }
     }
+    if (options?.maxReasks != null) throw new TypeError('maxReasks is for whole answers of a schema: leave stream out, or use parse')
     const request = this.#request(body, options)
     return request.stream ? this.#chunks(request, options?.signal) : this.#answered(request, options?.signal)
   }

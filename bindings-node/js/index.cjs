@@ -18,5 +18,6 @@ const STATIC = [
 for (const name of STATIC) Object.defineProperty(Interfuse, name, { value: errors[name] ?? typed[name] })
 
 module.exports = {
-  Interfuse, calibrate, fusedHtml, replay, standardFunction, standardResponseFormat, ChatCompletionStream, Stream, VERSION, ...errors, ...typed,
+  Interfuse, calibrate, fusedHtml, replay, standardFunction, standardResponseFormat, ChatCompletionStream, Stream, VERSION,
+  ...errors, ...typed,
 }

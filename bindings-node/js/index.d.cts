@@ -148,7 +148,10 @@ export interface CreateChat {
     body: ParseBody<Schema> & { response_format: Schema },
     options?: ParseOptions,
   ): APIPromise<ParsedChatCompletion<Output<Schema>> & WithRequestId>
-  (body: Omit<ChatBody, 'response_format'> & { response_format: StandardSchema; stream: true }, options?: CallOptions): APIPromise<Stream<ChatCompletionChunk>>
+  (
+    body: Omit<ChatBody, 'response_format'> & { response_format: StandardSchema; stream: true },
+    options?: CallOptions,
+  ): APIPromise<Stream<ChatCompletionChunk>>
   (body: ChatBody & { stream?: false | null }, options?: CallOptions): APIPromise<ChatCompletion & WithRequestId>
   (body: ChatBody & { stream: true }, options?: CallOptions): APIPromise<Stream<ChatCompletionChunk>>
   (body: ChatBody, options?: CallOptions): APIPromise<(ChatCompletion & WithRequestId) | Stream<ChatCompletionChunk>>
@@ -320,7 +323,10 @@ export class Interfuse {
        * Rejects with `SchemaError` for a schema that the strict subset of JSON Schema cannot hold, `AnswerFormatError` when no
        * answer fits, `LengthFinishReasonError` and `ContentFilterFinishReasonError` for one that was cut off.
        */
-      parse<Format extends AnyFormat = undefined>(body: ParseBody<Format>, options?: ParseOptions): APIPromise<ParsedChatCompletion<ParsedBy<Format>> & WithRequestId>
+      parse<Format extends AnyFormat = undefined>(
+        body: ParseBody<Format>,
+        options?: ParseOptions,
+      ): APIPromise<ParsedChatCompletion<ParsedBy<Format>> & WithRequestId>
 
       /**
        * A stream as events, as chunks and as the whole answer at its end, which is read as by `parse`:

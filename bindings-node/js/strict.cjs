@@ -86,7 +86,8 @@ class Strict {
       const target = this.#target(name, at)
       const { $ref: _, title: _title, default: _default, ...beside } = given
       // Beside a reference nothing may stand, so what is referred to stands here.
-      if (Object.keys(beside).length && !inlined.includes(name)) return this.#part({ ...target, ...beside }, at, [...inlined, name], depth)
+      const isAlone = Object.keys(beside).length === 0
+      if (!isAlone && !inlined.includes(name)) return this.#part({ ...target, ...beside }, at, [...inlined, name], depth)
       if (!this.#asked.includes(name)) this.#asked.push(name)
       return { $ref: `#/$defs/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` }
     }
@@ -95,7 +96,8 @@ class Strict {
       if (more.length) this.#refuse(at, 'a value of several schemas at once (allOf)', 'write one object with all properties')
       return this.#part({ ...first, ...rest }, at, inlined, depth)
     }
-    const made = Object.fromEntries(Object.entries(given).filter(([name, value]) => KEPT.has(name) && !isOfEveryInteger(name, value)))
+    const kept = Object.entries(given).filter(([name, value]) => KEPT.has(name) && !isOfEveryInteger(name, value))
+    const made = Object.fromEntries(kept)
     const variants = given.anyOf ?? given.oneOf
     if (variants) made.anyOf = variants.map((one) => this.#part(one, at, inlined, depth))
     narrowing(given, made)
@@ -150,7 +152,11 @@ function narrowing(given, made) {
   }
 }
 
-const typeOf = (value) => (value === null ? 'null' : Number.isInteger(value) ? 'integer' : Array.isArray(value) ? 'array' : typeof value)
+function typeOf(value) {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'array'
+  return Number.isInteger(value) ? 'integer' : typeof value
+}
 
 /** A bound that only says that numbers are JavaScript's. */
 function isOfEveryInteger(name, value) {
@@ -198,9 +204,8 @@ function formsOf(given, root, seen = []) {
 
 function nullable(given, root) {
   if (given === true) return true
-  return formsOf(given, root).some(
-    (form) => form.const === null || form.enum?.includes(null) || [form.type].flat().includes('null') || !TELLING.some((word) => word in form),
-  )
+  const isNull = (form) => form.const === null || form.enum?.includes(null) || [form.type].flat().includes('null')
+  return formsOf(given, root).some((form) => isNull(form) || !TELLING.some((word) => word in form))
 }
 
 const definitions = (schema) => ({ ...schema.definitions, ...schema.$defs })

@@ -6,7 +6,9 @@ const { performance } = require('node:perf_hooks')
 
 const { InterfuseError } = require('./errors.cjs')
 const { strict, withoutLeftOut } = require('./strict.cjs')
-const { AnswerFormatError, ContentFilterFinishReasonError, LengthFinishReasonError, carrying, unheld } = require('./typed-errors.cjs')
+const {
+  AnswerFormatError, ContentFilterFinishReasonError, LengthFinishReasonError, carrying, unheld,
+} = require('./typed-errors.cjs')
 
 const TARGET = 'draft-2020-12'
 
@@ -34,11 +36,12 @@ function isSchema(given) {
 
 /** A `response_format` that is asked for, and reads its answers in `parse` and `stream`. Throws `SchemaError`. */
 function standardResponseFormat(schema, name, { schema: written, description } = {}) {
-  if (!isSchema(schema)) throw new TypeError('standardResponseFormat takes a Standard Schema (of zod, valibot, arktype, ...)')
+  if (!isSchema(schema)) throw new TypeError('standardResponseFormat takes a Standard Schema (zod, valibot, arktype, ...)')
   const given = written ?? jsonSchema(schema, 'response_format')
   const called = named(name ?? given.title ?? 'answer')
   const about = description ?? given.description
-  const json_schema = { name: called, ...(about && { description: about }), schema: strict(given, called, 'response_format'), strict: true }
+  const held = strict(given, called, 'response_format')
+  const json_schema = { name: called, ...(about && { description: about }), schema: held, strict: true }
   return withReader({ type: 'json_schema', json_schema }, reader(schema, given))
 }
 
@@ -56,8 +59,9 @@ function named(text) {
 function jsonSchema(schema, at) {
   const { jsonSchema: writes, vendor } = schema['~standard']
   if (!writes) {
-    const how = vendor === 'valibot' ? 'wrap it in toStandardJsonSchema of @valibot/to-json-schema' : 'hand its JSON Schema over'
-    throw unheld(at, `${vendor} writes no JSON Schema for it; ${how}, as the option \`schema\` of standardResponseFormat or standardFunction`)
+    const given = 'hand it over as the option `schema` of standardResponseFormat or standardFunction'
+    const how = vendor === 'valibot' ? `wrap it in toStandardJsonSchema of @valibot/to-json-schema, or ${given}` : given
+    throw unheld(at, `${vendor} writes no JSON Schema for it; ${how}`)
   }
   try {
     return writes.input({ target: TARGET })
@@ -287,12 +291,16 @@ async function readArguments(readers, { name, arguments: text }) {
 function whole(answer, reason) {
   if (reason === 'length') {
     const message = 'the answer was cut off at its limit of tokens before it was whole; raise max_completion_tokens'
-    throw carrying(new LengthFinishReasonError({ kind: 'decode', message, retryable: false, ...told(answer) }), 'completion', answer)
+    throw cut(LengthFinishReasonError, 'decode', message, answer)
   }
   if (reason === 'content_filter') {
     const message = "the vendor's content policy cut the answer off"
-    throw carrying(new ContentFilterFinishReasonError({ kind: 'content_filtered', message, retryable: false, ...told(answer) }), 'completion', answer)
+    throw cut(ContentFilterFinishReasonError, 'content_filtered', message, answer)
   }
+}
+
+function cut(Class, kind, message, answer) {
+  return carrying(new Class({ kind, message, retryable: false, ...told(answer) }), 'completion', answer)
 }
 
 /** What an answer tells of its call, for an error. */
@@ -316,13 +324,14 @@ function few(problems) {
 /** The request with the answer that does not fit and what is wrong with it. */
 function again(request, answer, unfit) {
   const { message } = answer.choices[0]
-  const content = `This does not fit the form that was asked for: ${few(unfit.problems)}. Answer once more, with the whole of it corrected.`
+  const asked = 'Answer once more, with the whole of it corrected.'
+  const content = `This does not fit the form that was asked for: ${few(unfit.problems)}. ${asked}`
   // A vendor wants every call answered.
   const replies = (message.tool_calls ?? []).map(({ id }) => ({ role: 'tool', tool_call_id: id, content }))
   return { ...request, messages: [...request.messages, message, ...(replies.length ? replies : [{ role: 'user', content }])] }
 }
 
 module.exports = {
-  READ, Spent, Unfit, asking, failed, formatOf, isSchema, json, jsonSchema, named, readAnswer, readArguments, readMessage, readOf, reader,
-  readersOf, standardResponseFormat, thrown, withReader,
+  Spent, Unfit, asking, failed, formatOf, isSchema, jsonSchema, named, readAnswer, readArguments, readMessage, readOf, reader, readersOf,
+  standardResponseFormat, thrown, withReader,
 }

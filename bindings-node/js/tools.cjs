@@ -4,7 +4,7 @@
 const { BudgetExceededError, InterfuseError } = require('./errors.cjs')
 const { aborted } = require('./raise.cjs')
 const { strict } = require('./strict.cjs')
-const { Spent, Unfit, asking, isSchema, json, jsonSchema, named, readOf, reader, thrown, withReader } = require('./structured.cjs')
+const { Spent, Unfit, asking, isSchema, jsonSchema, named, readOf, reader, thrown, withReader } = require('./structured.cjs')
 const { MaxStepsError, SchemaError, carrying } = require('./typed-errors.cjs')
 
 const MAX_STEPS = 10
@@ -17,7 +17,7 @@ const CALL = Symbol.for('interfuse.call')
  * schema and no argument may be left out. Throws `SchemaError` for a schema that is no JSON Schema.
  */
 function standardFunction({ name, parameters, description, schema: written, function: call }) {
-  if (!isSchema(parameters)) throw new TypeError(`the parameters of ${name} are to be a Standard Schema (of zod, valibot, arktype, ...)`)
+  if (!isSchema(parameters)) throw new TypeError(`the parameters of ${name} are no Standard Schema (zod, valibot, arktype, ...)`)
   const given = written ?? jsonSchema(parameters, name)
   const about = description ?? given.description
   const tool = { type: 'function', function: { name: named(name), ...(about && { description: about }), ...held(given, name) } }
@@ -51,7 +51,8 @@ function callable(tools) {
       // As OpenAI has it: without something that reads them, arguments are the text itself.
       known.set(name, { call, read: readOf(tool) ?? (parse ? thrown(parse) : async (text) => text) })
     } else if ((tool?.type ?? 'function') === 'function') {
-      throw new TypeError(`runTools calls functions, and the tool ${JSON.stringify(name)} has none; make it by standardFunction({ function })`)
+      const made = 'make it by standardFunction({ function })'
+      throw new TypeError(`runTools calls functions, and the tool ${JSON.stringify(name)} has none; ${made}`)
     }
   }
   return known
