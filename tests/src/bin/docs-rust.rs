@@ -74,6 +74,30 @@ Ok(())
 }
 
 #[rustfmt::skip]
+mod batch {
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() -> interfuse::Result<()> {
+use futures_util::{StreamExt, stream};
+use interfuse::Client;
+use interfuse::types::{BatchEvent, BatchOptions, ChatRequest};
+
+let client = Client::new()?;
+let common = ChatRequest { max_tokens: Some(50), ..ChatRequest::new("openai/gpt-5-mini", []) };
+let options = BatchOptions { common: Some(Box::new(common)), budget: Some("0.10".into()), ..BatchOptions::default() };
+let prompts = ["Which river flows through Bern?", "Which river flows through Thun?"];
+let mut events = client.batch(stream::iter(prompts), options)?;
+while let Some(event) = events.next().await {
+    match event? {
+        BatchEvent::Row { row } => println!("{} {}", row.index, row.text()),
+        BatchEvent::Done { report } => println!("{}", report.to_text()),
+        BatchEvent::Progress { .. } => {}
+    }
+}
+Ok(())
+}
+}
+
+#[rustfmt::skip]
 mod routing {
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> interfuse::Result<()> {
@@ -172,6 +196,7 @@ fn main() -> ExitCode {
         Some("index") => index::main(),
         Some("chat") => chat::main(),
         Some("tools") => tools::main(),
+        Some("batch") => batch::main(),
         Some("routing") => routing::main(),
         Some("costs") => costs::main(),
         Some("fusion") => fusion::main(),
