@@ -44,11 +44,8 @@ pub unsafe extern "C" fn interfuse_set_log(
     let log = Log { callback, user_data, drop_user_data };
     run(err, || {
         let most = most(level)?;
-        let tell = log.callback.map(|_| {
-            let tell: host::TellLog = Box::new(move |level, line| log.tell(level, line));
-            tell
-        });
-        host::set_log(most, tell)?;
+        let tell = move |level: LogLevel, line: &str| log.tell(level, line);
+        host::set_log(most, callback.map(|_| Box::new(tell) as _))?;
         Ok(Status::Ok)
     })
 }

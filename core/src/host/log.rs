@@ -43,12 +43,11 @@ impl From<Level> for LogLevel {
     }
 }
 
-/// Who is told a line of the log, and how much it matters.
-pub type TellLog = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
+type Tell = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
 struct Sink {
     most: LogLevel,
-    tell: TellLog,
+    tell: Tell,
 }
 
 static SINK: ArcSwapOption<Sink> = ArcSwapOption::const_empty();
@@ -66,7 +65,7 @@ thread_local! {
 ///
 /// # Errors
 /// `misuse` when the program has a subscriber of its own, which gets the library's events (target `interfuse`) already.
-pub fn set_log(most: LogLevel, tell: Option<TellLog>) -> Result<()> {
+pub fn set_log(most: LogLevel, tell: Option<Tell>) -> Result<()> {
     if tell.is_some() && !*TAKEN.get_or_init(|| tracing::subscriber::set_global_default(Lines).is_ok()) {
         let message =
             "this program has a subscriber for `tracing` of its own; take the events of target `interfuse` there";

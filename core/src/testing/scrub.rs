@@ -11,7 +11,7 @@ const WORDS: &[&str] = &["auth", "key", "token", "secret", "cookie", "credential
 /// Characters of the shortest credential that is looked for in texts; shorter ones would be found in words.
 const SHORTEST: usize = 8;
 
-/// All that is kept of an answer's headers: what a client reads, nothing that names an account or a session.
+/// All that is kept of an answer's headers: what a client reads, nothing that names an account.
 const KEPT: &[&str] = &[
     "content-type",
     "retry-after",

@@ -135,7 +135,7 @@ async fn what_is_recorded_is_replayed_without_keys() {
     let client = recording(
         &path,
         r#"[{"when": {"model": "echo"}, "then": {"answer": "a-key-of-some-length, said twice: a-key-of-some-length",
-                "headers": {"set-cookie": "session", "x-request-id": "r-1"}}},
+                "headers": {"set-cookie": "mine=1", "x-request-id": "r-1"}}},
             {"when": {"model": "cut"}, "then": {"answer": "In Bern, as ever.", "cut_after": 40}},
             {"when": {"model": "never"}, "then": {"answer": "x", "delay_ms": 100000}},
             {"answer": "In Bern."}]"#,
@@ -148,7 +148,7 @@ async fn what_is_recorded_is_replayed_without_keys() {
 
     let text = fs::read_to_string(&path).unwrap();
     assert!(
-        !text.contains("a-key-of") && !text.contains("session") && text.contains("\"x-request-id\": \"r-1\""),
+        !text.contains("a-key-of") && !text.contains("mine=1") && text.contains("\"x-request-id\": \"r-1\""),
         "{text}"
     );
     let file: Value = serde_json::from_str(&text).unwrap();
