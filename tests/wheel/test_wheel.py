@@ -231,9 +231,9 @@ for frame in (usage.to_pandas(), usage.to_polars()):
 for frame in (records.to_pandas(), records.to_polars()):
     assert frame.shape[0] == 2 and set(frame["provider"]) == {"up"}
 assert list(records.to_pandas().columns) == records.to_polars().columns
-client.ledger.export_focus(sys.argv[2])
+told = client.ledger.export_focus(sys.argv[2])
 import polars
-assert polars.read_parquet(sys.argv[2]).height == 2
+assert polars.read_parquet(sys.argv[2]).height == told.rows > 0
 if hasattr(client, "batch"):
     assert [row.text for row in client.batch(["a", "b"], model="up/m")] == ["In Bern."] * 2
 print(interfuse.__file__)
