@@ -56,6 +56,26 @@ def test_plain_forms() -> None:
     assert json.loads(json.dumps(r)) == json.loads(r.model_dump_json()) == r.to_dict()
 
 
+def test_what_is_left_out() -> None:
+    r = record()
+    assert set(r.model_dump(exclude={"usage"})) == {"id", "choices"} and r.to_dict(include=["id"]) == {"id": "x"}
+    assert json.loads(r.to_json(include={"usage"}, by_alias=True)) == {"usage": {"total_tokens": 3}}
+    with pytest.raises(TypeError, match="exclude_noen"):
+        r.model_dump(exclude_noen=True)
+    with pytest.raises(TypeError, match="own fields"):
+        r.model_dump_json(exclude={"usage": {"total_tokens"}})
+
+
+def test_what_was_stored_comes_back() -> None:
+    r = record()
+    stored: list[Any] = [interfuse.ChatCompletion.model_validate(r.to_dict()), Record.model_validate_json(r.to_json())]
+    for again in stored:
+        assert again == r and again.choices[0].message.content is None and again.usage.total_tokens == 3
+    wrong: Any = [1]
+    with pytest.raises(TypeError, match="list"):
+        Record.model_validate(wrong)
+
+
 def test_request_id() -> None:
     assert Record(interfuse=Record(request_id="req-1"))._request_id == "req-1"
     assert record()._request_id is None

@@ -6,7 +6,8 @@ from ._fields import OPTIONAL
 
 TYPE_CHECKING = False  # `typing` costs milliseconds at import
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Collection, Mapping
+    from typing import Any, Self
 
 
 class Record(dict[str, "Any"]):
@@ -64,24 +65,74 @@ class Record(dict[str, "Any"]):
         """A shallow copy."""
         return type(self)(self)
 
-    def to_dict(self, *, exclude_none: bool = False, **_pydantic: object) -> dict[str, Any]:
-        """Plain dicts and lists all the way down; of pydantic's options only ``exclude_none`` has an effect."""
-        plain = {name: _plain(value) for name, value in self.items()}
+    def to_dict(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        exclude: Collection[str] | None = None,
+        exclude_none: bool = False,
+        **pydantic: object,
+    ) -> dict[str, Any]:
+        """Plain dicts and lists all the way down.
+
+        include, exclude: names of this response's own fields.
+        exclude_none: leaves fields out that are None, at every depth.
+        Pydantic's other options (``mode``, ``by_alias``, ``exclude_unset``, ...) are taken and change nothing: names are the
+        wire's, and only fields that came are there.
+        """
+        unknown = set(pydantic) - _PYDANTIC
+        if unknown:
+            raise TypeError(f"to_dict() and model_dump() have no option {', '.join(sorted(unknown))}")
+        for option in (include, exclude):
+            if isinstance(option, dict):
+                raise TypeError("include and exclude are names of the response's own fields, not a dict")
+        plain = {
+            name: _plain(value)
+            for name, value in self.items()
+            if (include is None or name in include) and (exclude is None or name not in exclude)
+        }
         return _without_none(plain) if exclude_none else plain
 
-    def to_json(self, *, indent: int | None = 2, exclude_none: bool = False, **_pydantic: object) -> str:
-        """JSON text."""
+    def to_json(self, *, indent: int | None = 2, **options: Any) -> str:
+        """JSON text; the options are those of ``to_dict``."""
         import json
 
-        return json.dumps(self.to_dict(exclude_none=exclude_none), indent=indent, ensure_ascii=False)
+        return json.dumps(self.to_dict(**options), indent=indent, ensure_ascii=False)
 
-    def model_dump(self, *, exclude_none: bool = False, **_pydantic: object) -> dict[str, Any]:
+    def model_dump(self, **options: Any) -> dict[str, Any]:
         """The same as ``to_dict``, under pydantic's name."""
-        return self.to_dict(exclude_none=exclude_none)
+        return self.to_dict(**options)
 
-    def model_dump_json(self, *, indent: int | None = None, exclude_none: bool = False, **_pydantic: object) -> str:
+    def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
         """JSON text, under pydantic's name."""
-        return self.to_json(indent=indent, exclude_none=exclude_none)
+        return self.to_json(indent=indent, **options)
+
+    @classmethod
+    def model_validate(cls, value: Mapping[str, Any]) -> Self:
+        """A response out of what was stored of one: a dict as ``to_dict`` gives it, with records all the way down. Its fields
+        are not checked."""
+        if not isinstance(value, dict):
+            raise TypeError(f"a response is made of a dict, not of {type(value).__name__}")
+        return cls({name: _recorded(inner) for name, inner in value.items()})
+
+    @classmethod
+    def model_validate_json(cls, text: str | bytes) -> Self:
+        """The same out of JSON text."""
+        import json
+
+        return cls.model_validate(json.loads(text))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Within a pydantic model, which calls this, a response is taken as it is and out of a dict."""
+        from importlib import import_module
+
+        core_schema: Any = import_module("pydantic_core.core_schema")
+        return core_schema.no_info_after_validator_function(
+            cls.model_validate,
+            core_schema.dict_schema(core_schema.str_schema()),
+            serialization=core_schema.plain_serializer_function_ser_schema(_plain),
+        )
 
     def to_text(self, width: int = 100, color: bool = False) -> str:
         """A fusion, an evaluation or a calibration as text for people. `width` is in columns; with `color` the text holds ANSI colours."""
@@ -131,6 +182,19 @@ def _is_evaluation(record: Record) -> bool:
 
 def _is_calibration(record: Record) -> bool:
     return "held_out" in record and "advice" in record
+
+
+# Options of pydantic's that have nothing to change here.
+_PYDANTIC = frozenset(
+    "mode by_alias exclude_unset exclude_defaults exclude_computed_fields round_trip warnings serialize_as_any use_api_names "
+    "context fallback".split()
+)
+
+
+def _recorded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Record({name: _recorded(inner) for name, inner in value.items()})
+    return [_recorded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, TypedDict
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+import interfuse
+
 from . import HI, TOLD, Sdk, call, says, snippet, whole
 
 PRICES = {"prices": {"up/m": {"input": "1", "output": "2"}}}
@@ -24,6 +26,25 @@ def provider_and_model_in_one_word_or_two(sdk: Sdk) -> None:
     assert client.chat.completions.create(model="up/m", messages=HI).interfuse.provider == "up"
     assert client.chat.completions.create(model="m", provider="up", messages=HI).interfuse.model == "m"
     assert client.chat(model="up/m", messages=HI).choices[0].message.content == "In Bern."
+
+
+class Stored(BaseModel):
+    """A user's model with answers in it."""
+
+    number: int
+    answer: interfuse.ChatCompletion
+
+
+@snippet(says("In Bern.", usage=TOLD), ours=True)
+def an_answer_within_a_model_of_pydantic(sdk: Sdk) -> None:
+    answer = client_of(sdk).chat.completions.create(model="up/m", messages=HI)
+    stored = Stored(number=1, answer=answer)
+    again = Stored.model_validate_json(stored.model_dump_json())
+    assert stored.answer == again.answer == answer and type(stored.model_dump()["answer"]) is dict
+    assert again.answer.choices[0].message.content == "In Bern." and again.answer.usage.total_tokens == 9
+    assert Stored.model_json_schema()["properties"]["answer"]["type"] == "object"
+    with pytest.raises(ValueError, match="answer"):
+        Stored(number=1, answer=5)  # type: ignore[arg-type]
 
 
 @snippet({"when": {"model": "m-a"}, "then": {"status": 503}}, {"when": {"model": "m-b"}, "then": {"answer": "In Bern."}}, ours=True)
