@@ -77,7 +77,7 @@ pub(super) struct Tried<A> {
 
 #[allow(clippy::large_enum_variant, reason = "one for each attempt, on its way to the log")]
 enum Ended<A> {
-    Answered(A, Booking),
+    Answered(A, Box<Booking>),
     /// Booked already.
     Failed(Error, Option<NanoUsd>),
 }
@@ -91,7 +91,7 @@ impl<A: Answer> Tried<A> {
     pub fn note(self, log: &mut CallLog) -> Result<A> {
         match self.ended {
             Ended::Answered(mut answer, booking) => {
-                answer.settle(booking, log, self.attempt);
+                answer.settle(*booking, log, self.attempt);
                 Ok(answer)
             }
             Ended::Failed(error, cost) => {
@@ -113,7 +113,7 @@ pub(super) async fn make<O: Operation>(call: &Call<'_, O>, trial: Trial) -> Trie
     };
     attempt.ms = booking.started().elapsed().as_millis() as u64;
     let ended = match result {
-        Ok(answer) => Ended::Answered(answer, booking),
+        Ok(answer) => Ended::Answered(answer, Box::new(booking)),
         Err(error) => {
             let error = target.endpoint.redact(error).with_provider(target.endpoint.id()).with_model(&target.model);
             let body = error.body();
