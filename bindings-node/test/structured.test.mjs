@@ -151,6 +151,7 @@ test('what never fits is an error that tells its cost', async (t) => {
   }
   await assert.rejects(client.chat.completions.parse(request, { maxReasks: -1 }), RangeError)
   await assert.rejects(client.chat.completions.parse({ ...request, stream: true }), TypeError)
+  await assert.rejects(client.chat.completions.create(request, { maxReasks: 1 }), TypeError, 'nothing reads that answer')
 })
 
 test('money and time are those of all answers', async (t) => {
