@@ -75,7 +75,6 @@ pub(super) struct Tried<A> {
     ended: Ended<A>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "one for each attempt, on its way to the log")]
 enum Ended<A> {
     Answered(A, Box<Booking>),
     /// Booked already.
