@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 
 import { AuthenticationError, BadRequestError, BudgetExceededError, CallCancelledError, Interfuse } from 'interfuse'
@@ -102,6 +103,7 @@ test('an aborted batch stops at once and goes on from its checkpoint', async (t)
   await first.next()
   await first.next()
   const waiting = first.next()
+  while ((await up.log()).length < 3) await setTimeout(5)
   stop.abort()
   await assert.rejects(waiting, (error) => error instanceof CallCancelledError && error.name === 'AbortError')
   assert.equal((await up.settled()).length, 3)
