@@ -100,7 +100,8 @@ impl Client {
         let fusion = fusion::adopt(&mut request)? || is_fusion(&request)?;
         let deadline = self.0.engine.fetch_images(&mut request).await?;
         if fusion {
-            return fusion::chat(&self.0.engine, &self.0.memory, request).await;
+            // In a box, as all that few calls come to: a call's future is moved about, and each byte of it takes its time.
+            return Box::pin(fusion::chat(&self.0.engine, &self.0.memory, request)).await;
         }
         let tags = request.tags.clone().unwrap_or_default();
         let cx = CallContext { deadline, ..CallContext::new(Purpose::Chat, tags) };
@@ -112,7 +113,7 @@ impl Client {
         let fusion = fusion::adopt(&mut request)? || is_fusion(&request)?;
         let deadline = self.0.engine.fetch_images(&mut request).await?;
         if fusion {
-            return fusion::chat_stream(&self.0.engine, &self.0.memory, request).await;
+            return Box::pin(fusion::chat_stream(&self.0.engine, &self.0.memory, request)).await;
         }
         let tags = request.tags.clone().unwrap_or_default();
         let cx = CallContext { deadline, ..CallContext::new(Purpose::Chat, tags) };
@@ -138,7 +139,7 @@ impl Client {
     /// Asks a pool and combines the answers.
     pub async fn fuse(&self, mut request: FuseRequest) -> Result<Fused> {
         self.0.engine.fetch_images(&mut request.chat).await?;
-        fusion::fuse(&self.0.engine, &self.0.memory, request).await
+        Box::pin(fusion::fuse(&self.0.engine, &self.0.memory, request)).await
     }
 
     /// Asks a pool, combines the answers and tells the progress.

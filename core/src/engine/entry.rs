@@ -44,7 +44,7 @@ async fn pay(
 ) -> Result<std::result::Result<Entry, Vec<OverBudget>>> {
     let Some(spending) = &way.spending else { return Ok(Ok(entry)) };
     let left = way.log.deadline.saturating_duration_since(Instant::now());
-    let refused = match spending.hold(engine, route, left).await {
+    let refused = match Box::pin(spending.hold(engine, route, left)).await {
         Ok(Leave::Granted(held)) => return Ok(Ok(Entry { held, ..entry })),
         Ok(Leave::Refused(over)) => Ok(Err(over)),
         Err(error) => Err(error),

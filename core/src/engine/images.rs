@@ -33,9 +33,13 @@ const AT_ONCE: usize = 4;
 /// `invalid_request` naming the host whose image cannot be had and why; `connection` and `timeout` of its server;
 /// `deadline_exceeded`.
 pub(super) async fn inline(engine: &Engine, request: &mut ChatRequest) -> Result<Option<Instant>> {
-    if request.fetch_images.take() != Some(true) {
-        return Ok(None);
+    match request.fetch_images.take() {
+        Some(true) => Box::pin(fetched(engine, request)).await,
+        _ => Ok(None),
     }
+}
+
+async fn fetched(engine: &Engine, request: &mut ChatRequest) -> Result<Option<Instant>> {
     let mut found = BTreeMap::new();
     for text in addresses(request) {
         if let Some(url) = remote(text) {

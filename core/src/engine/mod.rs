@@ -405,7 +405,7 @@ impl<O: Operation> Call<'_, O> {
         let trial = Trial::new(self, course.place, entry, course.why(), number, waited);
         match Hedge::of(self) {
             None => attempt::make(self, trial).await.note(&mut self.way.log),
-            Some(hedge) => hedge::race(self, trial, hedge).await,
+            Some(hedge) => Box::pin(hedge::race(self, trial, hedge)).await,
         }
     }
 }
