@@ -1,9 +1,8 @@
 //! The client: one method per public method of the core.
 
 use interfuse::backend::KeySources;
-use interfuse::fusion;
 use interfuse::types::{BatchReport, Calibration, Config, Estimable, Evaluation, Fused, UsageReport, from_json};
-use interfuse::{Client, Error};
+use interfuse::{Client, Error, fusion, host};
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
@@ -293,6 +292,7 @@ impl NativeClient {
 }
 
 fn make(document: Option<&str>, providers: Option<&str>, keys: KeySources) -> Result<Client, Error> {
+    host::log_as_environment_says()?;
     let mut config = document.map(Config::parse).transpose()?.unwrap_or_default();
     if let Some(providers) = providers {
         config.overlay(from_json("configuration", providers)?);

@@ -20,7 +20,7 @@ async function exitOf(up, lines) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: here, stdio: ['ignore', 'inherit', 'pipe'] })
   let stderr = ''
   child.stderr.on('data', (data) => { stderr += data })
-  const [code, signal] = await once(child, 'exit')
+  const [code, signal] = await once(child, 'close')
   return { code, signal, stderr }
 }
 
@@ -100,4 +100,14 @@ test('200 workers come and go, with calls in flight, and the process ends as it 
   const count = (model) => log.filter((entry) => entry.body.model === model).length
   assert.deepEqual([count('fast'), count('endless')], [cycles, cycles])
   assert.ok(log.filter((entry) => entry.body.model !== 'fast').every((entry) => entry.client_closed_ms != null))
+})
+
+test('the log goes to standard error where the environment says so', async (t) => {
+  const up = await upstream(t, [{ then: { answer: 'In Bern.' } }])
+  const lines = `await client.chat.completions.create({ model: 'up/m', messages })`
+  process.env.INTERFUSE_LOG = 'debug'
+  t.after(() => delete process.env.INTERFUSE_LOG)
+  const { code, stderr } = await exitOf(up, lines)
+  assert.equal(code, 0)
+  assert.match(stderr, /^interfuse debug: an attempt was answered provider=up model=up\/m .*\n$/)
 })

@@ -246,6 +246,7 @@ impl Native {
 
 impl Native {
     fn made(py: Python<'_>, config: Config, keys: KeySources) -> PyResult<Self> {
+        host::log_as_environment_says().map_err(|e| raise(py, &e))?;
         let (again, asked) = (config.clone(), keys.clone());
         let make: Make = Box::new(move || Client::with_keys(again.clone(), asked.clone()));
         let client = py.detach(|| ForkSafe::new(make)).map_err(|e| raise(py, &e))?;

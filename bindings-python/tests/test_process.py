@@ -161,3 +161,31 @@ def test_blocking_calls_side_by_side(start: Start) -> None:
         assert {call.result(GUARD).choices[0].message.content for call in asked} == {"In Bern."}
     # All at once: had one waited for another, fewer connections would have done.
     assert up.get("/__stats")["connections"] >= 8
+
+
+LOGGED = """
+import interfuse, json, sys
+client = interfuse.Client(json.loads(sys.argv[1]))
+client.chat(model="up/m-a", messages=[{"role": "user", "content": "a secret question"}])
+try:
+    client.chat(model="up/none", messages=[{"role": "user", "content": "hi"}], max_retries=0)
+except interfuse.InterfuseError:
+    pass
+"""
+
+
+@pytest.mark.parametrize(("level", "lines"), [("debug", ["debug", "info"]), ("INFO", ["info"]), ("error", []), ("off", []), ("", [])])
+def test_the_log_goes_where_the_environment_says(start: Start, level: str, lines: list[str]) -> None:
+    refused = {"when": {"model": "none"}, "then": {"status": 404, "json": {"error": {"message": "no"}}}}
+    up = start(refused, answers("m-a", "In Bern."))
+    run = run_python(LOGGED, json.dumps(up.config), INTERFUSE_LOG=level)
+    assert run.returncode == 0, run.stderr
+    told = run.stderr.splitlines()
+    assert [line.split(":")[0] for line in told] == [f"interfuse {name}" for name in lines], run.stderr
+    assert all("provider=up" in line for line in told) and "secret" not in run.stderr
+
+
+def test_a_level_of_the_log_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERFUSE_LOG", "loud")
+    with pytest.raises(interfuse.ConfigError, match="INTERFUSE_LOG.* not `loud`"):
+        interfuse.Client({"use_environment": False})

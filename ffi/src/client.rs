@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::future::Future;
 
 use futures_util::StreamExt as _;
-use interfuse_core::host::{Call, EventStream, ForkSafe, may_block};
+use interfuse_core::host::{Call, EventStream, ForkSafe, log_as_environment_says, may_block};
 use interfuse_core::types::{Config, Estimable, from_json};
 use interfuse_core::{Client, Result};
 use serde::Serialize;
@@ -339,6 +339,7 @@ pub unsafe extern "C" fn interfuse_providers(
 }
 
 fn make(config: Config) -> Result<*mut interfuse_client> {
+    log_as_environment_says()?;
     crate::fork::watch();
     let made: Made = Box::new(move || Client::from_config(config.clone()));
     Ok(handle::give(ForkSafe::new(made)?))

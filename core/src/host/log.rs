@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -30,6 +32,16 @@ pub enum LogLevel {
 impl LogLevel {
     /// Every level, the gravest first.
     pub const ALL: [LogLevel; 4] = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
+
+    /// `error`, `warn`, `info` or `debug`.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        }
+    }
 }
 
 impl From<Level> for LogLevel {
@@ -73,6 +85,45 @@ pub fn set_log(most: LogLevel, tell: Option<Tell>) -> Result<()> {
     }
     SINK.store(tell.map(|tell| Arc::new(Sink { most, tell })));
     Ok(())
+}
+
+/// Has the log written to standard error where the environment variable `INTERFUSE_LOG` names a level: `error`, `warn`, `info`
+/// or `debug`; empty or `off` is none. For hosts that make a client; looked at once in a process, and nothing against a log
+/// that was asked for by [`set_log`].
+///
+/// # Errors
+/// `invalid_config` for a level there is not.
+pub fn log_as_environment_says() -> Result<()> {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let Ok(named) = std::env::var(VARIABLE) else { return Ok(()) };
+    if let Some(most) = level(&named)?
+        && !ASKED.swap(true, Ordering::Relaxed)
+        && SINK.load().is_none()
+    {
+        // A program with a subscriber of its own has its own ways to show the events.
+        let _ = set_log(most, Some(Box::new(written)));
+    }
+    Ok(())
+}
+
+const VARIABLE: &str = "INTERFUSE_LOG";
+
+fn level(named: &str) -> Result<Option<LogLevel>> {
+    let named = named.trim();
+    if named.is_empty() || named.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let known = LogLevel::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(named));
+    known.map(Some).ok_or_else(|| {
+        let message =
+            format!("the environment variable {VARIABLE} is `error`, `warn`, `info`, `debug` or `off`, not `{named}`");
+        Error::new(ErrorKind::InvalidConfig, message).with_param(VARIABLE)
+    })
+}
+
+/// In one piece, so that lines of several threads do not mix. Who closed standard error hears nothing.
+fn written(level: LogLevel, line: &str) {
+    let _ = std::io::stderr().write_all(format!("interfuse {}: {line}\n", level.name()).as_bytes());
 }
 
 /// Whether this thread is telling the host a line.
@@ -180,6 +231,20 @@ impl Visit for Line {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+
+    #[test]
+    fn a_level_is_named_or_refused() {
+        for (named, want) in
+            [("", None), ("off", None), (" Debug ", Some(LogLevel::Debug)), ("WARN", Some(LogLevel::Warn))]
+        {
+            assert_eq!(level(named).unwrap(), want, "{named}");
+        }
+        let refused = level("verbose").unwrap_err();
+        assert_eq!(
+            (refused.kind(), refused.body().param.as_deref()),
+            (ErrorKind::InvalidConfig, Some("INTERFUSE_LOG"))
+        );
+    }
 
     /// The log is the process's: what is looked at here is told on this thread only.
     #[test]

@@ -13,7 +13,7 @@ mod stream;
 
 pub use call::Call;
 pub use lane::OwnThread;
-pub use log::{LogLevel, set_log};
+pub use log::{LogLevel, log_as_environment_says, set_log};
 pub use queue::CompletionQueue;
 pub use runtime::{ForkSafe, handle, may_block, set_workers, shutdown};
 pub use stream::{Batch, EventStream, Next};
