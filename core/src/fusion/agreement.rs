@@ -1,5 +1,6 @@
 //! Whether answers say the same, and which of free texts is the most typical, found without asking anyone.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -69,7 +70,8 @@ pub(crate) fn report(candidates: &[Candidate], ids: &[String]) -> Option<Agreeme
     if candidates.len() < 2 {
         return None;
     }
-    let likeness = likeness(candidates);
+    // Closed answers are the same or not, and need none.
+    let likeness = LazyCell::new(|| likeness(candidates));
     let alike = |a: usize, b: usize| match (&candidates[a], &candidates[b]) {
         (one, other) if one.key == other.key => 1.0,
         (one, other) if one.closed || other.closed => 0.0,
@@ -161,8 +163,10 @@ impl Gist {
 /// Similarity of every text to every other, found in one pass over the pieces of all.
 fn likeness(candidates: &[Candidate]) -> Vec<Vec<f64>> {
     let gists: Vec<&Gist> = candidates.iter().map(Candidate::gist).collect();
-    let of = |(at, gist): (usize, &&Gist)| gist.trigrams.iter().map(move |piece| (*piece, at)).collect::<Vec<_>>();
-    let mut pieces: Vec<(u64, usize)> = gists.iter().enumerate().flat_map(of).collect();
+    let mut pieces: Vec<(u64, usize)> = Vec::with_capacity(gists.iter().map(|gist| gist.trigrams.len()).sum());
+    for (at, gist) in gists.iter().enumerate() {
+        pieces.extend(gist.trigrams.iter().map(|piece| (*piece, at)));
+    }
     // Each text's are in order already, so this merges them.
     pieces.sort();
     let mut both = vec![vec![0; gists.len()]; gists.len()];

@@ -21,8 +21,6 @@ pub(super) struct Decision<'a> {
     pub filters: Vec<Filters<'a>>,
     /// Who may be asked, group by group.
     pub candidates: Vec<Candidate<'a>>,
-    /// Per candidate: when it may be asked.
-    pub on: Vec<RouteOn>,
     /// Per candidate: where it stands in the groups.
     found: Vec<Place>,
     /// Per candidate.
@@ -39,7 +37,12 @@ pub(super) struct Decision<'a> {
 impl Decision<'_> {
     /// Whether anybody may be asked at once.
     pub fn serves(&self) -> bool {
-        self.ranks.first().is_some_and(|first| self.on[first.at()] == RouteOn::Any)
+        self.ranks.first().is_some_and(|first| self.on(first.at()) == RouteOn::Any)
+    }
+
+    /// When a candidate may be asked.
+    pub fn on(&self, at: usize) -> RouteOn {
+        self.groups[self.found[at].group()].on
     }
 
     /// Places in `candidates`, in the order to ask.
@@ -125,7 +128,6 @@ impl Router {
             policy: groups.first().map_or(self.policy, of),
             filters,
             candidates: Vec::with_capacity(total),
-            on: Vec::with_capacity(total),
             found: Vec::with_capacity(total),
             scores: Vec::with_capacity(total),
             ranks: Vec::new(),
@@ -157,7 +159,6 @@ impl Router {
                 let costs = policy.costs || terms.explain || self.explain;
                 let cost = if costs { decision.asked.cost(offered, &observed) } else { None };
                 decision.candidates.push(Candidate { offered, cost, observed });
-                decision.on.push(group.on);
                 decision.found.push(Place::new(number, at));
                 places.push(place);
             }
@@ -181,14 +182,13 @@ impl Router {
             // Of each model only the first one.
             ranks.sort_unstable();
             let mut firsts: Vec<u128> = Vec::new();
-            let (candidates, on) = (&decision.candidates, &decision.on);
-            let left_out = &mut decision.left_out;
             ranks.retain(|rank| {
                 let first = !firsts.contains(&rank.group());
                 if first {
                     firsts.push(rank.group());
                 } else {
-                    left_out.push((candidates[rank.at()].offered, on[rank.at()], Filter::AllowFallbacks));
+                    let (offered, on) = (decision.candidates[rank.at()].offered, decision.on(rank.at()));
+                    decision.left_out.push((offered, on, Filter::AllowFallbacks));
                 }
                 first
             });
@@ -215,8 +215,8 @@ impl Router {
 impl Decision<'_> {
     /// Whether a target is among the candidates already, from another model's name; within one model all differ.
     fn has(&self, offered: &Offered, on: RouteOn, group: usize) -> bool {
-        let same = |(c, o): (&Candidate<'_>, &RouteOn)| c.offered.hash == offered.hash && *o == on;
-        group > 0 && self.candidates.iter().zip(&self.on).any(same)
+        let same = |(at, c): (usize, &Candidate<'_>)| c.offered.hash == offered.hash && self.on(at) == on;
+        group > 0 && self.candidates.iter().enumerate().any(same)
     }
 }
 

@@ -16,7 +16,7 @@ impl Router {
     pub(super) fn explanation(&self, decision: &Decision<'_>) -> Explanation {
         let mut told = Explanation { policy: decision.policy.name.to_owned(), ..Explanation::default() };
         for at in decision.order() {
-            let (candidate, on) = (&decision.candidates[at], decision.on[at]);
+            let (candidate, on) = (&decision.candidates[at], decision.on(at));
             let row = row(candidate.offered, on, &candidate.observed, candidate.cost);
             if on == RouteOn::Any {
                 told.order.push(format!("{}/{}", row.provider, row.model));

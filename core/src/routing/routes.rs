@@ -72,6 +72,11 @@ impl Place {
     pub fn new(group: usize, at: usize) -> Self {
         Place { group: group as u16, key: 0, at: at as u32 }
     }
+
+    /// Which of the groups.
+    pub fn group(self) -> usize {
+        self.group.into()
+    }
 }
 
 impl Routes {
@@ -93,13 +98,10 @@ impl Routes {
     /// The one at this place of the plan.
     pub fn get(&self, place: usize) -> Option<Route<'_>> {
         let beyond = |place: usize| self.later.ordered().get(place - self.first.len());
-        let Place { group, key, at } = *self.first.get(place).or_else(|| beyond(place))?;
-        let Group { offers, on } = &self.groups[usize::from(group)];
-        let offered = &offers.list[at as usize];
-        let target = match key {
-            0 => &offered.target,
-            key => &offered.target.keys[usize::from(key) - 1],
-        };
+        let place = *self.first.get(place).or_else(|| beyond(place))?;
+        let Group { offers, on } = &self.groups[place.group()];
+        let offered = &offers.list[place.at as usize];
+        let target = with_key(&offered.target, place.key);
         let reasoning = offered.reasoning || self.asks_reasoning;
         Some(Route { target, on: *on, context: offered.context, max_output: offered.max_output, reasoning })
     }
@@ -126,11 +128,8 @@ impl Routes {
         }
         let (mut rng, mut all) = (rng(), Vec::with_capacity(self.len() + 4));
         for place in self.first.iter().chain(self.later.ordered()) {
-            let first = &self.groups[usize::from(place.group)].offers.list[place.at as usize].target;
-            let weight = |key: &u16| {
-                let target = if *key == 0 { first } else { &first.keys[usize::from(*key) - 1] };
-                target.endpoint.key.as_ref().map_or(1, |key| u64::from(key.weight))
-            };
+            let first = &self.groups[place.group()].offers.list[place.at as usize].target;
+            let weight = |key: &u16| with_key(first, *key).endpoint.key.as_ref().map_or(1, |key| u64::from(key.weight));
             let mut keys: Vec<u16> = (0..=first.keys.len() as u16).collect();
             while !keys.is_empty() {
                 let total: u64 = keys.iter().map(weight).sum();
@@ -146,6 +145,14 @@ impl Routes {
         }
         (self.first, self.later) = (all, Later::default());
         self
+    }
+}
+
+/// The target with this of its backend's keys.
+fn with_key(first: &Arc<Target>, key: u16) -> &Arc<Target> {
+    match key {
+        0 => first,
+        key => &first.keys[usize::from(key) - 1],
     }
 }
 
