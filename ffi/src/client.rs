@@ -24,7 +24,7 @@ pub struct interfuse_client {
     _opaque: [u8; 0],
 }
 
-pub(crate) type Made = Box<dyn Fn() -> Result<Client> + Send + Sync>;
+type Made = Box<dyn Fn() -> Result<Client> + Send + Sync>;
 
 impl Handle for interfuse_client {
     type Inner = ForkSafe<Client, Made>;
@@ -339,9 +339,13 @@ pub unsafe extern "C" fn interfuse_providers(
 }
 
 fn make(config: Config) -> Result<*mut interfuse_client> {
+    give(Box::new(move || Client::from_config(config.clone())))
+}
+
+/// A handle of the client that this makes, here and after a fork anew.
+pub(crate) fn give(made: Made) -> Result<*mut interfuse_client> {
     log_as_environment_says()?;
     crate::fork::watch();
-    let made: Made = Box::new(move || Client::from_config(config.clone()));
     Ok(handle::give(ForkSafe::new(made)?))
 }
 

@@ -2,13 +2,12 @@
 
 use std::ffi::c_char;
 
-use interfuse_core::host::ForkSafe;
 use interfuse_core::testing::{self, Mode};
 
 use crate::boundary::{Status, out, run};
-use crate::client::{Made, interfuse_client};
+use crate::client::{give, interfuse_client};
 use crate::error::interfuse_error;
-use crate::{handle, text};
+use crate::text;
 
 /// Makes a client for the tests of a program: its providers answer from a script, without network. `script` is a JSON list,
 /// such as [{"when": {"model": "m-a"}, "then": [{"status": 429}, {"answer": "Bern."}]}, {"answer": "Rome.", "delay_ms": 50}]:
@@ -38,8 +37,7 @@ pub unsafe extern "C" fn interfuse_client_scripted(
         let script = unsafe { text::read(script, "script") }?.to_owned();
         // SAFETY: as above.
         let config = unsafe { text::read_optional(config, "config") }?.map(str::to_owned);
-        let made: Made = Box::new(move || testing::scripted(&script, config.as_deref()));
-        *place = handle::give(ForkSafe::new(made)?);
+        *place = give(Box::new(move || testing::scripted(&script, config.as_deref())))?;
         Ok(Status::Ok)
     })
 }
@@ -71,8 +69,7 @@ pub unsafe extern "C" fn interfuse_client_recorded(
         // SAFETY: as above.
         let config = unsafe { text::read_optional(config, "config") }?.map(str::to_owned);
         let mode: Mode = mode.parse()?;
-        let made: Made = Box::new(move || testing::recorded(&path, mode, config.as_deref()));
-        *place = handle::give(ForkSafe::new(made)?);
+        *place = give(Box::new(move || testing::recorded(&path, mode, config.as_deref())))?;
         Ok(Status::Ok)
     })
 }
